@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the vfio-pci region table and of what moves registers
+ */
+
+#include <kunit/test.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/vfio_pci_core.h>
+
+#include "vfio_pci_priv.h"
+
+/* More than any initial allocation of the table has room for */
+#define NR_ADDED	40
+
+/* Two pages of the user, of which tests take the second away */
+#define USER_SIZE	(2 * PAGE_SIZE)
+
+/* Where a user buffer that is to cross into the second page starts */
+#define USER_START	(PAGE_SIZE - 600)
+
+struct region_test {
+	struct vfio_pci_core_device *vdev;
+	unsigned int released[NR_ADDED];
+	unsigned int nr_released;
+};
+
+static void test_release(struct vfio_pci_region *region)
+{
+	struct region_test *t = region->data;
+
+	t->released[t->nr_released++] = region->index;
+}
+
+static const struct vfio_pci_regops test_ops = {
+	.release	= test_release,
+};
+
+static const struct vfio_pci_regops test_no_release_ops = {};
+
+static int region_test_init(struct kunit *test)
+{
+	struct region_test *t;
+
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->vdev = kunit_kzalloc(test, sizeof(*t->vdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t->vdev);
+	test->priv = t;
+
+	return 0;
+}
+
+static void region_test_exit(struct kunit *test)
+{
+	struct region_test *t = test->priv;
+
+	if (t && t->vdev)
+		vfio_pci_regions_free(t->vdev);
+}
+
+static int test_add(struct region_test *t, unsigned int subtype)
+{
+	return vfio_pci_core_register_dev_region(t->vdev, 7, subtype, &test_ops,
+						 100 + subtype,
+						 VFIO_REGION_INFO_FLAG_READ, t);
+}
+
+static void test_lookup(struct kunit *test)
+{
+	struct region_test *t = test->priv;
+	struct vfio_region_info info = {};
+	struct vfio_pci_region *region;
+	unsigned int i;
+
+	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev, 0));
+
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	for (i = 0; i < VFIO_PCI_NUM_REGIONS; i++) {
+		region = vfio_pci_region_get(t->vdev, i);
+		KUNIT_ASSERT_NOT_NULL(test, region);
+		KUNIT_EXPECT_EQ(test, i, region->index);
+		KUNIT_EXPECT_PTR_EQ(test, t->vdev, region->vdev);
+		/* Absent until filled */
+		KUNIT_EXPECT_NULL(test, region->ops->read);
+		KUNIT_EXPECT_NULL(test, region->ops->write);
+		KUNIT_EXPECT_NULL(test, region->ops->mmap);
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				region->ops->get_info(region, &info, NULL));
+	}
+	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev, i));
+	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev, 0xffffff));
+	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev, UINT_MAX));
+
+	vfio_pci_regions_free(t->vdev);
+	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev, 0));
+}
+
+static void test_register(struct kunit *test)
+{
+	struct region_test *t = test->priv;
+	struct vfio_pci_region *region, *first, *config;
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, test_add(t, 0));
+
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			vfio_pci_core_register_dev_region(t->vdev, 7, 0, NULL,
+							  1, 0, t));
+	KUNIT_ASSERT_EQ(test, 0, test_add(t, 0));
+	first = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS);
+	config = vfio_pci_region_get(t->vdev, VFIO_PCI_CONFIG_REGION_INDEX);
+
+	for (i = 1; i < NR_ADDED; i++)
+		KUNIT_ASSERT_EQ(test, 0, test_add(t, i));
+
+	for (i = 0; i < NR_ADDED; i++) {
+		region = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS + i);
+		KUNIT_ASSERT_NOT_NULL(test, region);
+		KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS + i, region->index);
+		KUNIT_EXPECT_TRUE(test, region->has_type);
+		KUNIT_EXPECT_EQ(test, 7, region->type);
+		KUNIT_EXPECT_EQ(test, i, region->subtype);
+		KUNIT_EXPECT_EQ(test, 100 + i, region->size);
+		KUNIT_EXPECT_EQ(test, VFIO_REGION_INFO_FLAG_READ,
+				region->flags);
+		KUNIT_EXPECT_PTR_EQ(test, &test_ops, region->ops);
+		KUNIT_EXPECT_PTR_EQ(test, (void *)t, region->data);
+	}
+	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev,
+						    VFIO_PCI_NUM_REGIONS + i));
+
+	/* Regions stay where they are while the table grows */
+	KUNIT_EXPECT_PTR_EQ(test, first,
+			    vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS));
+	KUNIT_EXPECT_PTR_EQ(test, config,
+			    vfio_pci_region_get(t->vdev,
+						VFIO_PCI_CONFIG_REGION_INDEX));
+}
+
+static void test_freeze(struct kunit *test)
+{
+	struct region_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, test_add(t, 0));
+	vfio_pci_regions_freeze(t->vdev);
+	KUNIT_EXPECT_EQ(test, -EBUSY, test_add(t, 1));
+	KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS + 1, t->vdev->num_regions);
+	vfio_pci_regions_free(t->vdev);
+	KUNIT_EXPECT_EQ(test, 1, t->nr_released);
+
+	/* The next open starts anew */
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	KUNIT_EXPECT_EQ(test, 0, test_add(t, 1));
+}
+
+static void test_release_order(struct kunit *test)
+{
+	struct region_test *t = test->priv;
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	for (i = 0; i < NR_ADDED - 1; i++)
+		KUNIT_ASSERT_EQ(test, 0, test_add(t, i));
+	KUNIT_ASSERT_EQ(test, 0,
+			vfio_pci_core_register_dev_region(t->vdev, 7, 0,
+							  &test_no_release_ops,
+							  1, 0, t));
+
+	vfio_pci_regions_free(t->vdev);
+	KUNIT_ASSERT_EQ(test, NR_ADDED - 1, t->nr_released);
+	for (i = 0; i < NR_ADDED - 1; i++)
+		KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS + NR_ADDED - 2 - i,
+				t->released[i]);
+
+	vfio_pci_regions_free(t->vdev);
+	KUNIT_EXPECT_EQ(test, NR_ADDED - 1, t->nr_released);
+}
+
+static void test_io_width(struct kunit *test)
+{
+	static const unsigned int max_widths[] = {
+		VFIO_PCI_IO_WIDTH_1, VFIO_PCI_IO_WIDTH_2,
+		VFIO_PCI_IO_WIDTH_4, VFIO_PCI_IO_WIDTH_8,
+	};
+	unsigned int i, width;
+	size_t count;
+	loff_t off;
+
+	for (i = 0; i < ARRAY_SIZE(max_widths); i++) {
+		for (off = 0; off < 32; off++) {
+			for (count = 1; count < 32; count++) {
+				unsigned int max = max_widths[i];
+
+				/* The rule as userspace knows it */
+				if (count >= 8 && !(off % 8) && max >= 8)
+					width = 8;
+				else if (count >= 4 && !(off % 4) && max >= 4)
+					width = 4;
+				else if (count >= 2 && !(off % 2) && max >= 2)
+					width = 2;
+				else
+					width = 1;
+
+				KUNIT_EXPECT_EQ_MSG(test, width,
+						    vfio_pci_io_width(off,
+								      count,
+								      max),
+						    "off %lld count %zu max %u",
+						    off, count, max);
+			}
+		}
+	}
+}
+
+/* What a case of test_io_rw() and test_io_rw_fault() moves */
+static const struct io_case {
+	size_t off;
+	size_t count;
+	size_t x_start;
+	size_t x_end;
+} io_cases[] = {
+	{ 0, 1 },
+	{ 3, 4 },
+	{ 0, 8 },
+	{ 0, VFIO_PCI_IO_BATCH },
+	{ 1, VFIO_PCI_IO_BATCH },
+	{ 7, VFIO_PCI_IO_BATCH + 2 },
+	{ 0, 1024 },
+	{ 5, 1019 },
+	{ 6, 1024 },
+	{ 0, 1024, 16, 32 },
+	{ 2, 1021, 500, 900 },
+	{ 100, 800, 0, 200 },
+	{ 100, 800, 850, 2048 },
+	{ 100, 800, 99, 2048 },
+};
+
+struct io_test {
+	u8 *mem;
+	u8 *kbuf;
+	u8 __user *ubuf;
+};
+
+static void io_test_setup(struct kunit *test, struct io_test *io)
+{
+	unsigned long addr;
+
+	io->mem = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, io->mem);
+	io->kbuf = kunit_kzalloc(test, USER_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, io->kbuf);
+	addr = kunit_vm_mmap(test, NULL, 0, USER_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	KUNIT_ASSERT_NE(test, 0, addr);
+	io->ubuf = (u8 __user *)addr;
+}
+
+static u8 io_pattern(size_t i, bool iswrite)
+{
+	return (i * 7 + 1) ^ (iswrite ? 0xa5 : 0);
+}
+
+static bool io_excluded(const struct io_case *c, size_t off)
+{
+	return off >= c->x_start && off < c->x_end;
+}
+
+/* Plain memory plays the device */
+static ssize_t io_run(struct kunit *test, struct io_test *io,
+		      const struct io_case *c, u8 __user *ubuf, bool iswrite)
+{
+	struct region_test *t = test->priv;
+	size_t i;
+
+	for (i = 0; i < PAGE_SIZE; i++)
+		io->mem[i] = io_pattern(i, false);
+
+	return vfio_pci_core_do_io_rw(t->vdev, false,
+				      (void __iomem __force *)io->mem, ubuf,
+				      c->off, c->count, c->x_start, c->x_end,
+				      iswrite, VFIO_PCI_IO_WIDTH_8);
+}
+
+static void io_check(struct kunit *test, struct io_test *io,
+		     const struct io_case *c, unsigned int shift, bool iswrite)
+{
+	u8 __user *ubuf = io->ubuf + USER_START + shift;
+	size_t i;
+	u8 want;
+
+	for (i = 0; i < USER_SIZE; i++)
+		io->kbuf[i] = io_pattern(i, true);
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(io->ubuf, io->kbuf, USER_SIZE));
+	KUNIT_EXPECT_EQ(test, c->count,
+			io_run(test, io, c, ubuf, iswrite));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(io->kbuf, io->ubuf, USER_SIZE));
+
+	for (i = 0; i < USER_SIZE; i++) {
+		size_t pos = i - USER_START - shift;
+
+		want = io_pattern(i, true);
+		if (!iswrite && i >= USER_START + shift && pos < c->count)
+			want = io_excluded(c, c->off + pos) ? 0xff :
+					   io_pattern(c->off + pos, false);
+		KUNIT_ASSERT_EQ_MSG(test, want, io->kbuf[i],
+				    "user byte %zu, off %zu count %zu shift %u",
+				    i, c->off, c->count, shift);
+	}
+
+	for (i = 0; i < PAGE_SIZE; i++) {
+		size_t pos = i - c->off;
+
+		want = io_pattern(i, false);
+		if (iswrite && i >= c->off && pos < c->count &&
+		    !io_excluded(c, i))
+			want = io_pattern(USER_START + shift + pos, true);
+		KUNIT_ASSERT_EQ_MSG(test, want, io->mem[i],
+				    "device byte %zu, off %zu count %zu shift %u",
+				    i, c->off, c->count, shift);
+	}
+}
+
+static void test_io_rw(struct kunit *test)
+{
+	struct io_test io;
+	unsigned int i, shift;
+
+	io_test_setup(test, &io);
+	for (i = 0; i < ARRAY_SIZE(io_cases); i++) {
+		for (shift = 0; shift < 9; shift++) {
+			io_check(test, &io, &io_cases[i], shift, false);
+			io_check(test, &io, &io_cases[i], shift, true);
+		}
+	}
+}
+
+/* Bytes of whole registers that come before @room bytes are used up */
+static size_t io_whole(const struct io_case *c, size_t room)
+{
+	size_t done = 0;
+
+	while (done < c->count) {
+		size_t off = c->off + done, left = c->count - done, width = 1;
+
+		if (!io_excluded(c, off)) {
+			if (off < c->x_start)
+				left = min(left, c->x_start - off);
+			width = vfio_pci_io_width(off, left,
+						  VFIO_PCI_IO_WIDTH_8);
+		}
+		if (done + width > room)
+			break;
+		done += width;
+	}
+
+	return done;
+}
+
+/* Only the part of a user buffer that is in the first page is there */
+static void io_check_fault(struct kunit *test, struct io_test *io,
+			   const struct io_case *c, size_t room, bool iswrite)
+{
+	u8 __user *ubuf = io->ubuf + PAGE_SIZE - room;
+	size_t i, whole = io_whole(c, room);
+	u8 got, want;
+
+	/* A write to what is excluded is dropped unseen, to the end of it */
+	if (room >= c->count || io_excluded(c, c->off + room))
+		return;
+
+	for (i = 0; i < room; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				put_user(io_pattern(i, true), ubuf + i));
+
+	KUNIT_EXPECT_EQ(test, -EFAULT, io_run(test, io, c, ubuf, iswrite));
+
+	for (i = 0; i < whole; i++) {
+		want = io_pattern(i, true);
+		if (!iswrite)
+			want = io_excluded(c, c->off + i) ? 0xff :
+					   io_pattern(c->off + i, false);
+		KUNIT_ASSERT_EQ(test, 0, get_user(got, ubuf + i));
+		KUNIT_ASSERT_EQ_MSG(test, want, got,
+				    "user byte %zu, off %zu count %zu room %zu",
+				    i, c->off, c->count, room);
+	}
+
+	/* The device saw the registers before the fault, and no others */
+	for (i = 0; i < PAGE_SIZE; i++) {
+		want = io_pattern(i, false);
+		if (iswrite && i >= c->off && i - c->off < whole &&
+		    !io_excluded(c, i))
+			want = io_pattern(i - c->off, true);
+		KUNIT_ASSERT_EQ_MSG(test, want, io->mem[i],
+				    "device byte %zu, off %zu count %zu room %zu",
+				    i, c->off, c->count, room);
+	}
+}
+
+static void test_io_rw_fault(struct kunit *test)
+{
+	static const size_t rooms[] = {
+		0, 1, 3, 4, 7, 8, 9, 20, VFIO_PCI_IO_BATCH - 1,
+		VFIO_PCI_IO_BATCH, VFIO_PCI_IO_BATCH + 1, 515, 600, 777,
+	};
+	struct io_test io;
+	unsigned int i, j;
+
+	io_test_setup(test, &io);
+	KUNIT_ASSERT_EQ(test, 0,
+			vm_munmap((unsigned long)io.ubuf + PAGE_SIZE,
+				  PAGE_SIZE));
+
+	for (i = 0; i < ARRAY_SIZE(io_cases); i++) {
+		for (j = 0; j < ARRAY_SIZE(rooms); j++) {
+			io_check_fault(test, &io, &io_cases[i], rooms[j],
+				       false);
+			io_check_fault(test, &io, &io_cases[i], rooms[j], true);
+		}
+	}
+}
+
+static struct kunit_case region_test_cases[] = {
+	KUNIT_CASE(test_lookup),
+	KUNIT_CASE(test_register),
+	KUNIT_CASE(test_freeze),
+	KUNIT_CASE(test_release_order),
+	KUNIT_CASE(test_io_width),
+	KUNIT_CASE(test_io_rw),
+	KUNIT_CASE(test_io_rw_fault),
+	{}
+};
+
+static struct kunit_suite region_test_suite = {
+	.name		= "vfio-pci-region",
+	.init		= region_test_init,
+	.exit		= region_test_exit,
+	.test_cases	= region_test_cases,
+};
+
+kunit_test_suite(region_test_suite);
+
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+MODULE_DESCRIPTION("KUnit tests of the vfio-pci region table");
+MODULE_LICENSE("GPL");
