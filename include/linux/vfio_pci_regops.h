@@ -35,11 +35,11 @@ struct vfio_pci_regops {
 	/**
 	 * @read: Read bytes of the region into a buffer of userspace.
 	 *
-	 * @region: the region
-	 * @buf: buffer of userspace for @count bytes, not checked in any way
-	 * @count: number of bytes asked for, not 0, not clipped to the region
-	 * @pos: byte offset in the region, 0 to 2^40 - 1, not checked against
-	 *	 the region's size
+	 * - @region: the region
+	 * - @buf: buffer of userspace for @count bytes, not checked in any way
+	 * - @count: number of bytes asked for, not 0, not clipped to the region
+	 * - @pos: byte offset in the region, 0 to 2^40 - 1, not checked against
+	 *   the region's size
 	 *
 	 * Without it a read fails with -EINVAL.
 	 *
@@ -63,10 +63,10 @@ struct vfio_pci_regops {
 	/**
 	 * @mmap: Map the region, or a part of it, into userspace.
 	 *
-	 * @region: the region
-	 * @vma: the mapping, VM_SHARED; vfio_pci_region_vma_offset() gives
-	 *	 the offset in the region that it starts at, which is not
-	 *	 checked against the region's size
+	 * - @region: the region
+	 * - @vma: the mapping, VM_SHARED; vfio_pci_region_vma_offset() gives
+	 *   the offset in the region that it starts at, which is not
+	 *   checked against the region's size
 	 *
 	 * Called with the mmap lock held for writing, and only for regions
 	 * that have VFIO_REGION_INFO_FLAG_MMAP in their flags.  The mapping
@@ -83,9 +83,9 @@ struct vfio_pci_regops {
 	/**
 	 * @fault: Serve a fault in a mapping of the region.
 	 *
-	 * @region: the region
-	 * @vmf: the fault, at any address of the mapping
-	 * @order: 0, or the order of a huge page that is wanted
+	 * - @region: the region
+	 * - @vmf: the fault, at any address of the mapping
+	 * - @order: 0, or the order of a huge page that is wanted
 	 *
 	 * Called with the mmap lock or the lock of the mapping held for
 	 * reading, for mappings whose @mmap did not set other vm_ops than
@@ -100,10 +100,10 @@ struct vfio_pci_regops {
 	/**
 	 * @get_info: Answer VFIO_DEVICE_GET_REGION_INFO.
 	 *
-	 * @region: the region
-	 * @info: see struct vfio_region_info; index and offset are set, and
-	 *	  size and flags are to be
-	 * @caps: capability chain, to be filled by vfio_info_add_capability()
+	 * - @region: the region
+	 * - @info: see struct vfio_region_info; index and offset are set, and
+	 *   size and flags are to be
+	 * - @caps: capability chain, to be filled by vfio_info_add_capability()
 	 *
 	 * Without it the size and flags of the region are reported, the type
 	 * capability if it has a type, and what @add_capability adds.
@@ -117,8 +117,8 @@ struct vfio_pci_regops {
 	/**
 	 * @add_capability: Add capabilities to VFIO_DEVICE_GET_REGION_INFO.
 	 *
-	 * @region: the region
-	 * @caps: capability chain, to be filled by vfio_info_add_capability()
+	 * - @region: the region
+	 * - @caps: capability chain, to be filled by vfio_info_add_capability()
 	 *
 	 * Not called if there is @get_info.
 	 *
@@ -130,12 +130,12 @@ struct vfio_pci_regops {
 	/**
 	 * @ioeventfd: Answer VFIO_DEVICE_IOEVENTFD.
 	 *
-	 * @region: the region
-	 * @pos: byte offset in the region, 0 to 2^40 - 1, not checked against
-	 *	 the region's size
-	 * @data: what to write there when the eventfd is signaled
-	 * @count: number of bytes to write: 1, 2, 4 or 8
-	 * @fd: the eventfd, or -1 to remove the ioeventfd
+	 * - @region: the region
+	 * - @pos: byte offset in the region, 0 to 2^40 - 1, not checked against
+	 *   the region's size
+	 * - @data: what to write there when the eventfd is signaled
+	 * - @count: number of bytes to write: 1, 2, 4 or 8
+	 * - @fd: the eventfd, or -1 to remove the ioeventfd
 	 *
 	 * Without it the ioctl fails with -EINVAL.
 	 *
@@ -150,12 +150,12 @@ struct vfio_pci_regops {
 	 * @get_dmabuf_phys: Give the physical addresses of parts of the
 	 * region, to be exported by VFIO_DEVICE_FEATURE_DMA_BUF.
 	 *
-	 * @region: the region
-	 * @provider: set to the peer-to-peer DMA provider of the region
-	 * @phys_vec: @nr_ranges entries, to be filled
-	 * @dma_ranges: the parts; page aligned, not empty, not checked against
+	 * - @region: the region
+	 * - @provider: set to the peer-to-peer DMA provider of the region
+	 * - @phys_vec: @nr_ranges entries, to be filled
+	 * - @dma_ranges: the parts; page aligned, not empty, not checked against
 	 *		the region's size
-	 * @nr_ranges: number of entries of @phys_vec and @dma_ranges, not 0
+	 * - @nr_ranges: number of entries of @phys_vec and @dma_ranges, not 0
 	 *
 	 * Without it the feature fails with -ENODEV.
 	 *
@@ -171,7 +171,7 @@ struct vfio_pci_regops {
 	/**
 	 * @release: Release what the region's data owns.
 	 *
-	 * @region: the region, which is gone once this returns
+	 * - @region: the region, which is gone once this returns
 	 *
 	 * Called exactly once for each region that was registered, in the
 	 * reverse order of registration, when the device is closed or fails to
@@ -191,7 +191,8 @@ struct vfio_pci_regops {
  * @type: VFIO_REGION_TYPE_* as reported, for regions that have one
  * @subtype: VFIO_REGION_SUBTYPE_* as reported, for regions that have one
  * @index: index in the region table, VFIO_PCI_*_REGION_INDEX or higher
- * @has_type: whether the type capability is reported
+ * @has_caps: whether there may be capabilities to report
+ * @has_type: whether the type is one of them
  *
  * Owned by vfio-pci-core: set up before the device's open returns, and read
  * only from then on.
@@ -205,6 +206,7 @@ struct vfio_pci_region {
 	u32				type;
 	u32				subtype;
 	unsigned int			index;
+	bool				has_caps;
 	bool				has_type;
 	/* private: of the built-in BARs */
 	bool				is_mem;

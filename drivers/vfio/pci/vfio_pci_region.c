@@ -94,6 +94,7 @@ void vfio_pci_regions_fill(struct vfio_pci_core_device *vdev)
 		region = regions[VFIO_PCI_BAR0_REGION_INDEX + vdev->msix_bar];
 		region->x_start = vdev->msix_offset;
 		region->x_end = vdev->msix_offset + vdev->msix_size;
+		region->has_caps = true;
 	}
 
 	/* What there is of a ROM is only known when it is looked at */
@@ -197,6 +198,7 @@ int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 
 	region->vdev = vdev;
 	region->index = vdev->num_regions;
+	region->has_caps = true;
 	region->has_type = true;
 	region->type = type;
 	region->subtype = subtype;

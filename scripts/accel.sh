@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# accel.sh: print kvm if a kernel of ours boots with KVM on this machine, tcg if
+# not. /dev/kvm alone says little: in nested set-ups it may be there and fail
+# later. So try, once.
+
+. "$(dirname "$0")/lib.sh"
+
+[ $# -eq 0 ] || die "unknown argument '$1'; usage: accel.sh"
+
+if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
+	echo tcg
+	exit
+fi
+file=$CACHE/accel-$({ uname -rm; grep -m 1 'model name' /proc/cpuinfo || true; id -u; } | key)
+if [ ! -s "$file" ]; then
+	lock accel
+	if [ ! -s "$file" ]; then
+		say "trying KVM"
+		if ACCEL=kvm KERNEL=${KERNEL:-release} MODULES=stock TIMEOUT=20 DEVICES='' QEMU='' NAME=accel \
+			"$SCRIPTS/vm.sh" true >/dev/null 2>&1; then
+			echo kvm >"$file"
+		else
+			echo tcg >"$file"
+		fi
+		say "KVM: $([ "$(cat "$file")" = kvm ] && echo "works" || echo "does not boot a kernel here; emulating (see out/vm/accel.console.log)")"
+	fi
+	unlock
+fi
+cat "$file"

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
+#
+# drivers/vfio with every driver, by gcc with W=1 and by sparse: nothing that
+# stock does not say. The suite "variants" does the same for other
+# architectures, in the same folders.
+
+. "$SCRIPTS/vfio-build.sh"
+
+open_build x86_64 full
+status=0
+build_rev "$tree" series || status=$?
+result "$status" "drivers/vfio compiles" "$work/errors"
+grep -v -F '[-W' "$work/new" >"$tmp/sparse" || true
+grep -F '[-W' "$work/new" >"$tmp/gcc" || true
+empty "W=1 has nothing new" "$tmp/gcc"
+empty "sparse has nothing new ($(wc -l <"$work/stock/messages") messages in stock)" "$tmp/sparse"
+unlock

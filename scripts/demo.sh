@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# demo.sh: from nothing to userspace that drives a PCI device through vfio-pci,
+# with our modules on Debian's own kernel, in a VM; then say where the time
+# went. Fails if the device does not do what it should. KERNEL and MODULES name
+# others, as for vm.sh.
+
+. "$(dirname "$0")/lib.sh"
+
+[ $# -eq 0 ] || die "unknown argument '$1'; usage: demo.sh"
+
+kernel=${KERNEL:-stock}
+kind=${MODULES:-ours}
+log=$OUT/demo.log
+mkdir -p "$OUT"
+
+now()
+{
+	echo $(($(date +%s%N) / 1000000))
+}
+
+# took NAME BEGAN ENDED: one row of the table at the end; times in ms.
+rows=()
+took()
+{
+	rows+=("$(printf '%6d.%d s  %s' $((($3 - $2) / 1000)) $((($3 - $2) / 100 % 10)) "$1")")
+}
+
+# timed NAME COMMAND...: run a command with its output in $result.
+timed()
+{
+	local began name=$1
+	shift
+
+	began=$(now)
+	result=$("$@")
+	took "$name" "$began" "$(now)"
+}
+
+# show: pass on what the guest prints; note when its first line comes.
+show()
+{
+	local line
+
+	rm -f "$log.up"
+	while IFS= read -r line; do
+		if [[ "$line" == "guest: "* ]] && [ ! -e "$log.up" ]; then
+			now >"$log.up"
+		fi
+		printf '%s\n' "$line"
+	done
+}
+
+start=$(now)
+timed 'root: a Debian to build in and to boot' "$SCRIPTS/root.sh"
+timed 'source: the kernel that the series is for' "$SCRIPTS/source.sh"
+timed "kernel: $kernel" "$SCRIPTS/kernel.sh" "$kernel"
+timed "modules: vfio, $kind" "$SCRIPTS/modules.sh" "$kernel" "$kind"
+timed 'programs: the one that drives the device' "$SCRIPTS/userspace.sh"
+userspace=$result
+
+# What the guest runs. The module that drives the device must be the one that
+# was built, not one of Debian's.
+in_guest=$(cat <<END
+set -e
+bdf=\${VM_DEVICES%%=*}
+echo "guest: kernel \$(uname -r)"
+scripts/guest/bind.sh "\$bdf" vfio-pci
+file=\$(find "\$VM_MODULES/lib/modules/\$(uname -r)/updates" -name vfio-pci-core.ko)
+loaded=/sys/module/vfio_pci_core/notes/.note.gnu.build-id
+echo "guest: vfio_pci_core with build id \$(tail -c 20 \$loaded | od -An -v -tx1 | tr -d ' \n'), from"
+echo "       \$file"
+objcopy -O binary --only-section=.note.gnu.build-id "\$file" /tmp/built
+cmp /tmp/built "\$loaded"
+$userspace/vfio_pci_edu_demo "\$bdf"
+END
+)
+
+began=$(now)
+status=0
+KERNEL=$kernel MODULES=$kind DEVICES=edu NAME=demo "$SCRIPTS/vm.sh" "$in_guest" </dev/null |
+	tee "$log" | show || status=$?
+ended=$(now)
+[ -e "$log.up" ] || die "the VM did not come up (log: $log)"
+up=$(cat "$log.up")
+took 'boot: the VM, until it runs its first command' "$began" "$up"
+took 'run: all that the device did above, and power off' "$up" "$ended"
+took 'in all' "$start" "$ended"
+[ "$status" -eq 0 ] || die "the demo failed with status $status; see above (log: $log)"
+
+echo
+echo "Where the time went:"
+printf '%s\n' "${rows[@]}"

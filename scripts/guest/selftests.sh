@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# selftests.sh FOLDER OUTPUT: in the guest, run all vfio selftests of FOLDER on
+# the first device of the VM, with the scripts that come with them. Writes
+# OUTPUT/PROGRAM.tap and OUTPUT/PROGRAM.status.
+
+set -euo pipefail
+
+folder=$1
+output=$2
+bdf=${VM_DEVICES%%=*}
+
+modprobe vfio-pci
+# Some tests map memory by large pages.
+echo 64 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages || true
+
+bash "$folder/scripts/setup.sh" "$bdf" >/dev/null
+for program in "$folder"/vfio_*_test; do
+	name=${program##*/}
+	status=0
+	began=$(cut -d. -f1 /proc/uptime)
+	bash "$folder/scripts/run.sh" "$program" >"/tmp/$name" 2>&1 || status=$?
+	cp "/tmp/$name" "$output/$name.tap"
+	echo "$status" >"$output/$name.status"
+	echo "$MODULES $name: status $status, $(($(cut -d. -f1 /proc/uptime) - began)) s"
+done
+bash "$folder/scripts/cleanup.sh" "$bdf" >/dev/null

@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# in-root.sh COMMAND...: run a command inside the root, as root, with the
+# checkout at /repo, the cache at /cache, and /proc, /dev and /sys. The working
+# directory is /repo; the status is the command's.
+
+. "$(dirname "$0")/lib.sh"
+
+[ $# -gt 0 ] || die "no command; usage: in-root.sh COMMAND..."
+
+# Second half, as root in a mount namespace of its own.
+if [ "$1" = --mounted ]; then
+	root=$2
+	shift 2
+	# A user namespace may only bind what it inherited as a whole: rbind.
+	for dir in proc dev sys; do
+		mount --rbind "/$dir" "$root/$dir"
+	done
+	mount --bind "$VFIO_REGOPS_REPO" "$root/repo"
+	mount --bind "$VFIO_REGOPS_CACHE" "$root/cache"
+	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+	mount -t tmpfs -o mode=755 run "$root/run"
+	unset VFIO_REGOPS_REPO VFIO_REGOPS_CACHE XDG_CACHE_HOME XDG_RUNTIME_DIR TMPDIR
+	# Nor what would change a build.
+	unset ARCH CROSS_COMPILE CC LD CFLAGS CPPFLAGS LDFLAGS KCFLAGS KCPPFLAGS "${!KBUILD_@}" V O M C W
+	unset LANG LANGUAGE "${!LC_@}"
+	export HOME=/root LC_ALL=C.UTF-8
+	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+	exec chroot "$root" /usr/bin/env -C /repo -- "$@"
+fi
+
+[ -z "$IN_ROOT" ] || exec "$@"
+root=$("$SCRIPTS/root.sh")
+# As long as the command runs, the cache is in use.
+exec {use}>>"$CACHE/lock-use"
+flock -s "$use"
+export VFIO_REGOPS_REPO=$REPO VFIO_REGOPS_CACHE=$CACHE
+as_root "$SCRIPTS/in-root.sh" --mounted "$root" "$@"

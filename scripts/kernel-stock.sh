@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# kernel-stock.sh: Debian's own 7.3 image, for kernel.sh. The packages are
+# unpacked, not installed, as nothing here has a boot loader to care for.
+
+. "$(dirname "$0")/lib.sh"
+
+# What a test may need of Debian's 4000 modules; vfio is built outside.
+MODULES=(arch crypto lib virt fs/9p fs/netfs fs/overlayfs net/9p
+	drivers/{block,char,dca,i2c,iommu,misc,nvme,pci,ptp,uio,virtio}
+	drivers/net/ethernet/intel drivers/net/virtio_net.ko.xz)
+
+# The rest runs in the root. fetch ABI VERSION
+fetch()
+{
+	set -euo pipefail
+	cd /cache/apt
+	apt-get -q -o APT::Sandbox::User=root download "linux-binary-$1=$2" "linux-modules-$1=$2" "linux-base-$1=$2"
+}
+
+# assemble FOLDER ABI VERSION MODULES...
+assemble()
+{
+	local dir=$1 abi=$2 version=${3/:/%3a} lib=usr/lib/modules/$2 module
+	shift 3
+
+	set -euo pipefail
+	rm -rf "$dir"
+	mkdir -p "$dir/modules/lib/modules" "$dir/unpack"
+	cd "$dir/unpack"
+	dpkg-deb --fsys-tarfile /cache/apt/linux-binary-"$abi"_"$version"_*.deb | tar -x "./$lib/vmlinuz"
+	dpkg-deb --fsys-tarfile /cache/apt/linux-base-"$abi"_"$version"_*.deb | tar -x "./$lib"
+	dpkg-deb --fsys-tarfile /cache/apt/linux-modules-"$abi"_"$version"_*.deb |
+		tar -x "${@/#/./$lib/kernel/}"
+	mv "$lib/vmlinuz" ../vmlinuz
+	mv "$lib" ../modules/lib/modules/
+	cd "$dir"
+	rm -r unpack
+	echo "$abi" >release
+	ln -s "/usr/src/linux-headers-$abi" build
+	# The root is on 9p, which this kernel has as modules: load them, go there.
+	mkdir -p initrd.d/{bin,dev,proc,newroot}
+	cp /usr/bin/busybox initrd.d/bin/busybox
+	for module in fs/netfs/netfs net/9p/9pnet net/9p/9pnet_virtio fs/9p/9p; do
+		xz -dc "modules/lib/modules/$abi/kernel/$module.ko.xz" >"initrd.d/$(basename $module).ko"
+	done
+	cat >initrd.d/init <<'INIT'
+#!/bin/busybox sh
+for module in netfs 9pnet 9pnet_virtio 9p; do
+	/bin/busybox insmod /$module.ko
+done
+/bin/busybox mount -t proc proc /proc
+for word in $(/bin/busybox cat /proc/cmdline); do
+	case $word in
+	rootflags=*) flags=${word#rootflags=} ;;
+	init=*) init=${word#init=} ;;
+	esac
+done
+/bin/busybox umount /proc
+/bin/busybox mount -t 9p -o "ro,$flags" root /newroot
+exec /bin/busybox switch_root /newroot "$init"
+INIT
+	chmod 755 initrd.d/init
+	(cd initrd.d && find . | cpio -o -H newc --quiet -R 0:0) | gzip -1 >initrd
+	rm -r initrd.d
+	touch complete
+}
+
+# choose [--recent]: which image; sets version, abi and dir.
+choose()
+{
+	read -r version abi < <("$SCRIPTS/version.sh" "$@") || exit 1
+	[ "$version" != tree ] || die "a kernel tree was given as LINUX=, so there is no Debian image of it; use KERNEL=release"
+	[ "$abi" != - ] || die "the Debian archive has no image of Linux $version; use KERNEL=release"
+	dir=kernel-stock-$({ echo "$version $abi"; declare -f assemble; declare -p MODULES; } | key)
+}
+
+choose
+[ -e "$CACHE/$dir/complete" ] || choose --recent
+"$SCRIPTS/root.sh" --add "linux-headers-$abi" >/dev/null
+if [ ! -e "$CACHE/$dir/complete" ]; then
+	lock kernel-stock
+	if [ ! -e "$CACHE/$dir/complete" ]; then
+		need_space 1000 "Debian's kernel"
+		step "fetching Debian's kernel $abi" "$CACHE/log/kernel-stock-fetch.log" \
+			"$SCRIPTS/in-root.sh" bash -c "$(declare -f fetch)"'; fetch "$@"' - "$abi" "$version"
+		step "unpacking Debian's kernel $abi" "$CACHE/log/kernel-stock.log" \
+			"$SCRIPTS/in-root.sh" bash -c "$(declare -f assemble)"'; assemble "$@"' - \
+			"/cache/$dir" "$abi" "$version" "${MODULES[@]}"
+	fi
+	unlock
+fi
+echo "/cache/$dir"

@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# kernel.sh release|debug|stock: make sure that the kernel is built, and print
+# its folder in the root, which holds
+#     vmlinuz     what QEMU boots
+#     initrd      only of a kernel that cannot mount its root by itself
+#     release     what `uname -r` says
+#     build       what external modules are built against
+#     modules/    the kernel's own modules, without those of vfio
+# A build that was interrupted goes on where it stopped.
+
+. "$(dirname "$0")/lib.sh"
+
+usage="usage: kernel.sh release|debug|stock"
+[ $# -eq 1 ] || die "one kernel is needed; $usage"
+
+# The rest runs in the root: $1 is the folder, $2 the source.
+configure()
+{
+	local missing
+
+	set -euo pipefail
+	mkdir -p "$1/build"
+	cat "${@:3}" >"$1/fragments"
+	make -C "$2" O="$1/build" KCONFIG_ALLCONFIG="$1/fragments" allnoconfig
+	# A later fragment overrides an earlier one; kconfig drops in silence what
+	# depends on something that is not set.
+	missing=$(awk -F'[ =]' '/^CONFIG_/ { want[$1] = $0 }
+			/^# CONFIG_.* is not set/ { want[$2] = $0 }
+			END { for (o in want) print want[o] }' "$1/fragments" |
+		while read -r line; do
+			if [[ "$line" == \#* ]]; then
+				grep -q "^${line:2:-11}=" "$1/build/.config" && echo "$line"
+			else
+				grep -qxF -e "$line" "$1/build/.config" || echo "$line"
+			fi
+		done || true)
+	[ -z "$missing" ] || { echo "not set: $missing"; exit 1; }
+}
+
+compile()
+{
+	set -euo pipefail
+	# vfio is built outside of the kernel, and not twice.
+	make -C "$1/build" -j"$2" KBUILD_BUILD_USER=vfio KBUILD_BUILD_HOST=regops bzImage modules
+	rm -rf "$1/modules"
+	make -C "$1/build" INSTALL_MOD_PATH="$1/modules" modules_install
+	cp "$1/build/arch/x86/boot/bzImage" "$1/vmlinuz"
+	cp "$1/build/include/config/kernel.release" "$1/release"
+	find "$1/modules" -path '*/drivers/vfio' -prune -exec rm -r {} +
+	awk -F'\t' '$3 !~ /^drivers\/vfio\//' "$1/build/Module.symvers" >"$1/symvers"
+	mv "$1/symvers" "$1/build/Module.symvers"
+	touch "$1/complete"
+}
+
+case "$1" in
+release) fragments=(release) ;;
+debug) fragments=(release debug) ;;
+stock) exec "$SCRIPTS/kernel-stock.sh" ;;
+*) die "unknown kernel '$1'; $usage" ;;
+esac
+fragments=("${fragments[@]/#/configs/}")
+fragments=("${fragments[@]/%/.config}")
+
+src=$("$SCRIPTS/source.sh")
+root=$("$SCRIPTS/root.sh")
+dir=kernel-$1-$({ echo "$src"; cd "$REPO"; cat "${fragments[@]}" "$root/etc/vfio-regops/gcc"; } | key)
+
+if [ ! -e "$CACHE/$dir/complete" ]; then
+	lock "kernel-$1"
+	if [ ! -e "$CACHE/$dir/complete" ]; then
+		need_space 3000 "the kernel"
+		step "configuring the kernel $1" "$CACHE/log/kernel-$1-config.log" \
+			"$SCRIPTS/in-root.sh" bash -c "$(declare -f configure)"'; configure "$@"' - \
+			"/cache/$dir" "$src" "${fragments[@]/#//repo/}"
+		step "building the kernel $1 with $JOBS jobs" "$CACHE/log/kernel-$1.log" \
+			"$SCRIPTS/in-root.sh" bash -c "$(declare -f compile)"'; compile "$@"' - "/cache/$dir" "$JOBS"
+	fi
+	unlock
+fi
+echo "/cache/$dir"

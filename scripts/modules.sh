@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# modules.sh KERNEL ours|stock: make sure that the modules of drivers/vfio are
+# built for a kernel, from the patched or from the pristine source, and print
+# the folder in the root that holds them, as lib/modules/RELEASE, together with
+# the kernel's own. Only what changed is compiled anew.
+
+. "$(dirname "$0")/lib.sh"
+
+usage="usage: modules.sh release|debug|stock ours|stock"
+[ $# -eq 2 ] || die "a kernel and the kind of modules are needed; $usage"
+case "$2" in
+ours | stock) ;;
+*) die "unknown modules '$2'; $usage" ;;
+esac
+
+# The rest runs in the root. compile WORK KERNEL SRC TREE DIR JOBS OPTIONS
+compile()
+{
+	local work=$1 kernel=$2 src=$3 tree=$4 dir=$5 jobs=$6 options=$7
+	local release line name value args=() defines=()
+
+	set -euo pipefail
+	mkdir -p "$work/src" "$work/include" "$work/obj"
+	# Compare contents: a file that did not change keeps its time, so that
+	# make leaves it alone.
+	rsync -rc --delete --exclude=.git "$tree/drivers/vfio/" "$work/src/"
+
+	# Headers that the tree changes come first. (For one in include/uapi
+	# that has no namesake in include/, name it by <uapi/...>.)
+	{ [ "$tree" = "$src" ] || (cd "$tree" && find include -type f); } | while read -r file; do
+		cmp -s "$tree/$file" "$src/$file" || echo "$file"
+	done >"$work/headers"
+	rsync -rc --files-from="$work/headers" "$tree/" "$work/patched/"
+	(cd "$work/patched" && find . -type f -printf '%P\n') | sort | comm -23 - <(sort "$work/headers") |
+		sed "s,^,$work/patched/," | xargs -r rm
+
+	while read -r line; do
+		name=${line%%=*} value=${line#*=}
+		[[ "$name" != *KUNIT* ]] || grep -q '^CONFIG_KUNIT=' "$kernel/build/.config" || continue
+		args+=("$name=$value")
+		[ "$value" = m ] && defines+=("-D${name}_MODULE=1") || defines+=("-D$name=1")
+	done < <([ "$tree" = "$src" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$options")
+	# Other options: other objects, which make cannot know.
+	if [ "$(cat "$work/args" 2>/dev/null)" != "${args[*]}" ]; then
+		rm -rf "$work/obj"
+		mkdir "$work/obj"
+		echo "${args[*]}" >"$work/args"
+	fi
+
+	make -C "$kernel/build" -j"$jobs" M="$work/src" MO="$work/obj" \
+		NOSTDINC_FLAGS="-nostdinc -I$work/patched/include" KCFLAGS="${defines[*]}" "${args[@]}" modules
+
+	release=$(cat "$kernel/release")
+	rm -rf "$dir.new"
+	mkdir -p "$dir.new/lib/modules/$release/updates"
+	ln -s "$kernel/modules/lib/modules/$release/kernel" "$dir.new/lib/modules/$release/kernel"
+	for file in modules.order modules.builtin modules.builtin.modinfo; do
+		cp "$kernel/modules/lib/modules/$release/$file" "$dir.new/lib/modules/$release/"
+	done
+	# Only what this build lists: a module that is gone may still lie there.
+	sed 's/\.o$/.ko/' "$work/obj/modules.order" | while read -r file; do
+		strip --strip-debug -o "$dir.new/lib/modules/$release/updates/$(basename "$file")" \
+			"$work/obj/${file#"$work/obj/"}"
+	done
+	depmod -b "$dir.new" "$release"
+	mv -T "$dir.new" "$dir"
+	# Each edit leaves a folder.
+	find /cache -maxdepth 1 -name 'modules-*' -mtime +7 -exec rm -rf {} +
+}
+
+kernel=$("$SCRIPTS/kernel.sh" "$1")
+src=$("$SCRIPTS/source.sh")
+tree=$src
+[ "$2" = stock ] || tree=$("$SCRIPTS/tree.sh")
+dir=modules-$1-$2-$({ echo "$kernel $tree"; cat "$REPO/configs/modules.config"; declare -f compile; } | key)
+
+if [ ! -e "$CACHE/$dir" ]; then
+	lock "modules-$1-$2"
+	if [ ! -e "$CACHE/$dir" ]; then
+		need_space 300 "vfio's modules"
+		step "building the $2 vfio modules for the kernel $1" "$CACHE/log/modules-$1-$2.log" \
+			"$SCRIPTS/in-root.sh" bash -c "$(declare -f compile)"'; compile "$@"' - \
+			"/cache/build-${kernel#/cache/}-$2" "$kernel" "$src" "$tree" "/cache/$dir" "$JOBS" \
+			/repo/configs/modules.config
+	fi
+	unlock
+fi
+echo "/cache/$dir"

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# source.sh: make sure that the pristine kernel source exists, and print its
+# path in the root. It is Debian's linux-source package, or a copy of the tree
+# that LINUX=/path names.
+
+. "$(dirname "$0")/lib.sh"
+
+[ $# -eq 0 ] || die "unknown argument '$1'; source.sh takes none (a kernel tree is given as LINUX=/path)"
+
+# Both run in the root; $1 is the folder to make, $2 the package version.
+unpack_package()
+{
+	local deb
+
+	set -euo pipefail
+	cd /cache/apt
+	apt-get -q -o APT::Sandbox::User=root download "linux-source-7.3=$2"
+	deb=$(find . -name "linux-source-7.3_${2/:/%3a}_*.deb")
+	mkdir -p "$1.new"
+	dpkg-deb --fsys-tarfile "$deb" | tar -xO --wildcards './usr/src/linux-source-*.tar.xz' |
+		tar -xJ -C "$1.new" --no-same-owner
+	mv "$1.new"/linux-source-* "$1.new/linux"
+	mv "$1.new" "$1"
+}
+
+unpack_tree()
+{
+	set -euo pipefail
+	mkdir -p "$1.new/linux"
+	tar -x -C "$1.new/linux" --no-same-owner
+	# Builds with O= refuse a tree that was built in.
+	make -C "$1.new/linux" mrproper
+	mv "$1.new" "$1"
+}
+
+# choose [--recent]: which source; sets version and dir.
+choose()
+{
+	read -r version _ < <("$SCRIPTS/version.sh" "$@") || exit 1
+	if [ "$version" = tree ]; then
+		LINUX=$(cd "$LINUX" && pwd -P)
+		dir=src-$({ echo "$LINUX"; git -C "$LINUX" rev-parse HEAD 2>/dev/null || true
+			find "$LINUX" -name .git -prune -o -newer "$LINUX/Makefile" -type f -printf '%P %s %T@\n' | sort; } | key)
+	else
+		dir=src-$(echo "$version" | key)
+	fi
+}
+
+choose
+[ -e "$CACHE/$dir" ] || choose --recent
+if [ ! -e "$CACHE/$dir" ]; then
+	lock source
+	if [ ! -e "$CACHE/$dir" ]; then
+		need_space 4000 "the kernel source"
+		"$SCRIPTS/in-root.sh" rm -rf "/cache/$dir.new"
+		if [ "$version" = tree ]; then
+			copy()
+			{
+				tar -c -C "$LINUX" --exclude=.git . |
+					"$SCRIPTS/in-root.sh" bash -c "$(declare -f unpack_tree); unpack_tree /cache/$dir"
+			}
+			step "copying the kernel source from $LINUX" "$CACHE/log/source.log" copy
+		else
+			step "unpacking the kernel source $version" "$CACHE/log/source.log" \
+				"$SCRIPTS/in-root.sh" bash -c "$(declare -f unpack_package); unpack_package /cache/$dir $version"
+		fi
+	fi
+	unlock
+fi
+echo "/cache/$dir/linux"

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# kunit.sh: our KUnit modules, loaded in a VM; each of their cases is a test.
+
+. "$(dirname "$0")/../lib.sh"
+. "$SCRIPTS/result.sh"
+
+export KERNEL=${KERNEL:-release}
+
+folder=$OUT/kunit/$KERNEL
+rm -rf "$folder"
+mkdir -p "$folder"
+
+dir=$("$SCRIPTS/modules.sh" "$KERNEL" ours)
+mapfile -t modules < <(find "$CACHE/${dir#/cache/}" -path '*/updates/*' -name '*_kunit.ko*' -printf '%f\n' |
+	sed 's/\.ko.*//' | sort)
+[ ${#modules[@]} -gt 0 ] || die "the modules have no KUnit tests; configs/modules.config should enable some"
+
+# The results are there until the module is unloaded, and a second load must
+# work as the first.
+status=0
+# shellcheck disable=SC2016 # for the shell of the guest
+MODULES=ours NAME=kunit-$KERNEL "$SCRIPTS/vm.sh" 'set -e
+	modprobe kunit enable=1 autorun=1
+	for module in '"${modules[*]}"'; do
+		modprobe "$module"
+		cat /sys/kernel/debug/kunit/*/results >"out/kunit/$KERNEL/$module.tap"
+		modprobe -r "$module"
+		modprobe "$module"
+		modprobe -r "$module"
+	done' >"$folder/vm.log" 2>&1 || status=$?
+result "$status" "kunit: the VM ends well" "$folder/vm.log"
+
+for module in "${modules[@]}"; do
+	tap=$folder/$module.tap
+	reasons=$(grep -B 15 '^ *not ok' "$tap" 2>/dev/null || true)
+	if [ ! -s "$tap" ]; then
+		echo "no results; see $folder/vm.log and out/vm/kunit-$KERNEL.console.log" >"$folder/why"
+		result 1 "kunit $module" "$folder/why"
+		continue
+	fi
+	# Cases are indented by four, parameters of a case by more; a suite by none.
+	planned=0
+	cases=0
+	while IFS= read -r line; do
+		if [[ "$line" =~ ^\ {4}1\.\.([0-9]+) ]]; then
+			planned=$((planned + BASH_REMATCH[1]))
+		elif [[ "$line" =~ ^\ {4}(not\ )?ok\ [0-9]+\ ([^#]*)(.*) ]]; then
+			cases=$((cases + 1))
+			name="kunit ${BASH_REMATCH[2]%% }"
+			if [ -n "${BASH_REMATCH[1]}" ]; then
+				echo "$reasons" >"$folder/why"
+				result 1 "$name" "$folder/why"
+			elif [[ "${BASH_REMATCH[3]}" == *SKIP* ]]; then
+				skip "$name" "${BASH_REMATCH[3]#*SKIP }"
+			else
+				result 0 "$name"
+			fi
+		fi
+	done <"$tap"
+	echo "$cases of $planned cases ran in $tap" >"$folder/why"
+	status=0
+	[ "$cases" -gt 0 ] && [ "$cases" -eq "$planned" ] || status=1
+	result "$status" "kunit $module: all $planned cases ran" "$folder/why"
+done
+totals

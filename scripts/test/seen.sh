@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# seen.sh: devices cannot tell our modules from stock either. QEMU traces each
+# access to a device's registers while the same program makes large and odd
+# accesses to its BARs, across the MSI-X table and with buffers that turn bad;
+# offset, width, direction and value of each, and their order, must be equal.
+# The traces stay in out/seen.
+
+. "$(dirname "$0")/../lib.sh"
+. "$SCRIPTS/result.sh"
+
+export KERNEL=${KERNEL:-release}
+
+# The devices, and the names that QEMU gives to their memory regions.
+devices=(edu pci-testdev igb)
+declare -A regions=(
+	[edu]='edu-mmio'
+	[pci-testdev]='pci-testdev-[a-z]*'
+	[igb]='igb-?[a-z]*'
+)
+
+folder=$OUT/seen
+userspace=$("$SCRIPTS/userspace.sh")
+rm -rf "$folder"
+mkdir -p "$folder/stock" "$folder/ours"
+
+runs=()
+for i in "${!devices[@]}"; do
+	runs+=("${devices[$i]}:$i:iommufd:--stage seen")
+done
+
+# trace MODULES: one processor, so that there is one order.
+trace()
+{
+	local dir=out/seen/$1 device command
+
+	# The options have blanks: quote each run for the shell of the guest.
+	command=$(printf '%q ' scripts/guest/region-diff.sh "$userspace/vfio_pci_region_diff" "/repo/$dir" "${runs[@]}")
+	mkfifo "$folder/$1/fifo"
+	# QEMU traces all regions of the machine: keep those of the devices only.
+	grep -E " name '($(IFS='|'; echo "${regions[*]}"))'" <"$folder/$1/fifo" |
+		sed -E -n "s/.*memory_region_ops_([a-z]*) cpu [-0-9]+ mr 0x[0-9a-f]+ addr (0x[0-9a-f]+) value (0x[0-9a-f]+) size ([0-9]+) name '(.*)'.*/\5 \1 \2 \4 \3/p" \
+		>"$folder/$1/trace" &
+	MODULES=$1 DEVICES=${devices[*]} SMP=1 NAME=seen-$1 ACCEL=tcg \
+		QEMU="-trace memory_region_ops_read -trace memory_region_ops_write -D /repo/$dir/fifo" \
+		"$SCRIPTS/vm.sh" "$command"
+	wait
+	rm "$folder/$1/fifo"
+	for device in "${devices[@]}"; do
+		grep -E "^${regions[$device]} " "$folder/$1/trace" >"$folder/$1/$device.trace" || true
+	done
+	rm "$folder/$1/trace"
+}
+
+# differ A B: true if two files differ, and print how.
+differ()
+{
+	local line
+
+	! cmp -s "$1" "$2" || return 1
+	line=$(cmp "$1" "$2" 2>&1 | sed -n 's/.*line \([0-9]*\)$/\1/p')
+	line=${line:-$(wc -l <"$1")}
+	echo "from access $line on, $1:"
+	tail -n "+$((line > 3 ? line - 3 : 1))" "$1" | head -n 8 || true
+	echo "and $2:"
+	tail -n "+$((line > 3 ? line - 3 : 1))" "$2" | head -n 8 || true
+}
+
+"$SCRIPTS/modules.sh" "$KERNEL" stock >/dev/null
+"$SCRIPTS/modules.sh" "$KERNEL" ours >/dev/null
+set -m
+pids=()
+# shellcheck disable=SC2154 # the trap assigns pid
+trap 'for pid in "${pids[@]}"; do kill -- "-$pid" 2>/dev/null || true; done' EXIT
+for modules in stock ours; do
+	trace "$modules" </dev/null >"$folder/$modules.log" 2>&1 &
+	pids+=($!)
+done
+for i in 0 1; do
+	status=0
+	wait "${pids[$i]}" || status=$?
+	modules=stock
+	[ "$i" -eq 0 ] || modules=ours
+	result "$status" "seen: the VM with $modules modules ends well" "$folder/$modules.log"
+done
+pids=()
+
+for device in "${devices[@]}"; do
+	a=$folder/stock/$device b=$folder/ours/$device
+	for what in trace iommufd.txt; do
+		count=$(wc -l <"$a.$what")
+		if differ "$a.$what" "$b.$what" >"$folder/why"; then
+			result 1 "seen $device $what" "$folder/why"
+		elif [ "$count" -lt 2000 ]; then
+			echo "only $count lines in $a.$what" >"$folder/why"
+			result 1 "seen $device $what" "$folder/why"
+		elif [ "$what" = trace ]; then
+			result 0 "seen $device: $count accesses equal, $(grep -c ' read ' "$a.$what") reads and $(grep -c ' write ' "$a.$what") writes"
+		else
+			result 0 "seen $device: $count results equal"
+		fi
+	done
+done
+
+# The comparison itself: two accesses in another order, and one of another
+# width, must be noticed.
+file=$folder/stock/edu.trace
+if [ -s "$file" ]; then
+	status=0
+	awk 'NR == 1000 { held = $0; next } { print } NR == 1001 { print held }' "$file" >"$folder/changed"
+	# Equal neighbours can be swapped unnoticed.
+	if [ "$(sed -n 1000p "$file")" != "$(sed -n 1001p "$file")" ]; then
+		differ "$file" "$folder/changed" >"$folder/why" || status=$?
+	fi
+	result "$status" "seen: another order is noticed"
+	status=0
+	awk 'NR == 1500 { $4 = $4 == 8 ? 4 : 8 } 1' "$file" >"$folder/changed"
+	differ "$file" "$folder/changed" >"$folder/why" || status=$?
+	result "$status" "seen: another width is noticed"
+fi
+totals

@@ -1,0 +1,199 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The tools themselves: what a VM returns, what counts as a failure, and one
+# clear line for each kind of bad input, with nothing half-made behind it.
+
+. "$(dirname "$0")/../lib.sh"
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+export TIMEOUT=120
+unset RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT NAME T LINUX
+
+# try COMMAND...: run it; $status, $tmp/out and $tmp/err are what it left.
+try()
+{
+	status=0
+	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null || status=$?
+}
+
+# check WHAT COMMAND...: one test, which passes if the command does.
+check()
+{
+	local what=$1
+	shift
+
+	if "$@"; then
+		echo "ok - $what"
+	else
+		echo "not ok - $what"
+		echo "# status $status; output: $(head -c 300 "$tmp/out" | tr '\n' '|')"
+		echo "# errors: $(tail -n 5 "$tmp/err" | tr '\n' '|')"
+	fi
+}
+
+# status_is NUMBER / says TEXT / prints TEXT: about what try ran.
+status_is() { [ "$status" -eq "$1" ]; }
+says() { grep -q -F -e "$1" "$tmp/err"; }
+prints() { [ "$(cat "$tmp/out")" = "$1" ]; }
+
+# refused TEXT: it failed, and the errors are one line with TEXT in it.
+refused()
+{
+	[ "$status" -ne 0 ] && [ "$(grep -c . "$tmp/err")" -eq 1 ] && says "$1"
+}
+
+vm=$SCRIPTS/vm.sh
+
+# --- what a VM returns ---
+try "$SCRIPTS/in-root.sh" sh -c 'pwd; exit 9'
+check "in-root.sh: the command's status" status_is 9
+check "in-root.sh: runs in /repo" prints /repo
+
+try "$vm" 'echo out; echo err >&2; echo again >/dev/stderr; seq 20000 | tail -n 1; exit 255'
+check "vm.sh: status 255" status_is 255
+check "vm.sh: the command's output and nothing else" prints $'out\nerr\nagain\n20000'
+try "$vm" 'exit 0'
+check "vm.sh: status 0" status_is 0
+check "vm.sh: no output of its own" prints ""
+# shellcheck disable=SC2016 # for the guest
+try make --no-print-directory -C "$REPO" vm RUN='x=$(head -c 300000 /dev/zero | wc -c); echo "$x"; exit 7'
+check "make vm: a command with a \$ in it" prints 300000
+check "make vm: a status that is not 0" says 'Error 7'
+
+# shellcheck disable=SC2016 # for the guest
+DEVICES='edu igb nvme port/e1000e pci-testdev VGA' try "$vm" '
+	echo $VM_DEVICES
+	for device in $VM_DEVICES; do
+		bdf=${device%%=*}
+		cat /sys/bus/pci/devices/$bdf/device
+		ls /sys/bus/pci/devices/$bdf/iommu_group/devices | wc -l
+	done | xargs
+	scripts/guest/bind.sh all vfio-pci && ls /dev/vfio | wc -l
+	scripts/guest/bind.sh 0000:00:02.0 none && ls /dev/vfio | wc -l
+	scripts/guest/bind.sh 0000:00:1a.0 vfio-pci 2>&1'
+check "vm.sh: devices at their addresses, and their groups; bind.sh" \
+	prints '0000:00:02.0=edu 0000:00:03.0=igb 0000:00:04.0=nvme 0000:01:00.0=e1000e 0000:00:06.0=pci-testdev 0000:00:07.0=VGA
+0x11e8 1 0x10c9 1 0x0010 1 0x10d3 2 0x0005 1 0x1111 1
+8
+7
+error: there is no PCI device 0000:00:1a.0'
+
+# --- what counts as a failure ---
+TIMEOUT=15 try "$vm" 'sleep 300'
+check "vm.sh: the time limit ends the VM" status_is 124
+check "vm.sh: the time limit is named" says 'error: time limit'
+for text in 'BUG: KASAN: use-after-free' 'WARNING: possible circular locking dependency detected' \
+	'UBSAN: shift-out-of-bounds'; do
+	try "$vm" "echo '<4>$text in a test' >/dev/kmsg"
+	check "vm.sh: a report fails the run: ${text%%:*}" status_is 99
+	check "vm.sh: and is shown" says "$text"
+done
+# shellcheck disable=SC2016 # for the guest
+NAME=tools-leak try "$vm" 'printf "%s\n" "unreferenced object 0x1 (size 8):" "  comm \"swapper/0\", pid 0" "    at_boot+0x1" \
+	"unreferenced object 0x2 (size 8):" "  comm \"modprobe\", pid 99" "    in_a_test+0x1" >out/vm/tools-leak.run.kmemleak'
+check "vm.sh: a leak fails the run" status_is 99
+check "vm.sh: and is shown" says in_a_test
+check "vm.sh: but none of the boot" eval '! says at_boot'
+rm -f "$OUT"/vm/tools-leak.*
+try "$vm" 'echo c >/proc/sysrq-trigger; sleep 60'
+check "vm.sh: a panic fails the run" status_is 99
+check "vm.sh: and is shown, with its trace" says 'sysrq_handle_crash'
+try "$vm" 'echo o >/proc/sysrq-trigger; sleep 60'
+check "vm.sh: a VM that ends by itself" status_is 125
+
+# --- bad arguments ---
+try "$vm"
+check "vm.sh: no command" refused 'nothing to run'
+KERNEL=new try "$vm" true
+check "vm.sh: KERNEL" refused "unknown KERNEL 'new'"
+MODULES=new try "$vm" true
+check "vm.sh: MODULES" refused "unknown MODULES 'new'"
+SMP=none try "$vm" true
+check "vm.sh: SMP" refused 'SMP is'
+MEM=2T try "$vm" true
+check "vm.sh: MEM" refused 'MEM is'
+TIMEOUT=1h try "$vm" true
+check "vm.sh: TIMEOUT" refused 'TIMEOUT is'
+ICOUNT=1 ACCEL=kvm try "$vm" true
+check "vm.sh: ICOUNT with KVM" refused 'ICOUNT=1'
+DEVICES=nosuch try "$vm" true
+check "vm.sh: a device that QEMU has not" says "'nosuch' is not a valid device"
+check "vm.sh: and its status" status_is 125
+try "$vm" --shell
+check "vm.sh: a shell without a terminal" refused 'a shell needs a terminal'
+try make -C "$REPO" vm RNU=true
+check "make: an unknown argument" refused 'unknown argument RNU'
+try "$SCRIPTS/kernel.sh" other
+check "kernel.sh: unknown kernel" refused "unknown kernel 'other'"
+try "$SCRIPTS/modules.sh" release other
+check "modules.sh: unknown modules" refused "unknown modules 'other'"
+try "$SCRIPTS/test.sh" nosuch
+check "test.sh: unknown suite" refused "no test suite 'nosuch'"
+
+# --- the runner, with suites of its own ---
+mkdir -p "$tmp/checkout/scripts/test"
+cp "$SCRIPTS/lib.sh" "$SCRIPTS/test.sh" "$tmp/checkout/scripts/"
+suite()
+{
+	printf '#!/bin/sh\n%s\n' "$2" >"$tmp/checkout/scripts/test/$1.sh"
+	chmod +x "$tmp/checkout/scripts/test/$1.sh"
+}
+suite good 'echo "ok - a"; echo "ok - b # SKIP no reason"'
+suite bad 'echo "ok - a"; echo "not ok - b"'
+suite dies 'echo "ok - a"; exit 3'
+suite empty 'true'
+try "$tmp/checkout/scripts/test.sh" good
+check "test.sh: passes" status_is 0
+check "test.sh: the totals" [ "$(tail -n 1 "$tmp/out")" = "1 passed, 0 failed, 1 skipped" ]
+try "$tmp/checkout/scripts/test.sh"
+check "test.sh: fails" status_is 1
+check "test.sh: counts what failed, died and did nothing" \
+	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
+
+# --- what this machine may lack ---
+LINUX=$tmp try "$SCRIPTS/source.sh"
+check "LINUX= that is no kernel tree" refused 'is not a kernel tree'
+mkdir -p "$tmp/linux/drivers/vfio"
+printf 'VERSION = 6\nPATCHLEVEL = 12\n' >"$tmp/linux/Makefile"
+LINUX=$tmp/linux try "$SCRIPTS/source.sh"
+check "LINUX= of another version" refused 'is Linux 6.12; 7.3 is needed'
+
+# with NAME SCRIPT COMMAND...: run the command with an empty cache and with
+# SCRIPT in place of the program NAME.
+with()
+{
+	rm -rf "${tmp:?}/bin" "$tmp/cache"
+	mkdir -p "$tmp/bin" "$tmp/cache"
+	printf '#!/bin/sh\n%s\n' "$2" >"$tmp/bin/$1"
+	chmod +x "$tmp/bin/$1"
+	shift 2
+	PATH=$tmp/bin:$PATH XDG_CACHE_HOME=$tmp/cache try "$@"
+}
+nothing_made()
+{
+	[ -z "$(find "$tmp/cache/vfio-regops" -maxdepth 1 -name 'root-*' ! -name '*.new*' 2>/dev/null)" ]
+}
+if [ "$(df --output=avail -m "$tmp" | tail -n 1)" -lt 6000 ]; then
+	echo "ok - failures of the root's build # SKIP $tmp has less than 6 GB"
+else
+	with mmdebstrap 'echo "E: Could not connect to deb.test:80" >&2; exit 25' "$SCRIPTS/root.sh"
+	check "no network" says 'no network: the Debian mirror cannot be reached'
+	check "no network: no root" nothing_made
+	with mmdebstrap 'echo "tar: x: Cannot write: No space left on device" >&2; exit 25' "$SCRIPTS/root.sh"
+	check "the disk gets full" says 'the disk is full'
+	check "the disk gets full: no root" nothing_made
+	# shellcheck disable=SC2016 # for the stand-in
+	with mmdebstrap 'for dir; do :; done; mkdir -p "${dir%/*}"; exit 1' "$SCRIPTS/root.sh"
+	check "mmdebstrap fails: no root" nothing_made
+	with apt-get 'exit 0' "$SCRIPTS/root.sh"
+	check "no Debian mirror" refused 'no Debian mirror'
+	with uname 'echo riscv64' "$SCRIPTS/root.sh"
+	check "another architecture" refused 'unsupported host: riscv64'
+fi
+with df 'echo Avail; echo 100' "$SCRIPTS/root.sh"
+check "little space" refused 'and 100 MB are free'
+# Root may write to a folder that forbids it, but not below a file.
+XDG_CACHE_HOME=$tmp/linux/Makefile try "$SCRIPTS/root.sh"
+check "a cache that cannot be written" says 'cannot write to'

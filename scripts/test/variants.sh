@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# variants.sh [ARCH...]: the drivers built on vfio-pci-core compile against our
+# tree as they do against stock: all modules exist, W=1 and sparse say nothing
+# new, and no symbol that stock exports to them is gone. Most need hardware
+# that no emulator has, so this is what can be proved here.
+
+. "$(dirname "$0")/../lib.sh"
+
+if [ -z "$IN_ROOT" ]; then
+	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
+	export VFIO_REGOPS_SOURCE
+	exec "$SCRIPTS/in-root.sh" scripts/test/variants.sh "$@"
+fi
+. "$SCRIPTS/vfio-build.sh"
+. "$SCRIPTS/result.sh"
+
+declare -A modules=(
+	[x86_64]='mlx5-vfio-pci virtio-vfio-pci pds-vfio-pci qat_vfio_pci xe-vfio-pci'
+	[arm64]='nvgrace-gpu-vfio-pci hisi-acc-vfio-pci mlx5-vfio-pci'
+	[s390]='ism-vfio-pci mlx5-vfio-pci'
+)
+# Parts of vfio-pci that only one architecture compiles.
+declare -A parts=(
+	[x86_64]=igd
+	[arm64]=''
+	[s390]=zdev
+)
+
+check_arch()
+{
+	local name status=0 began
+
+	began=$(date +%s)
+	open_build "$1" full
+	say "$arch: compiling our drivers/vfio"
+	build_rev "$tree" series || status=$?
+	result "$status" "$arch: drivers/vfio compiles" "$work/errors"
+
+	for name in ${modules[$arch]} vfio-pci vfio-pci-core; do
+		status=0
+		grep -qx "$name.ko" "$work/modules" || status=1
+		result "$status" "$arch: $name.ko exists"
+	done
+	for name in ${parts[$arch]}; do
+		# As the module that links it lists it.
+		status=0
+		grep -qr --include='*.mod' "$name" "$work/out" || status=1
+		result "$status" "$arch: $name is part of a module"
+	done
+
+	comm -23 "$work/stock/modules" "$work/modules" >"$work/lost"
+	empty "$arch: all $(wc -l <"$work/stock/modules") modules that stock builds exist" "$work/lost"
+	comm -23 "$work/stock/symbols" "$work/symbols" >"$work/lost"
+	empty "$arch: all $(wc -l <"$work/stock/symbols") symbols that stock exports exist" "$work/lost"
+	empty "$arch: W=1 and sparse have nothing new ($(wc -l <"$work/stock/messages") in stock)" "$work/new"
+	unlock
+	say "$arch: done in $(($(date +%s) - began)) s"
+}
+
+tree=$("$SCRIPTS/tree.sh")
+[ $# -gt 0 ] || set -- x86_64 arm64 s390
+for name; do
+	[ -n "${modules[$name]:-}" ] || die "unknown architecture '$name'; usage: variants.sh [x86_64|arm64|s390]..."
+done
+for name; do
+	check_arch "$name"
+done
+totals

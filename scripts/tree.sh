@@ -1,0 +1,190 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# tree.sh: ensure the patched tree; prints its path inside the root. It is a
+# git repository: the tag "base" is the pristine kernel, then one commit for
+# each line of patches/series, a patch and the new files that the line names.
+# Every build of modules passes here, so it holds only the files that concern
+# vfio or that the series touches, and takes a second.
+
+. "$(dirname "$0")/lib.sh"
+
+if [ -z "$IN_ROOT" ]; then
+	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
+	export VFIO_REGOPS_SOURCE
+	exec "$SCRIPTS/in-root.sh" scripts/tree.sh "$@"
+fi
+src=${VFIO_REGOPS_SOURCE:-$("$SCRIPTS/source.sh")}
+series=$REPO/patches/series
+
+# What a series on vfio starts from, whatever it touches.
+base_files=(
+	Documentation/ABI/testing/debugfs-vfio
+	'Documentation/driver-api/vfio*.rst'
+	MAINTAINERS
+	drivers/vfio
+	'include/linux/vfio*.h'
+	'include/uapi/linux/vfio*.h'
+	samples/Kconfig
+	samples/Makefile
+	samples/vfio-mdev
+	tools/testing/selftests/vfio
+)
+
+# The result must not depend on anyone's git configuration.
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=false
+
+# ours: every new file that this checkout holds at a kernel path.
+ours()
+{
+	local dir
+
+	for dir in drivers include samples tools Documentation; do
+		[ ! -d "$REPO/$dir" ] || (cd "$REPO" && find "$dir" ! -type d ! -name '.*.sw?' ! -name '*~' \
+			! -name '.checkpatch-*')
+	done | sort
+}
+
+# read_series: check patches/series against the files; fills patches, adds.
+read_series()
+{
+	local patch new file
+	local -A adder=()
+
+	[ -s "$series" ] || die "patches/series is missing or empty; list the patches in it, one a line"
+	patches=()
+	while read -r patch new; do
+		[ -n "$patch" ] || continue
+		[ -f "$REPO/patches/$patch" ] || die "patches/series lists $patch, which is not in patches/"
+		[ -z "${adds[$patch]+x}" ] || die "patches/series lists $patch twice"
+		patches+=("$patch")
+		adds[$patch]=$new
+		for file in $new; do
+			[ -z "${adder[$file]:-}" ] || die "$file is added by both ${adder[$file]} and $patch; keep it in one line of patches/series"
+			[ -f "$REPO/$file" ] || die "patches/series: $patch adds $file, which does not exist"
+			[ ! -e "$src/$file" ] || die "patches/series: $patch adds $file, which is upstream's file; edit it in a patch instead"
+			adder[$file]=$patch
+		done
+	done <"$series"
+	for patch in "$REPO"/patches/*.patch; do
+		[ -n "${adds[${patch##*/}]+x}" ] || die "patches/${patch##*/} is not in patches/series; add it there or remove it"
+	done
+	while read -r file; do
+		[ -n "${adder[$file]:-}" ] || die "$file is in no line of patches/series; add it to the patch that it belongs to"
+	done < <(ours)
+}
+
+# touched: the upstream files that the patches name in their diffs.
+touched()
+{
+	(cd "$REPO/patches" && sed -n -E 's,^diff --git a/(.*) b/(.*)$,\1\n\2,p' "${patches[@]}") | sort -u
+}
+
+# tree_key: the source, the patches, the new files with their modes, and how
+# the tree is made.
+tree_key()
+{
+	local file
+
+	{
+		echo "$src"
+		cat "$0" "$series"
+		(cd "$REPO/patches" && sha256sum "${patches[@]}")
+		ours | while read -r file; do
+			stat -c %A "$REPO/$file" | cut -c4
+			sha256sum "$REPO/$file"
+		done
+	} | key
+}
+
+# commit MESSAGE [PARENT]: commit the index; author and dates come from the
+# environment.
+commit()
+{
+	GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE \
+		git commit-tree ${2:+-p "$2"} -F "$1" "$(git write-tree)"
+}
+
+commit_base()
+{
+	{
+		cd "$src" || exit
+		for file in "${base_files[@]}"; do
+			# shellcheck disable=SC2086 # one entry may be a pattern
+			find $file ! -type d ! -name '.*.cmd' 2>/dev/null || true
+		done
+		touched | while read -r file; do
+			[ ! -e "$file" ] || echo "$file"
+		done
+	} | sort -u >"$tmp/base"
+	(cd "$src" && GIT_WORK_TREE=$src git update-index --add --stdin) <"$tmp/base"
+	printf 'Linux %s\n' "$(make -s -C "$src" kernelversion)" >"$tmp/message"
+	export GIT_AUTHOR_NAME=pristine GIT_AUTHOR_EMAIL=pristine GIT_AUTHOR_DATE='@0 +0000'
+	parent=$(commit "$tmp/message")
+	git tag base "$parent"
+}
+
+# commit_patch PATCH: one line of the series becomes one commit.
+commit_patch()
+{
+	local patch=$1 file hunk
+
+	git mailinfo "$tmp/body" "$tmp/diff" <"$REPO/patches/$patch" >"$tmp/info"
+	GIT_AUTHOR_NAME=$(sed -n 's/^Author: //p' "$tmp/info")
+	GIT_AUTHOR_EMAIL=$(sed -n 's/^Email: //p' "$tmp/info")
+	GIT_AUTHOR_DATE=$(sed -n 's/^Date: //p' "$tmp/info")
+	{ sed -n 's/^Subject: //p' "$tmp/info"; echo; cat "$tmp/body"; } | git stripspace >"$tmp/message"
+	if [ -z "$GIT_AUTHOR_NAME" ] || [ -z "$GIT_AUTHOR_EMAIL" ] || [ -z "$GIT_AUTHOR_DATE" ] || [ ! -s "$tmp/message" ]; then
+		die "patches/$patch needs From:, Date: and Subject: lines as git format-patch writes them"
+	fi
+
+	file=$(awk '
+		/^diff --git / { name = $NF }
+		/^(new file mode|copy from) / { sub("^b/", "", name); print name; exit }' "$tmp/diff")
+	[ -z "$file" ] || die "patches/$patch creates $file in its diff; put the file into this repository and list it in patches/series"
+
+	if grep -q '^diff --git ' "$tmp/diff" && ! git apply --cached --whitespace=nowarn "$tmp/diff" 2>"$tmp/errors"; then
+		file=$(sed -n -E 's/^error: patch failed: (.*):([0-9]+)$/\1/p;T;q' "$tmp/errors")
+		hunk=$(sed -n -E 's/^error: patch failed: (.*):([0-9]+)$/\2/p;T;q' "$tmp/errors")
+		[ -z "$file" ] || die "patches/$patch does not apply: $file, hunk" \
+			"$(grep -m 1 -E "^@@ -${hunk}[, ]" "$tmp/diff" || echo "at line $hunk")"
+		die "patches/$patch does not apply: $(sed -n 's/^error: //p;q' "$tmp/errors")"
+	fi
+	for file in ${adds[$patch]}; do
+		mkdir -p "$(dirname "$file")"
+		cp "$REPO/$file" "$file"
+		if [ -x "$REPO/$file" ]; then chmod 755 "$file"; else chmod 644 "$file"; fi
+		git update-index --add -- "$file"
+	done
+	parent=$(commit "$tmp/message" "$parent")
+}
+
+declare -A adds=()
+read_series
+name=tree-$(tree_key)
+result=$CACHE/$name
+
+lock tree
+if [ ! -d "$result" ]; then
+	tmp=$(mktemp -d "$CACHE/tmp-$name.XXXXXX")
+	trap 'rm -rf "$tmp"' EXIT
+	git init -q -b series "$tmp/tree"
+	export GIT_DIR=$tmp/tree/.git
+	commit_base
+	export GIT_WORK_TREE=$tmp/tree
+	cd "$tmp/tree"
+	for patch in "${patches[@]}"; do
+		commit_patch "$patch"
+	done
+	git update-ref HEAD "$parent"
+	git checkout-index -q -f -a
+	git update-index -q --refresh
+	# A new file that a later patch edits would no longer be the one in the checkout.
+	for file in $(ours); do
+		cmp -s "$REPO/$file" "$file" || die "$file is edited by a patch of the series that adds it; fold the edit into the file"
+	done
+	cd "$CACHE"
+	mv "$tmp/tree" "$result"
+fi
+echo "$result"

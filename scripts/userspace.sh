@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# userspace.sh: make sure that the test programs are built, and print their
+# folder in the root. Our own programs are in it; in upstream/ are the vfio
+# selftests of the pristine kernel source, unchanged, with their scripts.
+
+. "$(dirname "$0")/lib.sh"
+
+[ $# -eq 0 ] || die "unknown argument '$1'; userspace.sh takes none"
+
+# These run in the root; $1 is the folder to make, $2 the kernel source, $3 jobs.
+build_upstream()
+{
+	set -euo pipefail
+	rm -rf "$1.new"
+	mkdir -p "$1.new/headers" "$1.new/scripts"
+	make -C "$2" O="$1.new/headers" headers
+	# The tests are linked before they move: they load nothing by path.
+	make -C "$2/tools/testing/selftests/vfio" -j"$3" OUTPUT="$1.new" \
+		KHDR_INCLUDES="-isystem $1.new/headers/usr/include"
+	cp "$2"/tools/testing/selftests/vfio/scripts/*.sh "$1.new/scripts/"
+	find "$1.new/headers" -mindepth 1 -maxdepth 1 ! -name usr -exec rm -rf {} +
+	mv -T "$1.new" "$1"
+}
+
+build_ours()
+{
+	set -euo pipefail
+	rm -rf "$1.new"
+	mkdir -p "$1.new"
+	make -f scripts/userspace.mk -j"$3" SRC="$2" HEADERS="$4/headers/usr/include" \
+		OURS=/repo/tools/testing/selftests/vfio OUTPUT="$1.new"
+	ln -s "../${4##*/}" "$1.new/upstream"
+	mv -T "$1.new" "$1"
+}
+
+src=$("$SCRIPTS/source.sh")
+root=$("$SCRIPTS/root.sh")
+compiler=$(cat "$root/etc/vfio-regops/gcc")
+
+upstream=selftests-$({ echo "$src $compiler"; declare -f build_upstream; } | key)
+ours=userspace-$({ echo "$upstream"; declare -f build_ours; cat "$SCRIPTS/userspace.mk"
+	cd "$REPO/tools/testing/selftests/vfio"
+	find . -type f \( -name '*.c' -o -name '*.h' -o -name '*.mk' \) | sort | xargs sha256sum; } | key)
+
+# run LABEL NAME FUNCTION ARGUMENT...: build $CACHE/NAME, once.
+run()
+{
+	local label=$1 name=$2 function=$3
+	shift 3
+
+	[ ! -e "$CACHE/$name" ] || return 0
+	lock "${name%-*}"
+	if [ ! -e "$CACHE/$name" ]; then
+		need_space 500 "$label"
+		[ -e "$root/usr/include/uuid/uuid.h" ] || "$SCRIPTS/root.sh" --add uuid-dev >/dev/null
+		step "building $label" "$CACHE/log/${name%-*}.log" \
+			"$SCRIPTS/in-root.sh" bash -c "$(declare -f "$function"); $function"' "$@"' - \
+			"/cache/$name" "$src" "$JOBS" "$@"
+	fi
+	unlock
+}
+
+run "upstream's vfio selftests" "$upstream" build_upstream
+run "our test programs" "$ours" build_ours "/cache/$upstream"
+echo "/cache/$ours"

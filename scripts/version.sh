@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# version.sh [--recent]: print "SOURCE ABI", the version of the Debian package
+# linux-source-7.3 and the kernel release of the Debian image made from it: the
+# newest 7.3.y in the archive as the root knows it. --recent asks the mirror if
+# that was not done today, before a download: old packages leave the archive.
+# With LINUX=/path, that tree is the source and there is no image: "tree -".
+
+. "$(dirname "$0")/lib.sh"
+
+SERIES=7.3
+
+if [ -n "${LINUX-}" ]; then
+	[ -d "$LINUX/drivers/vfio" ] || die "LINUX=$LINUX is not a kernel tree"
+	version=$(awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { p = $3 } END { print v "." p }' "$LINUX/Makefile")
+	[ "$version" = "$SERIES" ] || die "LINUX=$LINUX is Linux $version; $SERIES is needed"
+	echo "tree -"
+	exit
+fi
+
+root=$("$SCRIPTS/root.sh")
+file=$root/etc/vfio-regops/linux
+
+# Runs in the root. The image may lag behind the source, or the reverse, while
+# the archive is updated: take the newest image that fits the source, if any.
+resolve()
+{
+	local source abi
+
+	source=$(apt-cache show "linux-source-$1" 2>/dev/null | awk '$1 == "Version:" { print $2 }' |
+		sort -V | tail -n 1)
+	[ -n "$source" ] || exit 0
+	abi=$(apt-cache pkgnames "linux-headers-$1." |
+		sed -n -E "s/^linux-headers-(${1//./\\.}\.[0-9]+\+[^-]*-amd64)$/\1/p" |
+		while read -r abi; do
+			apt-cache show "linux-headers-$abi" |
+				awk -v abi="$abi" -v v="$source" '$1 == "Version:" && $2 == v { print abi }'
+		done | sort -V | tail -n 1)
+	echo "$source ${abi:--}" >/etc/vfio-regops/linux.new
+	mv /etc/vfio-regops/linux.new /etc/vfio-regops/linux
+}
+
+case "${1-}" in
+'') recent= ;;
+--recent) recent=y ;;
+*) die "unknown argument '$1'; usage: version.sh [--recent]" ;;
+esac
+if [ -n "$recent" ] && [ -n "$(find "$root/etc/vfio-regops/lists" -mtime +0)" ]; then
+	step "asking the mirror for its newest kernel" "$CACHE/log/update.log" "$SCRIPTS/root.sh" --update
+	"$SCRIPTS/in-root.sh" rm -f /etc/vfio-regops/linux
+fi
+if [ ! -e "$file" ]; then
+	"$SCRIPTS/in-root.sh" bash -c "$(declare -f resolve); resolve $SERIES"
+	[ -e "$file" ] ||
+		die "the Debian archive has no Linux $SERIES; give a kernel tree as LINUX=/path"
+fi
+cat "$file"

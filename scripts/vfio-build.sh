@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# Sourced, after lib.sh and inside the root: compile drivers/vfio of one
+# revision of the patched tree after another with W=1 and sparse, always in the
+# same folder, so that only what changed is compiled; and tell what the
+# compiler says of ours from what it says of stock.
+#
+#	open_build ARCH NAME [SYMBOL...]
+#	build_rev TREE REV		results: $work/errors modules symbols new
+
+# sync_tree DIR TREE REV: make DIR a checkout of revision REV of TREE. Only
+# files that differ are written, so that make compiles only those.
+sync_tree()
+{
+	local git=(git -C "$1" -c gc.auto=0)
+
+	[ -d "$1/.git" ] || git init -q -b none "$1"
+	"${git[@]}" fetch -q --no-tags "$2" +refs/heads/series:refs/heads/series +refs/tags/base:refs/tags/base
+	"${git[@]}" checkout -q -f --detach "$3"
+}
+
+# new_symbols SRC: the configuration symbols that the series adds, as
+# "NAME m" (or y): the configured kernel knows nothing of them yet.
+new_symbols()
+{
+	git -C "$1" diff base HEAD -- '*Kconfig*' | awk '
+		/^\+(menu)?config [A-Z]/ { name = $2 }
+		/^\+\t(def_)?tristate/ && name { print name, "m"; name = "" }
+		/^\+\t(def_)?bool/ && name { print name, "y"; name = "" }'
+}
+
+# messages SRC: from a build log on stdin, what the compiler and its helpers
+# complain about, without what differs from one tree or line to the next.
+messages()
+{
+	sed -n -E -e '/^WARNING: modpost: (.* undefined!$|suppressed )|^WARNING: .*Module.symvers/d' \
+		-e "s,(\.\./)*(cache/|/cache/)?${1#/cache/}/,,g" \
+		-e '/warning: |error: |WARNING|objtool: |\*\*\*/{s/:[0-9]+(:[0-9]+)?:/:/g;p}' | sort
+}
+
+# make_vfio LOG: compile what is in $work/src.
+make_vfio()
+{
+	local cross='' symbol name value status=0 args=() header='' all=()
+
+	case $arch in
+	arm64) cross=aarch64-linux-gnu- ;;
+	s390) cross=s390x-linux-gnu- ;;
+	esac
+	mapfile -t all < <(printf '%s\n' ${symbols[@]+"${symbols[@]}"}; new_symbols "$work/src")
+	for symbol in "${all[@]}"; do
+		read -r name value <<<"$symbol"
+		[ -n "$name" ] || continue
+		header+="#undef CONFIG_$name"$'\n'"#undef CONFIG_${name}_MODULE"$'\n'
+		case $value in
+		y) header+="#define CONFIG_$name 1"$'\n' args+=("CONFIG_$name=y") ;;
+		m) header+="#define CONFIG_${name}_MODULE 1"$'\n' args+=("CONFIG_$name=m") ;;
+		n) args+=("CONFIG_$name=") ;;
+		esac
+	done
+
+	# A compiler repeats itself only when it compiles again: start over after
+	# a build that did not end well, or its messages would be lost.
+	[ ! -e "$work/unclean" ] || rm -rf "$work/out"
+	mkdir -p "$work/out"
+	touch "$work/unclean"
+	cmp -s "$work/out/symbols.h" - <<<"$header" || cat >"$work/out/symbols.h" <<<"$header"
+
+	# What an earlier build made must not pass for what this one makes.
+	find "$work/out" \( -name '*.ko' -o -name '*.mod' -o -name Module.symvers \) -delete
+	# Debian's sparse 0.6.4 lacks __typeof_unqual__, and make would go on without it.
+	make -C "$kobj" -k "-j$JOBS" "ARCH=$arch" "CROSS_COMPILE=$cross" KBUILD_MODPOST_WARN=1 W=1 \
+		C=1 "CHECK=sparse -D__typeof_unqual__=__typeof__" \
+		"M=$work/src/drivers/vfio" "MO=$work/out" "KCFLAGS=-include $work/out/symbols.h" \
+		"NOSTDINC_FLAGS=-nostdinc -I$work/src/include -I$work/src/include/uapi" \
+		"${args[@]}" modules >"$1" 2>&1 || status=$?
+	! grep -q 'C=1 specified, but' "$1" || die "sparse does not work here; see scripts/checker-valid.sh in the kernel (log: $1)"
+	messages "$work/src" <"$1" >"$work/messages"
+	grep -E 'error:|Error [0-9]|No rule|\*\*\*' "$1" >"$work/errors" || true
+	find "$work/out" -name '*.ko' -printf '%f\n' | sort >"$work/modules"
+	cut -f2 "$work/out/Module.symvers" 2>/dev/null | sort >"$work/symbols" || true
+	return "$status"
+}
+
+# open_build ARCH NAME [SYMBOL...]: the folder of builds for ARCH that is called
+# NAME; SYMBOLs are options to switch there: "NAME y" or "NAME m" on, "NAME n"
+# off. Holds its lock.
+open_build()
+{
+	arch=$1
+	kobj=$("$SCRIPTS/allmod.sh" "$arch")
+	work=${kobj/allmod-/vfio-}-$(declare -f make_vfio messages | key | cut -c1-4)-$2
+	log=$CACHE/log/vfio-$arch-$2.log
+	symbols=("${@:3}")
+	lock "vfio-$arch-$2"
+	mkdir -p "$work" "$CACHE/log"
+}
+
+# build_rev TREE REV: compile one revision; fails if that fails. $work/new gets
+# the messages that stock does not give.
+build_rev()
+{
+	local status=0 file
+
+	if [ ! -e "$work/stock" ]; then
+		say "$arch: compiling stock's drivers/vfio once"
+		sync_tree "$work/src" "$1" base
+		make_vfio "$log.stock" || { head -n 20 "$work/errors" >&2; die "stock does not compile for $arch (log: $log.stock)"; }
+		rm -rf "$work/stock.new" "$work/unclean"
+		mkdir "$work/stock.new"
+		for file in messages modules symbols; do
+			cp "$work/$file" "$work/stock.new/"
+		done
+		mv "$work/stock.new" "$work/stock"
+	fi
+	sync_tree "$work/src" "$1" "$2"
+	make_vfio "$log" || status=$?
+	comm -13 "$work/stock/messages" "$work/messages" >"$work/new"
+	if [ "$status" -eq 0 ] && [ ! -s "$work/new" ]; then rm "$work/unclean"; fi
+	return "$status"
+}

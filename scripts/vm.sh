@@ -1,0 +1,217 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# vm.sh [COMMAND...] | --shell: boot a VM, run a command in it as root, exit
+# with the command's status. The command sees the root read-only, the checkout
+# writable at /repo (its working directory) and the cache at /cache.
+#
+#     RUN      the command, if there are no arguments
+#     KERNEL   release (the default), debug or stock
+#     MODULES  ours (the default) or stock
+#     DEVICES  QEMU devices with options, as "edu igb nvme,serial=x": at
+#              0000:00:02.0 and up, each in an IOMMU group of its own, and in
+#              the guest in $VM_DEVICES as "0000:00:02.0=edu ...". "port/igb"
+#              puts the device behind a PCIe root port. Block devices get an
+#              empty disk.
+#     QEMU     more arguments for QEMU
+#     ACCEL    auto (the default: KVM if a kernel boots with it), kvm or tcg
+#     SMP MEM  processors (2) and memory (2G)
+#     ICOUNT=1 the guest's clock counts instructions (and SMP is 1)
+#     TIMEOUT  seconds that the VM may run (600, with debug 1800; a shell has no
+#              limit)
+#     NAME     of the log files, out/vm/NAME.*; with it they are kept
+#
+# Status, besides the command's own: 99 the kernel reported a bug (shown), 124
+# the time limit, 125 the VM did not start or died.
+
+. "$(dirname "$0")/lib.sh"
+
+KERNEL=${KERNEL:-release}
+MODULES=${MODULES:-ours}
+DEVICES=${DEVICES-}
+ACCEL=${ACCEL:-auto}
+SMP=${SMP:-2}
+MEM=${MEM:-2G}
+[ "$KERNEL" = debug ] && limit=1800 || limit=600
+TIMEOUT=${TIMEOUT:-$limit}
+
+shell=
+if [ "${1-}" = --shell ]; then
+	[ $# -eq 1 ] || die "unknown argument '$2'; usage: vm.sh [COMMAND...] | --shell"
+	if [ ! -t 0 ] || [ ! -t 1 ]; then
+		die "a shell needs a terminal; give a command as RUN='...' instead"
+	fi
+	shell=y
+	TIMEOUT=0
+	run=
+elif [ $# -gt 0 ]; then
+	run=$*
+else
+	run=${RUN-}
+	[ -n "$run" ] || die "nothing to run; give a command as RUN='...', or use make shell"
+fi
+
+[[ "$KERNEL" =~ ^(release|debug|stock)$ ]] || die "unknown KERNEL '$KERNEL'; there are release, debug and stock"
+[[ "$MODULES" =~ ^(ours|stock)$ ]] || die "unknown MODULES '$MODULES'; there are ours and stock"
+[[ "$ACCEL" =~ ^(auto|kvm|tcg)$ ]] || die "unknown ACCEL '$ACCEL'; there are auto, kvm and tcg"
+[[ "$TIMEOUT" =~ ^[0-9]+$ ]] || die "TIMEOUT is a number of seconds, not '$TIMEOUT'"
+[[ "$SMP" =~ ^[1-9][0-9]*$ ]] || die "SMP is a number of processors, not '$SMP'"
+[[ "$MEM" =~ ^[1-9][0-9]*[MG]$ ]] || die "MEM is a size as 2G or 512M, not '$MEM'"
+[[ "${ICOUNT-}" =~ ^[01]?$ ]] || die "ICOUNT is 1 or nothing, not '$ICOUNT'"
+[[ "${NAME-}" =~ ^[A-Za-z0-9_.-]*$ ]] || die "NAME has other than letters, digits and _.- in it: '$NAME'"
+
+kernel=$("$SCRIPTS/kernel.sh" "$KERNEL")
+modules=$("$SCRIPTS/modules.sh" "$KERNEL" "$MODULES")
+
+name=${NAME:-$KERNEL-$MODULES-$$}
+mkdir -p "$OUT/vm"
+files=$OUT/vm/$name
+rm -f "$files".*
+
+# Our own devices are in slots 0x1b to 0x1d; igb needs a low slot, as its VFs
+# take numbers above its own.
+args=()
+vm_devices=
+slot=2
+drives=0
+for device in $DEVICES; do
+	at=$(printf '%02x' "$slot")
+	bus=pcie.0,addr=0x$at
+	place=0000:00:$at.0
+	if [[ "$device" == port/* ]]; then
+		device=${device#port/}
+		args+=(-device "pcie-root-port,id=port$at,bus=$bus,chassis=$slot,slot=$slot")
+		bus=port$at
+		place=$place/
+	fi
+	[ "$slot" -lt 27 ] || die "DEVICES names too many, 25 fit"
+	slot=$((slot + 1))
+	type=${device%%,*}
+	if [[ "$type" =~ ^(nvme|virtio-blk-pci)$ && "$device" != *drive=* ]]; then
+		args+=(-blockdev "null-co,node-name=disk$drives,size=67108864,read-zeroes=on")
+		device+=,drive=disk$drives
+		[[ "$type" != nvme || "$device" == *serial=* ]] || device+=,serial=disk$drives
+		drives=$((drives + 1))
+	fi
+	[[ "$device" == *,bus=* ]] || device+=,bus=$bus
+	args+=(-device "$device")
+	vm_devices+="${vm_devices:+ }$place=$type"
+done
+
+printf '%s\n' "$run" >"$files.run"
+{
+	printf 'export KERNEL=%q MODULES=%q VM_DEVICES=%q VM_MODULES=%q\n' "$KERNEL" "$MODULES" "$vm_devices" "$modules"
+	printf 'VM_SHELL=%q VM_TERM=%q\n' "$shell" "${TERM:-linux}"
+	if [ -n "$shell" ]; then
+		read -r rows columns < <(stty size)
+		printf 'VM_ROWS=%q VM_COLUMNS=%q\n' "$rows" "$columns"
+	fi
+} >"$files.run.env"
+
+if [ -n "${ICOUNT-}" ] && [ "$ICOUNT" = 1 ]; then
+	[ "$ACCEL" != kvm ] || die "ICOUNT=1 counts instructions of an emulated processor; it does not go with ACCEL=kvm"
+	ACCEL=tcg
+	SMP=1
+	args+=(-icount "shift=0,sleep=off")
+fi
+if [ "$ACCEL" = auto ]; then
+	ACCEL=$("$SCRIPTS/accel.sh")
+fi
+case $ACCEL in
+kvm) args+=(-accel kvm -cpu host) ;;
+tcg) args+=(-accel tcg -cpu "max,la57=off") ;;
+esac
+
+[ ! -e "$CACHE/${kernel#/cache/}/initrd" ] || args+=(-initrd "$kernel/initrd")
+out=/repo/out/vm/$name
+fs="trans=virtio,version=9p2000.L,msize=512000"
+args+=(
+	-nodefaults -no-user-config -display none -no-reboot
+	-machine "q35,kernel-irqchip=split" -smp "$SMP" -m "$MEM"
+	-kernel "$kernel/vmlinuz"
+	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable no_timer_check rcupdate.rcu_cpu_stall_timeout=120 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap"
+	-serial "file:$out.console.log"
+	-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
+	-device "virtio-9p-pci,fsdev=root,mount_tag=root,bus=pcie.0,addr=0x1b"
+	-fsdev "local,id=repo,path=/repo,security_model=none,multidevs=remap"
+	-device "virtio-9p-pci,fsdev=repo,mount_tag=repo,bus=pcie.0,addr=0x1c"
+	-device "virtio-serial-pci,bus=pcie.0,addr=0x1d"
+	-chardev "file,id=status,path=$out.status" -device "virtserialport,chardev=status,name=status"
+)
+if [ -n "$shell" ]; then
+	args+=(-chardev "stdio,id=out,signal=off" -device "virtconsole,chardev=out")
+else
+	args+=(-chardev "file,id=out,path=$out.fifo" -device "virtserialport,chardev=out,name=out")
+fi
+# The IOMMU must be there before what it translates for. Quotes in QEMU work as
+# in a shell.
+mapfile -t more < <(xargs -n 1 printf '%s\n' <<<"${QEMU-}" | sed '/^$/d')
+args=(-device "intel-iommu,intremap=on,caching-mode=on" "${args[@]}" "${more[@]}")
+
+command=("$SCRIPTS/in-root.sh" timeout --foreground --kill-after=5 "$TIMEOUT" qemu-system-x86_64 "${args[@]}")
+began=$(date +%s)
+status=0
+if [ -n "$shell" ]; then
+	"${command[@]}" || status=$?
+else
+	# By a pipe of its own: QEMU makes its output non-blocking, which must
+	# not happen to ours.
+	fifo=$files.fifo
+	mkfifo "$fifo"
+	cat "$fifo" &
+	cat=$!
+	"${command[@]}" </dev/null >"$fifo" 2>"$files.qemu.log" &
+	qemu=$!
+	trap 'kill "$qemu" 2>/dev/null; wait; rm -f "$fifo"; exit 130' INT TERM HUP
+	wait "$qemu" || status=$?
+	wait "$cat"
+	trap - INT TERM HUP
+	rm "$fifo"
+fi
+
+# What the kernel says when something is wrong. With oops=panic the worst ends
+# the VM, all else is found here.
+bugs='Kernel panic|Oops|BUG: |BUG at |WARNING: |------------\[ cut here|KASAN: |UBSAN: |KCSAN: |INFO: (possible|suspicious|trying|inconsistent|HARDIRQ|SOFTIRQ|task .* blocked|lockdep)|possible (circular|recursive|irq)|general protection fault|[uU]nable to handle|detected stall|soft lockup|hard LOCKUP|refcount_t: |list_(add|del) corruption|ODEBUG: |bad unlock balance|held lock freed|sleeping function called|scheduling while atomic|Bad page state|double free|Memory manager not clean'
+
+report=0
+if grep -a -q -E "$bugs" "$files.console.log" 2>/dev/null; then
+	printf 'error: the kernel reported a bug (%s):\n' "$files.console.log" >&2
+	grep -a -n -E "$bugs" "$files.console.log" | head -n 1 | cut -d: -f1 | {
+		read -r line
+		tail -n "+$((line > 3 ? line - 3 : 1))" "$files.console.log" | head -n 100 >&2
+	}
+	report=99
+elif [ -s "$files.run.dmesg" ] && grep -q -E "$bugs" "$files.run.dmesg"; then
+	printf 'error: the kernel reported a bug (%s):\n' "$files.run.dmesg" >&2
+	grep -n -E -A 60 "$bugs" "$files.run.dmesg" | head -n 100 >&2
+	report=99
+fi
+# Not what the kernel itself lost while it booted.
+if [ -s "$files.run.kmemleak" ]; then
+	awk '/^unreferenced/ { object = $0; getline; show = !/comm "swapper/; if (show) print object }
+		show' "$files.run.kmemleak" >"$files.kmemleak"
+	if [ -s "$files.kmemleak" ]; then
+		printf 'error: the kernel leaks memory (%s):\n' "$files.kmemleak" >&2
+		head -n 100 "$files.kmemleak" >&2
+		report=99
+	fi
+fi
+[ "$report" -eq 0 ] || exit "$report"
+
+if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+	printf 'error: time limit: the VM ran for %d s (TIMEOUT=%s); its console is in %s\n' \
+		$(($(date +%s) - began)) "$TIMEOUT" "$files.console.log" >&2
+	exit 124
+fi
+if [ ! -s "$files.status" ]; then
+	tail -n 10 "$files.console.log" 2>/dev/null >&2 || true
+	if [ -s "$files.qemu.log" ]; then
+		printf 'error: QEMU: %s\n' "$(tail -n 1 "$files.qemu.log")" >&2
+	else
+		printf 'error: the VM died before the command ended; its console is in %s\n' "$files.console.log" >&2
+	fi
+	exit 125
+fi
+status=$(cat "$files.status")
+[ -n "${NAME-}" ] || [ "$status" -ne 0 ] || rm -f "$files".*
+exit "$status"

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The buffer of an access is itself a mapping of the device: the copy to or
+ * from it faults, and the fault needs what the access may hold. In how many
+ * parts the kernel copies is not promised, so that what a register reads or
+ * gets by such a copy is not shown; only that the call ends, and how.
+ */
+#include <sys/mman.h>
+
+#include "region_diff.h"
+
+#define MAX_COPY (2 * PAGE)
+
+/* A mapping that has not been touched, so that the copy is the first to */
+static u8 *fresh_map(u32 index)
+{
+	u8 *map = mmap(NULL, MAX_COPY, PROT_READ | PROT_WRITE, MAP_SHARED, subject.fd,
+		       (u64)index << REGION_SHIFT);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
+static void copy(const struct scratch *s, u32 to, u64 offset, size_t n)
+{
+	u64 pos = ((u64)to << REGION_SHIFT) + offset;
+	u8 *map = fresh_map(s->region);
+	long ret;
+
+	if (!map) {
+		say("alias %s of region %u = %s", at(pos), s->region, result(-errno));
+		return;
+	}
+	ret = do_pwrite(subject.fd, map + s->offset % PAGE, n, pos);
+	device_settle(pos, n);
+	say("wr %s n=%zu from region %u+%#x = %s", at(pos), n, s->region, s->offset, result(ret));
+	restore_command();
+	munmap(map, MAX_COPY);
+}
+
+static void copy_back(const struct scratch *s, u32 from, u64 offset, size_t n)
+{
+	u64 pos = ((u64)from << REGION_SHIFT) + offset;
+	u8 *map = fresh_map(s->region);
+	long ret;
+
+	if (!map)
+		return;
+	ret = do_pread(subject.fd, map + s->offset % PAGE, n, pos);
+	device_settle(((u64)s->region << REGION_SHIFT) + s->offset, n);
+	say("rd %s n=%zu to region %u+%#x = %s", at(pos), n, s->region, s->offset, result(ret));
+	munmap(map, MAX_COPY);
+}
+
+/*
+ * The command register written from a register of the device. The access must
+ * be one register: the next part of the buffer may be gone after it.
+ */
+static void command_from(const struct scratch *s, u16 command)
+{
+	if (s->width < 2)
+		return;
+	set_scratch(s, command);
+	copy(s, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, 2);
+	config_set(PCI_COMMAND, 2, subject.command);
+}
+
+void stage_alias(void)
+{
+	static const size_t sizes[] = { 1, 2, 4, 8, 16 };
+	const struct scratch *s;
+	size_t i;
+
+	for (s = next_scratch(NULL); s; s = next_scratch(s)) {
+		if (s->offset >= MAX_COPY - 16)
+			continue;
+		for (i = 0; i < NUM(sizes) && sizes[i] <= s->width; i++) {
+			u16 off = subject.command & ~PCI_COMMAND_MEMORY;
+
+			copy(s, s->region, s->offset, sizes[i]);
+			copy_back(s, s->region, s->offset, sizes[i]);
+			copy(s, VFIO_PCI_CONFIG_REGION_INDEX, PCI_INTERRUPT_LINE, sizes[i]);
+			copy_back(s, VFIO_PCI_CONFIG_REGION_INDEX, PCI_INTERRUPT_LINE, sizes[i]);
+
+			/* While decode is off, the buffer is bad */
+			config_set(PCI_COMMAND, 2, off);
+			copy(s, VFIO_PCI_CONFIG_REGION_INDEX, PCI_INTERRUPT_LINE, sizes[i]);
+			config_set(PCI_COMMAND, 2, off);
+			copy_back(s, VFIO_PCI_CONFIG_REGION_INDEX, PCI_INTERRUPT_LINE, sizes[i]);
+			config_set(PCI_COMMAND, 2, subject.command);
+		}
+		command_from(s, subject.command);
+		command_from(s, subject.command & ~PCI_COMMAND_MEMORY);
+		set_scratch(s, 0);
+	}
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Accesses for a trace of what the device sees. They only touch BARs, by read
+ * and write, and depend on no time; what they return is in the transcript too.
+ */
+#include "region_diff.h"
+
+static void seen_region(u32 index)
+{
+	static const size_t sizes[] = {
+		1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 33, 65, 257, 600, 4096
+	};
+	u64 base = (u64)index << REGION_SHIFT;
+	struct points p;
+	size_t i, j;
+
+	points_of_region(&p, index, false);
+	for (i = 0; i < p.num; i++) {
+		if (p.at[i] >= subject.size[index])
+			continue;
+		/* The largest here and there: they are most of the trace */
+		for (j = 0; j < NUM(sizes) - !!(i % 4); j++) {
+			case_read(base + p.at[i], sizes[j]);
+			case_write(base + p.at[i], sizes[j]);
+		}
+	}
+	case_read(base, MAX_RW);
+	case_write(base, MAX_RW);
+}
+
+void stage_seen(void)
+{
+	u32 index;
+
+	for (index = 0; index < 6; index++)
+		if (subject.size[index])
+			seen_region(index);
+	in_state("fault");
+	for (index = 0; index < 6; index++)
+		if (subject.size[index])
+			fault_region(index, true);
+}

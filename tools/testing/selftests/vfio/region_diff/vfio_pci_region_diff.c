@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Print, as a transcript, what userspace can observe of the regions of a device
+ * that is bound to vfio-pci. Two kernels that print the same cannot be told
+ * apart by such accesses.
+ *
+ * The device is written to: use one of QEMU's, not one that matters.
+ */
+#include <getopt.h>
+#include <unistd.h>
+
+#include "region_diff.h"
+
+static const struct stage {
+	const char *name;
+	void (*run)(void);
+	bool traced;
+} stages[] = {
+	{ "info", stage_info },
+	{ "read", stage_read },
+	{ "write", stage_write },
+	{ "vector", stage_vector },
+	{ "fault", stage_fault },
+	{ "mmap", stage_mmap },
+	{ "ioeventfd", stage_ioeventfd },
+	{ "dmabuf", stage_dmabuf },
+	{ "alias", stage_alias },
+	{ "files", stage_files },
+	{ "config", stage_config },
+	{ "power", stage_power },
+	{ "reset", stage_reset },
+	{ "seen", stage_seen, true },
+};
+
+static void explain(const char *program)
+{
+	size_t i;
+
+	fprintf(stderr, "usage: %s [--iommu MODE] [--seed N] [--quick] [--stage NAME] BDF\n"
+		"MODE: vfio_type1_iommu vfio_type1v2_iommu iommufd_compat_type1 iommufd_compat_type1v2 iommufd\n"
+		"NAME:", program);
+	for (i = 0; i < NUM(stages); i++)
+		fprintf(stderr, " %s", stages[i].name);
+	fprintf(stderr, "\n");
+	exit(KSFT_FAIL);
+}
+
+static void run(const struct stage *stage)
+{
+	unsigned long before = num_cases;
+
+	in_stage(stage->name);
+	stage->run();
+	fprintf(stderr, "%s: %lu cases\n", stage->name, num_cases - before);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "iommu", required_argument, NULL, 'i' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "stage", required_argument, NULL, 't' },
+		{ }
+	};
+	const char *only = NULL;
+	bool found = false;
+	size_t i;
+	int opt;
+
+	subject.mode = default_iommu_mode;
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (opt) {
+		case 'i':
+			subject.mode = optarg;
+			break;
+		case 's':
+			subject.seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'q':
+			subject.quick = true;
+			break;
+		case 't':
+			only = optarg;
+			break;
+		default:
+			explain(argv[0]);
+		}
+	}
+	if (optind != argc - 1)
+		explain(argv[0]);
+	subject.bdf = argv[optind];
+
+	for (i = 0; i < NUM(stages); i++)
+		if (only ? !strcmp(only, stages[i].name) : !stages[i].traced) {
+			subject.traced |= stages[i].traced;
+			found = true;
+		}
+	if (!found)
+		explain(argv[0]);
+
+	subject_open();
+	for (i = 0; i < NUM(stages); i++)
+		if (only ? !strcmp(only, stages[i].name) : !stages[i].traced)
+			run(&stages[i]);
+	subject_close();
+
+	printf("%lu cases\n", num_cases);
+	return fflush(stdout) ? KSFT_FAIL : KSFT_PASS;
+}

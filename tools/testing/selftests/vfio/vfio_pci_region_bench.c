@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Cost of the vfio-pci calls that userspace makes most, one by one.
+ *
+ * Every operation is timed on its own, thousands of times, and the median is
+ * reported: what interrupts a few of the samples does not move it. Under
+ * "qemu -icount shift=N" all clocks advance by 2^N ns for each instruction, and
+ * so does the time stamp counter, which makes the result repeatable to the
+ * instruction; -d gives 2^N, to divide by. Elsewhere the result is in cycles.
+ *
+ * The device is QEMU's edu, of which BAR0 has registers in its first 256 bytes
+ * and ignores accesses to the rest.
+ */
+#include <fcntl.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <linux/pci_regs.h>
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+#include <libvfio.h>
+
+#define EDU_VENDOR	0x1234
+#define EDU_DEVICE	0x11e8
+#define EDU_LIVENESS	0x04	/* reads the inverse of what was written */
+#define EDU_UNUSED	0x1000	/* no register here nor in the 4 KiB after */
+
+#define MAX_SAMPLES	1001
+
+struct bench {
+	struct vfio_pci_device *device;
+	int zero_fd;
+	u64 config;
+	u64 bar0;
+	u16 command;
+	u32 word;
+	struct vfio_region_info region_info;
+	u8 buf[4096];
+};
+
+struct op {
+	const char *name;
+	const char *what;
+	/* Return: @expected, anything else is a failure */
+	ssize_t (*run)(struct bench *b);
+	ssize_t expected;
+	unsigned int samples;
+	/* Time spent by this thread, without what it waits for, see cpu_time() */
+	bool sleeps;
+};
+
+static u64 ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static inline u64 timestamp(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#else
+	return ns(CLOCK_MONOTONIC_RAW);
+#endif
+}
+
+/*
+ * An open or a close may wait, for a device reset among others. While all CPUs
+ * are idle the clock of a machine under -icount leaps to the next timer, so
+ * that the wait is in the elapsed time, but not in the time of the thread.
+ */
+static u64 cpu_time(void)
+{
+	return ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static ssize_t run_nothing(struct bench *b)
+{
+	return 0;
+}
+
+static ssize_t run_floor(struct bench *b)
+{
+	return pread(b->zero_fd, &b->word, 4, 0);
+}
+
+static ssize_t run_open(struct bench *b)
+{
+	int fd = ioctl(b->device->group_fd, VFIO_GROUP_GET_DEVICE_FD,
+		       b->device->bdf);
+
+	return close(fd);
+}
+
+static ssize_t run_region_info(struct bench *b)
+{
+	b->region_info.argsz = sizeof(b->region_info);
+	b->region_info.index = VFIO_PCI_BAR0_REGION_INDEX;
+	return ioctl(b->device->fd, VFIO_DEVICE_GET_REGION_INFO,
+		     &b->region_info);
+}
+
+static ssize_t run_cfg_rd2(struct bench *b)
+{
+	return pread(b->device->fd, b->buf, 2, b->config + PCI_VENDOR_ID);
+}
+
+static ssize_t run_cfg_rd256(struct bench *b)
+{
+	return pread(b->device->fd, b->buf, 256, b->config);
+}
+
+static ssize_t run_cfg_wr2(struct bench *b)
+{
+	return pwrite(b->device->fd, &b->command, 2, b->config + PCI_COMMAND);
+}
+
+static ssize_t run_bar_rd4(struct bench *b)
+{
+	return pread(b->device->fd, &b->word, 4, b->bar0 + EDU_LIVENESS);
+}
+
+static ssize_t run_bar_wr4(struct bench *b)
+{
+	return pwrite(b->device->fd, &b->word, 4, b->bar0 + EDU_LIVENESS);
+}
+
+static ssize_t run_bar_rd4096(struct bench *b)
+{
+	return pread(b->device->fd, b->buf, 4096, b->bar0 + EDU_UNUSED);
+}
+
+static ssize_t run_bar_wr4096(struct bench *b)
+{
+	return pwrite(b->device->fd, b->buf, 4096, b->bar0 + EDU_UNUSED);
+}
+
+static const struct op open_op = {
+	"open", "VFIO_GROUP_GET_DEVICE_FD and close, CPU time",
+	run_open, 0, 33, true
+};
+
+static const struct op ops[] = {
+	{ "floor", "pread 4 bytes of /dev/zero", run_floor, 4, 1001 },
+	{ "region_info", "VFIO_DEVICE_GET_REGION_INFO of BAR0",
+	  run_region_info, 0, 1001 },
+	{ "cfg_rd2", "pread 2 bytes of config space, vendor id",
+	  run_cfg_rd2, 2, 1001 },
+	{ "cfg_rd256", "pread 256 bytes of config space",
+	  run_cfg_rd256, 256, 201 },
+	{ "cfg_wr2", "pwrite 2 bytes of config space, command",
+	  run_cfg_wr2, 2, 1001 },
+	{ "bar_rd4", "pread 4 bytes of BAR0", run_bar_rd4, 4, 1001 },
+	{ "bar_wr4", "pwrite 4 bytes of BAR0", run_bar_wr4, 4, 1001 },
+	{ "bar_rd4096", "pread 4096 bytes of BAR0", run_bar_rd4096, 4096, 101 },
+	{ "bar_wr4096", "pwrite 4096 bytes of BAR0", run_bar_wr4096, 4096, 101 },
+};
+
+/* -o: measure this one only */
+static const char *only;
+
+/* -d: ticks of the clock for an instruction */
+static u64 ticks = 1;
+
+static int compare_u64(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Fill @samples, sorted */
+static void measure(struct bench *b, const struct op *op, u64 *samples)
+{
+	unsigned int i;
+	ssize_t ret;
+	u64 start;
+
+	for (i = 0; i < op->samples; i++) {
+		if (op->sleeps) {
+			/* Let the device go idle, runtime suspend included */
+			usleep(5000);
+			start = cpu_time();
+			ret = op->run(b);
+			samples[i] = cpu_time() - start;
+		} else {
+			start = timestamp();
+			ret = op->run(b);
+			samples[i] = timestamp() - start;
+		}
+		VFIO_ASSERT_EQ(ret, op->expected, "%s failed\n", op->name);
+	}
+
+	qsort(samples, op->samples, sizeof(*samples), compare_u64);
+}
+
+/* Print an operation's cost, less that of the measurement itself */
+static void report(struct bench *b, const struct op *op)
+{
+	static u64 samples[MAX_SAMPLES];
+	unsigned int n = op->samples;
+	struct op nothing = *op;
+	u64 overhead;
+
+	if (only && strcmp(only, op->name))
+		return;
+
+	nothing.run = run_nothing;
+	nothing.expected = 0;
+	measure(b, &nothing, samples);
+	overhead = samples[n / 2];
+	measure(b, op, samples);
+
+	printf("%s\t%lu\t%lu\t%lu\t%u\t%s\n", op->name,
+	       (samples[n / 2] - overhead) / ticks,
+	       (samples[0] - overhead) / ticks,
+	       (samples[n * 9 / 10] - overhead) / ticks, n, op->what);
+}
+
+/*
+ * Keep what else runs on the CPU out of the samples. None of this is needed for
+ * a result, so a failure is only told.
+ */
+static void isolate(void)
+{
+	struct sched_param param = { .sched_priority = 50 };
+
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		perror("# mlockall");
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
+		perror("# sched_setscheduler");
+}
+
+int main(int argc, char *argv[])
+{
+	const char *mode = MODE_VFIO_TYPE1V2_IOMMU;
+	struct bench b = {};
+	struct iommu *iommu;
+	const char *bdf;
+	u32 word = 0x12345678;
+	int i, c;
+
+	while ((c = getopt(argc, argv, "d:m:o:h")) != -1) {
+		switch (c) {
+		case 'd':
+			ticks = strtoul(optarg, NULL, 10);
+			VFIO_ASSERT_GT(ticks, 0, "-d %s\n", optarg);
+			break;
+		case 'm':
+			mode = optarg;
+			break;
+		case 'o':
+			only = optarg;
+			break;
+		default:
+			fprintf(stderr, "usage: %s [-d ticks] [-m iommu_mode] [-o metric] BDF\n",
+				argv[0]);
+			return c == 'h' ? KSFT_PASS : KSFT_FAIL;
+		}
+	}
+
+	bdf = vfio_selftests_get_bdf(&argc, argv);
+	isolate();
+	printf("metric\tmedian\tmin\tp90\tsamples\twhat\n");
+
+	iommu = iommu_init(mode);
+	VFIO_ASSERT_NOT_NULL(iommu->mode->container_path,
+			     "-m %s: the group interface is needed\n", mode);
+
+	/* open comes first: it needs the group, and a device that is closed */
+	b.device = vfio_pci_device_alloc(bdf, iommu);
+	vfio_pci_group_setup(b.device, bdf);
+	vfio_container_set_iommu(b.device);
+	report(&b, &open_op);
+	VFIO_ASSERT_EQ(close(b.device->group_fd), 0);
+	vfio_pci_device_free(b.device);
+
+	b.device = vfio_pci_device_init(bdf, iommu);
+	VFIO_ASSERT_TRUE(vfio_pci_device_match(b.device, EDU_VENDOR, EDU_DEVICE),
+			 "%s is not an edu device\n", bdf);
+	b.config = b.device->config_space.offset;
+	b.bar0 = b.device->bars[0].info.offset;
+	b.zero_fd = open("/dev/zero", O_RDONLY);
+	VFIO_ASSERT_GE(b.zero_fd, 0);
+
+	vfio_pci_cmd_set(b.device, PCI_COMMAND_MEMORY);
+	b.command = vfio_pci_config_readw(b.device, PCI_COMMAND);
+
+	/* What is measured must be an access that reaches the device */
+	VFIO_ASSERT_EQ(pwrite(b.device->fd, &word, 4, b.bar0 + EDU_LIVENESS), 4);
+	VFIO_ASSERT_EQ(run_bar_rd4(&b), 4);
+	VFIO_ASSERT_EQ(b.word, ~word, "the device is not alive\n");
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++)
+		report(&b, &ops[i]);
+
+	close(b.zero_fd);
+	vfio_pci_device_cleanup(b.device);
+	iommu_cleanup(iommu);
+	return KSFT_PASS;
+}
