@@ -14,6 +14,8 @@ done
 if [ -z "$IN_ROOT" ]; then
 	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
 	export VFIO_REGOPS_SOURCE
+	# coccinelle runs scripts in python, and says so only when it fails.
+	"$SCRIPTS/root.sh" --add libpython3-dev >/dev/null
 	exec "$SCRIPTS/in-root.sh" scripts/checks.sh "$@"
 fi
 . "$SCRIPTS/result.sh"

@@ -17,7 +17,7 @@ devices=(edu pci-testdev igb)
 declare -A regions=(
 	[edu]='edu-mmio'
 	[pci-testdev]='pci-testdev-[a-z]*'
-	[igb]='igb-?[a-z]*'
+	[igb]='(igb|msix)-[a-z]*'
 )
 
 folder=$OUT/seen
@@ -92,7 +92,7 @@ for device in "${devices[@]}"; do
 		count=$(wc -l <"$a.$what")
 		if differ "$a.$what" "$b.$what" >"$folder/why"; then
 			result 1 "seen $device $what" "$folder/why"
-		elif [ "$count" -lt 2000 ]; then
+		elif [ "$count" -lt 1000 ]; then
 			echo "only $count lines in $a.$what" >"$folder/why"
 			result 1 "seen $device $what" "$folder/why"
 		elif [ "$what" = trace ]; then
