@@ -25,8 +25,8 @@ struct vfio_region_info;
  *
  * Unless said otherwise an operation is called in process context, may sleep,
  * holds no lock of vfio-pci, and may run on any number of threads at once.
- * The device is runtime resumed, yet its memory decoding may be off and its
- * power state anything that the user wrote to config space.  The region is
+ * The device is runtime resumed unless said otherwise, yet its memory decoding
+ * may be off and its power state anything that the user wrote to config space.  The region is
  * valid, and does not change, for as long as the device is open.
  *
  * Every operation is optional.  What a missing one means is said with it.
@@ -69,8 +69,9 @@ struct vfio_pci_regops {
 	 *   checked against the region's size
 	 *
 	 * Called with the mmap lock held for writing, and only for regions
-	 * that have VFIO_REGION_INFO_FLAG_MMAP in their flags.  The mapping
-	 * keeps the device open.
+	 * that have VFIO_REGION_INFO_FLAG_MMAP in their flags.  The device may
+	 * be in low power.  The mapping keeps it open.  If there is @fault, the
+	 * vm_ops and vm_private_data of @vma are those that lead to it.
 	 *
 	 * Without it mmap() fails with -EINVAL.
 	 *
@@ -88,8 +89,10 @@ struct vfio_pci_regops {
 	 * - @order: 0, or the order of a huge page that is wanted
 	 *
 	 * Called with the mmap lock or the lock of the mapping held for
-	 * reading, for mappings whose @mmap did not set other vm_ops than
-	 * those of vfio-pci.  The device may be in low power.
+	 * reading, for mappings whose @mmap did not set other vm_ops.  The
+	 * device may be in low power.
+	 *
+	 * Without it, faults are up to what @mmap did.
 	 *
 	 * Return: VM_FAULT_NOPAGE once the page is there, VM_FAULT_FALLBACK to
 	 * be called again with a smaller @order, VM_FAULT_SIGBUS.
@@ -157,7 +160,9 @@ struct vfio_pci_regops {
 	 *		the region's size
 	 * - @nr_ranges: number of entries of @phys_vec and @dma_ranges, not 0
 	 *
-	 * Without it the feature fails with -ENODEV.
+	 * Without it the feature fails with -ENODEV.  A driver whose struct
+	 * vfio_pci_device_ops has no get_dmabuf_phys does without the feature
+	 * for all regions, -EOPNOTSUPP.
 	 *
 	 * Return: 0, or a negative errno: -EINVAL for a range that may not be
 	 * exported, -EOVERFLOW.
@@ -186,7 +191,8 @@ struct vfio_pci_regops {
  * @vdev: the device
  * @ops: what serves the region, not NULL
  * @data: for the use of @ops, which own it
- * @size: size in bytes, 0 if userspace has no access
+ * @size: size in bytes; 0 if userspace has no access, or if only the get_info
+ *	  operation knows, as for the ROM
  * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP, as reported
  * @type: VFIO_REGION_TYPE_* as reported, for regions that have one
  * @subtype: VFIO_REGION_SUBTYPE_* as reported, for regions that have one
@@ -214,8 +220,6 @@ struct vfio_pci_region {
 	size_t				x_start;
 	size_t				x_end;
 };
-
-u64 vfio_pci_region_vma_offset(const struct vm_area_struct *vma);
 
 int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 				      unsigned int type, unsigned int subtype,

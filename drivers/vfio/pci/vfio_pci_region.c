@@ -170,8 +170,8 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_free);
  * or fails to open; on failure @data stays with the caller.
  *
  * Context: Process context, may sleep.
- * Return: 0, -ENOMEM, -EINVAL if the device is not enabled, -EBUSY if it is
- * open already.
+ * Return: 0, -ENOMEM, -EINVAL if the device is not enabled or there are no
+ * @ops, -EBUSY if it is open already.
  */
 int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 				      unsigned int type, unsigned int subtype,
