@@ -14,8 +14,8 @@ done
 if [ -z "$IN_ROOT" ]; then
 	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
 	export VFIO_REGOPS_SOURCE
-	# coccinelle runs scripts in python, and says so only when it fails.
-	"$SCRIPTS/root.sh" --add libpython3-dev >/dev/null
+	# coccinelle's semantic patches have scripts in python and in OCaml.
+	"$SCRIPTS/root.sh" --add libpython3-dev ocaml >/dev/null
 	exec "$SCRIPTS/in-root.sh" scripts/checks.sh "$@"
 fi
 . "$SCRIPTS/result.sh"

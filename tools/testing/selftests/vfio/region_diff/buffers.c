@@ -15,8 +15,9 @@ static u8 *reserve(size_t n)
 }
 
 /*
- * @n bytes, then a page that is not there. The memory is always the same, so
- * one buffer is in use at a time.
+ * @n bytes, then a page that cannot be accessed: were it unmapped, the next
+ * mapping of the device might come to lie there. The memory is always the same,
+ * so one buffer is in use at a time.
  */
 void *buffer_ending_after(size_t n, bool writable)
 {
@@ -25,7 +26,7 @@ void *buffer_ending_after(size_t n, bool writable)
 
 	if (!end) {
 		end = reserve(2 * MAX_RW) + MAX_RW;
-		munmap(end, MAX_RW);
+		mprotect(end, MAX_RW, PROT_NONE);
 	}
 	VFIO_ASSERT_TRUE(n <= MAX_RW);
 	start = end - MAX_RW;
@@ -36,14 +37,14 @@ void *buffer_ending_after(size_t n, bool writable)
 	return end - n;
 }
 
-/* @before bytes, one page that is not there, @after bytes; both below a page */
+/* @before bytes, one page that cannot be accessed, @after bytes; both below a page */
 void *buffer_with_hole(size_t before, size_t after)
 {
 	static u8 *hole;
 
 	if (!hole) {
 		hole = reserve(3 * PAGE) + PAGE;
-		munmap(hole, PAGE);
+		mprotect(hole, PAGE, PROT_NONE);
 	}
 	memset(hole - before, POISON, before);
 	memset(hole + PAGE, POISON, after);
@@ -83,7 +84,7 @@ void *buffer_bad(unsigned int i, const char **name)
 		return (void *)-8UL;
 	case 5:
 		*name = "unmapped";
-		return buffer_ending_after(0, true);
+		return (void *)SZ_64K;
 	case 6:
 		*name = "prot-none";
 		return none;
