@@ -207,9 +207,11 @@ static void low_power(void)
 void stage_power(void)
 {
 	decode_off("memory-off", PCI_COMMAND_MEMORY);
-	decode_off("io-off", PCI_COMMAND_IO);
-	decode_off("decode-off", PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
-	d_state("d1", 1);
+	if (!subject.quick) {
+		decode_off("io-off", PCI_COMMAND_IO);
+		decode_off("decode-off", PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+		d_state("d1", 1);
+	}
 	d_state("d3hot", 3);
 	low_power();
 }
