@@ -8,6 +8,7 @@
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
+. "$SCRIPTS/side-by-side.sh"
 
 export KERNEL=${KERNEL:-release}
 
@@ -96,25 +97,7 @@ compare()
 	fi
 }
 
-# Two VMs, side by side. A group of processes each, so that both end if we do.
-"$SCRIPTS/modules.sh" "$KERNEL" stock >/dev/null
-"$SCRIPTS/modules.sh" "$KERNEL" ours >/dev/null
-set -m
-pids=()
-# shellcheck disable=SC2154 # the trap assigns pid
-trap 'for pid in "${pids[@]}"; do kill -- "-$pid" 2>/dev/null || true; done' EXIT
-for modules in stock ours; do
-	transcripts "$modules" </dev/null >"$folder/$modules.log" 2>&1 &
-	pids+=($!)
-done
-for i in 0 1; do
-	status=0
-	wait "${pids[$i]}" || status=$?
-	modules=stock
-	[ "$i" -eq 0 ] || modules=ours
-	result "$status" "diff: the VM with $modules modules ends well" "$folder/$modules.log"
-done
-pids=()
+side_by_side diff transcripts "$folder"
 
 total=0
 for run in "${runs[@]}"; do

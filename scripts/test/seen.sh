@@ -9,6 +9,7 @@
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
+. "$SCRIPTS/side-by-side.sh"
 
 export KERNEL=${KERNEL:-release}
 
@@ -70,24 +71,7 @@ differ()
 	tail -n "+$((line > 3 ? line - 3 : 1))" "$2" | head -n 8 || true
 }
 
-"$SCRIPTS/modules.sh" "$KERNEL" stock >/dev/null
-"$SCRIPTS/modules.sh" "$KERNEL" ours >/dev/null
-set -m
-pids=()
-# shellcheck disable=SC2154 # the trap assigns pid
-trap 'for pid in "${pids[@]}"; do kill -- "-$pid" 2>/dev/null || true; done' EXIT
-for modules in stock ours; do
-	trace "$modules" </dev/null >"$folder/$modules.log" 2>&1 &
-	pids+=($!)
-done
-for i in 0 1; do
-	status=0
-	wait "${pids[$i]}" || status=$?
-	modules=stock
-	[ "$i" -eq 0 ] || modules=ours
-	result "$status" "seen: the VM with $modules modules ends well" "$folder/$modules.log"
-done
-pids=()
+side_by_side seen trace "$folder"
 
 for device in "${devices[@]}"; do
 	a=$folder/stock/$device b=$folder/ours/$device

@@ -27,6 +27,12 @@ stock=$CACHE/selftests-stock-$({
 	cat "$SCRIPTS/guest/selftests.sh" "$SCRIPTS/guest/init.sh"
 } | key)
 
+# With two emulated processors QEMU now and then hangs or aborts while devices
+# are reset and BARs move: two need KVM.
+accel=$("$SCRIPTS/accel.sh")
+smp=1
+[ "$accel" != kvm ] || smp=2
+
 # run KERNEL MODULES DEVICE: leaves out/selftests/KERNEL/MODULES-DEVICE
 run()
 {
@@ -35,7 +41,7 @@ run()
 	[ "$2" = ours ] || quick=
 	rm -rf "${REPO:?}/$dir"
 	mkdir -p "$REPO/$dir"
-	KERNEL=$1 MODULES=$2 DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-1200} \
+	KERNEL=$1 MODULES=$2 SMP=$smp DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-1200} \
 		"$SCRIPTS/vm.sh" QUICK="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir"
 }
 
@@ -79,7 +85,7 @@ judge()
 # together RUN...: VMs side by side, each RUN is "KERNEL MODULES DEVICE".
 together()
 {
-	local run i status log pids=() logs=()
+	local run i status log dir pids=() logs=()
 
 	for run; do
 		# shellcheck disable=SC2086 # three words
@@ -95,11 +101,12 @@ together()
 		status=0
 		wait "${pids[$i]}" || status=$?
 		log=${logs[$i]}
-		result "$status" "selftests: the VM of $(basename "$log" .log) on kernel $(basename "${log%/*}") ends well" "$log"
+		dir=${log%.log}
+		result "$status" "selftests: the VM of ${dir##*/} on kernel $(basename "${dir%/*}") ends well" "$log"
 		# Keep what stock gives only if all of it ran.
-		[[ "$log" == */release/stock-* && $status -eq 0 ]] || continue
+		[[ "$dir" == */release/stock-* && $status -eq 0 ]] || continue
 		mkdir -p "$stock"
-		cp -rT "${log%.log}" "$stock/${log##*/release/stock-}"
+		cp -rT "$dir" "$stock/${dir##*/stock-}"
 	done
 }
 
