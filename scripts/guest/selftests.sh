@@ -13,8 +13,10 @@ output=$2
 bdf=${VM_DEVICES%%=*}
 
 modprobe vfio-pci
-# Some tests map memory by large pages.
-echo 64 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages || true
+# Some tests map memory by large pages. One fills 1 GiB of shared memory within
+# its 30 s for each case: page by page, the debug kernel would need longer.
+echo 64 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 
 bash "$folder/scripts/setup.sh" "$bdf" >/dev/null
 for program in "$folder"/vfio_*_test; do
