@@ -26,10 +26,13 @@ open		1.02
 open_enabled	-
 region_info	1.005
 cfg_rd2		1.005
+cfg_rd64	1.005
 cfg_rd256	0.75
 cfg_wr2		1.005
 bar_rd4		1.005
 bar_wr4		1.005
+bar_rd64	1.005
+bar_wr64	1.005
 bar_rd4096	0.25
 bar_wr4096	0.25'
 

@@ -119,7 +119,9 @@ if [ "$ACCEL" = auto ]; then
 fi
 case $ACCEL in
 kvm) args+=(-accel kvm -cpu host) ;;
-tcg) args+=(-accel tcg -cpu "max,la57=off") ;;
+# One thread for all processors: with more, QEMU's own devices race ("iotlb_to_section:
+# Assertion", and hangs). They still take turns at any point.
+tcg) args+=(-accel "tcg,thread=${TCG_THREAD:-single}" -cpu "max,la57=off") ;;
 esac
 
 [ ! -e "$CACHE/${kernel#/cache/}/initrd" ] || args+=(-initrd "$kernel/initrd")

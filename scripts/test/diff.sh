@@ -47,16 +47,10 @@ for i in "${!devices[@]}"; do
 	[ -n "${QUICK-}" ] || runs+=("${runs[$i]/iommufd:*/vfio_type1v2_iommu:--quick}")
 done
 
-# QEMU's threads race when one emulated processor moves a BAR that another one
-# uses ("iotlb_to_section: Assertion"): two processors need KVM.
-accel=$("$SCRIPTS/accel.sh")
-smp=1
-[ "$accel" != kvm ] || smp=2
-
 # transcripts MODULES
 transcripts()
 {
-	MODULES=$1 SMP=$smp DEVICES=${devices[*]} NAME=diff-$KERNEL-$1 TIMEOUT=${TIMEOUT:-1200} \
+	MODULES=$1 DEVICES=${devices[*]} NAME=diff-$KERNEL-$1 TIMEOUT=${TIMEOUT:-1200} \
 		"$SCRIPTS/vm.sh" scripts/guest/region-diff.sh "$userspace/vfio_pci_region_diff" \
 		"/repo/out/diff/$KERNEL/$1" "${runs[@]}"
 }

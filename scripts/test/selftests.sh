@@ -27,12 +27,6 @@ stock=$CACHE/selftests-stock-$({
 	cat "$SCRIPTS/guest/selftests.sh" "$SCRIPTS/guest/init.sh"
 } | key)
 
-# With two emulated processors VMs hang now and then, once with our modules only:
-# not explained yet, so two are used under KVM only.
-accel=$("$SCRIPTS/accel.sh")
-smp=1
-[ "$accel" != kvm ] || smp=2
-
 # run KERNEL MODULES DEVICE: leaves out/selftests/KERNEL/MODULES-DEVICE
 run()
 {
@@ -41,7 +35,7 @@ run()
 	[ "$2" = ours ] || quick=
 	rm -rf "${REPO:?}/$dir"
 	mkdir -p "$REPO/$dir"
-	KERNEL=$1 MODULES=$2 SMP=$smp DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-1200} \
+	KERNEL=$1 MODULES=$2 DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-1200} \
 		"$SCRIPTS/vm.sh" QUICK="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir"
 }
 

@@ -44,7 +44,7 @@ struct bench {
 	u16 command;
 	u32 word;
 	struct vfio_region_info region_info;
-	u8 buf[4096];
+	u8 *buf;
 };
 
 struct op {
@@ -116,6 +116,12 @@ static ssize_t run_cfg_rd2(struct bench *b)
 	return pread(b->device->fd, b->buf, 2, b->config + PCI_VENDOR_ID);
 }
 
+/* 64 bytes are the fewest for which vfio-pci moves registers together */
+static ssize_t run_cfg_rd64(struct bench *b)
+{
+	return pread(b->device->fd, b->buf, 64, b->config);
+}
+
 static ssize_t run_cfg_rd256(struct bench *b)
 {
 	return pread(b->device->fd, b->buf, 256, b->config);
@@ -134,6 +140,16 @@ static ssize_t run_bar_rd4(struct bench *b)
 static ssize_t run_bar_wr4(struct bench *b)
 {
 	return pwrite(b->device->fd, &b->word, 4, b->bar0 + EDU_LIVENESS);
+}
+
+static ssize_t run_bar_rd64(struct bench *b)
+{
+	return pread(b->device->fd, b->buf, 64, b->bar0 + EDU_UNUSED);
+}
+
+static ssize_t run_bar_wr64(struct bench *b)
+{
+	return pwrite(b->device->fd, b->buf, 64, b->bar0 + EDU_UNUSED);
 }
 
 static ssize_t run_bar_rd4096(struct bench *b)
@@ -157,12 +173,15 @@ static const struct op ops[] = {
 	  run_region_info, 0, 1001 },
 	{ "cfg_rd2", "pread 2 bytes of config space, vendor id",
 	  run_cfg_rd2, 2, 1001 },
+	{ "cfg_rd64", "pread 64 bytes of config space", run_cfg_rd64, 64, 401 },
 	{ "cfg_rd256", "pread 256 bytes of config space",
 	  run_cfg_rd256, 256, 201 },
 	{ "cfg_wr2", "pwrite 2 bytes of config space, command",
 	  run_cfg_wr2, 2, 1001 },
 	{ "bar_rd4", "pread 4 bytes of BAR0", run_bar_rd4, 4, 1001 },
 	{ "bar_wr4", "pwrite 4 bytes of BAR0", run_bar_wr4, 4, 1001 },
+	{ "bar_rd64", "pread 64 bytes of BAR0", run_bar_rd64, 64, 401 },
+	{ "bar_wr64", "pwrite 64 bytes of BAR0", run_bar_wr64, 64, 401 },
 	{ "bar_rd4096", "pread 4096 bytes of BAR0", run_bar_rd4096, 4096, 101 },
 	{ "bar_wr4096", "pwrite 4096 bytes of BAR0", run_bar_wr4096, 4096, 101 },
 };
@@ -245,7 +264,9 @@ static void isolate(void)
 int main(int argc, char *argv[])
 {
 	const char *mode = MODE_VFIO_TYPE1V2_IOMMU;
-	struct bench b = {};
+	/* As malloc() places it: a large buffer crosses a page, a small one not */
+	static u8 pages[2 * 4096] __aligned(4096);
+	struct bench b = { .buf = pages + 64 };
 	struct iommu *iommu;
 	const char *bdf;
 	u32 word = 0x12345678;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The buffer of an access is itself a mapping of the device: the copy to or
- * from it faults, and the fault needs what the access may hold. In how many
- * parts the kernel copies is not promised, so that what a register reads or
- * gets by such a copy is not shown; only that the call ends, and how.
+ * from it faults, and the fault needs what the access may hold. By which
+ * instructions the kernel copies is not promised, so that what a register reads
+ * or gets by such a copy is not shown, but for video memory and the like.
  */
 #include <sys/mman.h>
 
@@ -51,10 +51,7 @@ static void copy_back(const struct scratch *s, u32 from, u64 offset, size_t n)
 	munmap(map, MAX_COPY);
 }
 
-/*
- * The command register written from a register of the device. The access must
- * be one register: the next part of the buffer may be gone after it.
- */
+/* The command register written from a register of the device */
 static void command_from(const struct scratch *s, u16 command)
 {
 	if (s->width < 2)
@@ -62,6 +59,51 @@ static void command_from(const struct scratch *s, u16 command)
 	set_scratch(s, command);
 	copy(s, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, 2);
 	config_set(PCI_COMMAND, 2, subject.command);
+}
+
+/*
+ * The device's memory copied onto itself, so that what comes first matters, and
+ * to config space, where a write may take the rest of the buffer away.
+ */
+static void copy_memory(const struct scratch *s)
+{
+	static const size_t sizes[] = { 12, 16, 31, 64, 256, 1000, PAGE };
+	static const u64 from[] = { 0, PCI_COMMAND - 2, PCI_COMMAND, PCI_CACHE_LINE_SIZE };
+	u64 start = ((u64)s->region << REGION_SHIFT) + s->offset % PAGE;
+	static u8 buf[MAX_COPY];
+	size_t i, j;
+	int up;
+
+	for (i = 0; i < NUM(sizes); i++) {
+		for (up = 0; up < 2; up++) {
+			struct scratch moved = *s;
+
+			fill_for_write(buf, sizeof(buf) - PAGE, start);
+			do_pwrite(subject.fd, buf, sizeof(buf) - PAGE, start);
+			moved.offset = s->offset % PAGE + (up ? 12 : 0);
+			copy(&moved, s->region, s->offset % PAGE + (up ? 0 : 12), sizes[i]);
+			copy_back(&moved, s->region, s->offset % PAGE + (up ? 0 : 8), sizes[i]);
+			do_pread(subject.fd, buf, sizeof(buf) - PAGE, start);
+			say("memory %s = %s", at(start), data(buf, sizeof(buf) - PAGE));
+		}
+
+		for (j = 0; j < NUM(from); j++) {
+			u64 pos = ((u64)VFIO_PCI_CONFIG_REGION_INDEX << REGION_SHIFT) + from[j];
+			int on;
+
+			if (sizes[i] > PCI_STD_HEADER_SIZEOF - from[j])
+				continue;
+			for (on = 0; on < 2; on++) {
+				u16 command = subject.command & ~(on ? 0 : PCI_COMMAND_MEMORY);
+
+				fill_for_write(buf, sizes[i], pos);
+				if (from[j] <= PCI_COMMAND)
+					memcpy(buf + PCI_COMMAND - from[j], &command, 2);
+				do_pwrite(subject.fd, buf, sizes[i], start);
+				copy(s, VFIO_PCI_CONFIG_REGION_INDEX, from[j], sizes[i]);
+			}
+		}
+	}
 }
 
 void stage_alias(void)
@@ -91,5 +133,7 @@ void stage_alias(void)
 		command_from(s, subject.command);
 		command_from(s, subject.command & ~PCI_COMMAND_MEMORY);
 		set_scratch(s, 0);
+		if (s->memory)
+			copy_memory(s);
 	}
 }

@@ -70,6 +70,7 @@ static const struct knowledge devices[] = {
 			{ 1, 1, 0x00 },
 			{ 0, 4, 0x08 },
 			{ 1, 2, 0x08 },
+			{ 2, 8, 0x0fe0, true },
 		},
 	}, {
 		/* Intel 82576 (igb): multicast and VLAN tables, RSS key and table */
@@ -127,7 +128,7 @@ static const struct knowledge devices[] = {
 			{ VFIO_PCI_VGA_REGION_INDEX, KEEP, 0x00, 0x1000 },
 		},
 		.scratch = {
-			{ 0, 4, 0x1000 },
+			{ 0, 4, 0x1000, true },
 			{ 0, 8, 0x2008 },
 			{ 0, 1, 0x1003 },
 			{ 0, 2, 0x1006 },

@@ -54,10 +54,11 @@ struct scratch {
 	u8 region;
 	u8 width;
 	u32 offset;
+	bool memory;	/* as are its neighbours, to the end of the next page */
 };
 
 #define MAX_WINDOWS	12
-#define MAX_SCRATCH	4
+#define MAX_SCRATCH	5
 
 struct knowledge {
 	u16 vendor;
