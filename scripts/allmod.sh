@@ -63,4 +63,5 @@ if [ ! -e "$result/complete" ]; then
 	step "preparing a build of all modules for $arch" "$CACHE/log/allmod-$arch.log" prepare
 	touch "$result/complete"
 fi
+used "$name"
 echo "$result"

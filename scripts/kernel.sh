@@ -79,4 +79,5 @@ if [ ! -e "$CACHE/$dir/complete" ]; then
 	fi
 	unlock
 fi
+used "$dir"
 echo "/cache/$dir"

@@ -76,6 +76,23 @@ unlock()
 	exec {LOCK_FD}>&-
 }
 
+# used NAME: this part of the cache is in use; prune() leaves it alone.
+used()
+{
+	mkdir -p "$CACHE/used"
+	# It is someone else's if that was by sudo, and then so is all use of it.
+	touch "$CACHE/used/$1" 2>/dev/null || true
+}
+
+# prune CACHE: remove what nobody used for two weeks: each edit leaves
+# something, a new kernel much. Call it in the root, where all of it can be.
+prune()
+{
+	find "$1/used" -type f -mtime +14 -printf '%f\n' | while read -r name; do
+		rm -rf --one-file-system "${1:?}/$name" "$1/used/$name"
+	done
+}
+
 # explain LOG: why did the step that wrote LOG fail? Prints one line for what
 # is not the fault of this project.
 explain()

@@ -66,8 +66,7 @@ compile()
 	done
 	depmod -b "$dir.new" "$release"
 	mv -T "$dir.new" "$dir"
-	# Each edit leaves a folder.
-	find /cache -maxdepth 1 -name 'modules-*' -mtime +7 -exec rm -rf {} +
+	prune /cache
 }
 
 kernel=$("$SCRIPTS/kernel.sh" "$1")
@@ -81,10 +80,12 @@ if [ ! -e "$CACHE/$dir" ]; then
 	if [ ! -e "$CACHE/$dir" ]; then
 		need_space 300 "vfio's modules"
 		step "building the $2 vfio modules for the kernel $1" "$CACHE/log/modules-$1-$2.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f compile)"'; compile "$@"' - \
+			"$SCRIPTS/in-root.sh" bash -c "$(declare -f compile prune)"'; compile "$@"' - \
 			"/cache/build-${kernel#/cache/}-$2" "$kernel" "$src" "$tree" "/cache/$dir" "$JOBS" \
 			/repo/configs/modules.config
 	fi
 	unlock
 fi
+used "$dir"
+used "build-${kernel#/cache/}-$2"
 echo "/cache/$dir"

@@ -189,4 +189,5 @@ elif [ $# -gt 0 ]; then
 		unlock
 	fi
 fi
+used "${ROOT##*/}"
 echo "$ROOT"

@@ -187,4 +187,5 @@ if [ ! -d "$result" ]; then
 	cd "$CACHE"
 	mv "$tmp/tree" "$result"
 fi
+used "$name"
 echo "$result"

@@ -50,6 +50,7 @@ run()
 	local label=$1 name=$2 function=$3
 	shift 3
 
+	used "$name"
 	[ ! -e "$CACHE/$name" ] || return 0
 	lock "${name%-*}"
 	if [ ! -e "$CACHE/$name" ]; then

@@ -33,6 +33,7 @@ coccicheck()
 			sort >"$tmp/report"
 		mv "$tmp/report" "$result"
 	fi
+	used "${result##*/}"
 	cp "$result" "$tmp/$1/report"
 }
 

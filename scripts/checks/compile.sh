@@ -7,7 +7,7 @@
 
 . "$SCRIPTS/vfio-build.sh"
 
-open_build x86_64 full
+open_build x86_64 full strict
 status=0
 build_rev "$tree" series || status=$?
 result "$status" "drivers/vfio compiles" "$work/errors"

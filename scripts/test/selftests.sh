@@ -26,6 +26,7 @@ stock=$CACHE/selftests-stock-$({
 	"$SCRIPTS/in-root.sh" readlink -f "$programs"
 	cat "$SCRIPTS/guest/selftests.sh" "$SCRIPTS/guest/init.sh"
 } | key)
+used "${stock##*/}"
 
 # run KERNEL MODULES DEVICE: leaves out/selftests/KERNEL/MODULES-DEVICE
 run()

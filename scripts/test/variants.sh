@@ -33,7 +33,7 @@ check_arch()
 	local name status=0 began
 
 	began=$(date +%s)
-	open_build "$1" full
+	open_build "$1" full strict
 	say "$arch: compiling our drivers/vfio"
 	build_rev "$tree" series || status=$?
 	result "$status" "$arch: drivers/vfio compiles" "$work/errors"
