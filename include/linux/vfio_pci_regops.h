@@ -26,8 +26,8 @@ struct vfio_region_info;
  * Unless said otherwise an operation is called in process context, may sleep,
  * holds no lock of vfio-pci, and may run on any number of threads at once.
  * The device is runtime resumed unless said otherwise, yet its memory decoding
- * may be off and its power state anything that the user wrote to config space.  The region is
- * valid, and does not change, for as long as the device is open.
+ * may be off and its power state anything that the user wrote to config space.
+ * The region is valid, and does not change, for as long as the device is open.
  *
  * Every operation is optional.  What a missing one means is said with it.
  */
@@ -191,8 +191,8 @@ struct vfio_pci_regops {
  * @vdev: the device
  * @ops: what serves the region, not NULL
  * @data: for the use of @ops, which own it
- * @size: size in bytes; 0 if userspace has no access, or if only the get_info
- *	  operation knows, as for the ROM
+ * @size: size in bytes; 0 if there is nothing to access, or if only the
+ *	  get_info operation knows, as for the ROM
  * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP, as reported
  * @type: VFIO_REGION_TYPE_* as reported, for regions that have one
  * @subtype: VFIO_REGION_SUBTYPE_* as reported, for regions that have one

@@ -84,9 +84,6 @@ void vfio_pci_regions_fill(struct vfio_pci_core_device *vdev)
 		region->flags = region->size ? rw : 0;
 		region->is_mem = pci_resource_flags(pdev, bar) & IORESOURCE_MEM;
 		region->io = vdev->barmap[bar];
-		/* Unmapped by host = unimplemented to user */
-		if (!pci_resource_start(pdev, bar))
-			region->io = IOMEM_ERR_PTR(-EINVAL);
 	}
 
 	/* The user gets at the MSI-X table by ioctl only */

@@ -34,7 +34,7 @@ static u32 read_through(u8 *map, u64 pos, size_t offset, int *sig)
 	return t.value;
 }
 
-/* The flags of the mapping as the kernel lists them */
+/* The flags of the mapping as the kernel lists them, with CONFIG_PROC_PAGE_MONITOR */
 static const char *vm_flags(void *map)
 {
 	static char flags[128];
@@ -43,20 +43,19 @@ static const char *vm_flags(void *map)
 	char line[512];
 	FILE *f;
 
-	snprintf(flags, sizeof(flags), "unknown");
 	f = fopen("/proc/self/smaps", "r");
-	if (!f)
-		return flags;
-	while (fgets(line, sizeof(line), f)) {
+	VFIO_ASSERT_NOT_NULL(f);
+	flags[0] = '\0';
+	while (!flags[0] && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
 			here = start <= (unsigned long)map && (unsigned long)map < end;
 		} else if (here && !strncmp(line, "VmFlags: ", 9)) {
 			line[strcspn(line, "\n")] = '\0';
 			snprintf(flags, sizeof(flags), "%.100s", line + 9);
-			break;
 		}
 	}
 	fclose(f);
+	VFIO_ASSERT_NE(flags[0], '\0');
 	return flags;
 }
 
