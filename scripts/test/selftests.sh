@@ -3,19 +3,21 @@
 #
 # selftests.sh [DEVICE...]: upstream's vfio selftests, built unchanged from the
 # pristine kernel source, all pass with our modules on edu and igb, in all
-# IOMMU modes (each test brings its variants). What they skip must be what they
-# skip with stock modules, of which a run is kept in the cache. The output
-# stays in out/selftests. QUICK=1 runs the longest test in one IOMMU mode only.
+# IOMMU modes (each test brings its variants), on the release and on the debug
+# kernel (KERNEL names one of them). What they skip must be what they skip with
+# stock modules, of which a run is kept in the cache. The output stays in
+# out/selftests. The debug kernel runs the longest test in one IOMMU mode only.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
 
-export KERNEL=${KERNEL:-release}
-devices=(edu igb)
+read -r -a kernels <<<"${KERNEL:-release debug}"
+# The one that takes longest comes first.
+devices=(igb edu)
 [ $# -eq 0 ] || devices=("$@")
 
 programs=$("$SCRIPTS/userspace.sh")/upstream
-folder=$OUT/selftests/$KERNEL
+folder=$OUT/selftests
 rm -rf "$folder"
 mkdir -p "$folder"
 
@@ -31,10 +33,9 @@ used "${stock##*/}"
 # run KERNEL MODULES DEVICE: leaves out/selftests/KERNEL/MODULES-DEVICE
 run()
 {
-	local dir=out/selftests/$1/$2-$3 quick=${QUICK-}
+	local dir=out/selftests/$1/$2-$3 quick=
 
-	[ "$2" = ours ] || quick=
-	rm -rf "${REPO:?}/$dir"
+	[ "$1" = release ] || quick=1
 	mkdir -p "$REPO/$dir"
 	KERNEL=$1 MODULES=$2 DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-1200} \
 		"$SCRIPTS/vm.sh" QUICK="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir"
@@ -46,10 +47,10 @@ counts()
 	awk '/^ok / { if (/# SKIP/) s++; else p++ } /^not ok / { f++ } END { print p + 0, f + 0, s + 0 }' "$1"
 }
 
-# judge DEVICE PROGRAM
+# judge KERNEL DEVICE PROGRAM
 judge()
 {
-	local tap=$folder/ours-$1/$2.tap what="selftests $1 $2" passed_ failed_ skipped_ status plan was
+	local tap=$folder/$1/ours-$2/$3.tap what="selftests $1 $2 $3" passed_ failed_ skipped_ status plan was
 
 	if [ ! -s "$tap" ]; then
 		echo "no output: $tap" >"$folder/why"
@@ -57,16 +58,17 @@ judge()
 		return
 	fi
 	read -r passed_ failed_ skipped_ < <(counts "$tap")
-	status=$(cat "$folder/ours-$1/$2.status")
+	status=$(cat "$folder/$1/ours-$2/$3.status")
 	plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$tap" | head -n 1)
-	was=$(counts "$stock/$1/$2.tap" 2>/dev/null || echo none)
-	[ -z "${QUICK-}" ] || [ "$2" != vfio_pci_driver_test ] || was="$passed_ $failed_ $skipped_"
+	was=$(counts "$stock/$2/$3.tap" 2>/dev/null || echo none)
+	# A part of the variants cannot give the same counts.
+	[ "$1" = release ] || [ "$3" != vfio_pci_driver_test ] || was="$passed_ $failed_ $skipped_"
 	{
 		echo "$passed_ passed, $failed_ failed, $skipped_ skipped of ${plan:-?}, status $status; stock: $was; see $tap"
 		grep '^not ok' "$tap" | head -n 20 || true
 	} >"$folder/why"
 	# Status 4 is "skipped", of the whole program.
-	if [ "$status" -eq 4 ] && [ "$(cat "$stock/$1/$2.status" 2>/dev/null)" = 4 ]; then
+	if [ "$status" -eq 4 ] && [ "$(cat "$stock/$2/$3.status" 2>/dev/null)" = 4 ]; then
 		skip "$what" "as with stock: $(tail -n 1 "$tap")"
 	elif [ "$failed_" -gt 0 ] || [ "$status" -ne 0 ] ||
 		[ $((passed_ + skipped_)) -ne "${plan:-0}" ] || [ "$was" != "$passed_ $failed_ $skipped_" ]; then
@@ -77,50 +79,54 @@ judge()
 	fi
 }
 
-# together RUN...: VMs side by side, each RUN is "KERNEL MODULES DEVICE".
-together()
+# start RUN: the VM of a RUN, which is "KERNEL MODULES DEVICE".
+start()
 {
-	local run i status log dir pids=() logs=()
+	local kernel modules device log
 
-	for run; do
-		# shellcheck disable=SC2086 # three words
-		set -- $run
-		"$SCRIPTS/modules.sh" "$1" "$2" >/dev/null
-		log=$OUT/selftests/$1/$2-$3.log
-		mkdir -p "${log%/*}"
-		run "$1" "$2" "$3" </dev/null >"$log" 2>&1 &
-		pids+=($!)
-		logs+=("$log")
-	done
-	for i in "${!pids[@]}"; do
-		status=0
-		wait "${pids[$i]}" || status=$?
-		log=${logs[$i]}
-		dir=${log%.log}
-		result "$status" "selftests: the VM of ${dir##*/} on kernel $(basename "${dir%/*}") ends well" "$log"
-		# Keep what stock gives only if all of it ran.
-		[[ "$dir" == */release/stock-* && $status -eq 0 ]] || continue
-		mkdir -p "$stock"
-		cp -rT "$dir" "$stock/${dir##*/stock-}"
-	done
+	read -r kernel modules device <<<"$1"
+	"$SCRIPTS/modules.sh" "$kernel" "$modules" >/dev/null
+	log=$folder/$kernel/$modules-$device.log
+	mkdir -p "${log%/*}"
+	say "upstream's selftests on $device, kernel $kernel, modules $modules"
+	run "$kernel" "$modules" "$device" </dev/null >"$log" 2>&1 &
+	running[$!]=$1
 }
 
-# Stock has not been run yet: next to ours, device by device. Else one VM for
-# each device. Two at a time in any case.
-runs=()
+# reap: wait for one of the VMs.
+reap()
+{
+	local pid status=0 kernel modules device
+
+	wait -n -p pid "${!running[@]}" || status=$?
+	read -r kernel modules device <<<"${running[$pid]}"
+	unset "running[$pid]"
+	result "$status" "selftests: the VM of $modules modules with $device on kernel $kernel ends well" \
+		"$folder/$kernel/$modules-$device.log"
+	# Keep what stock gives only if all of it ran.
+	[ "$modules" = stock ] && [ "$status" -eq 0 ] || return 0
+	mkdir -p "$stock"
+	cp -rT "$folder/$kernel/stock-$device" "$stock/$device"
+}
+
+# Two VMs at a time. Stock is run if it has not been yet.
+declare -A running=()
 for device in "${devices[@]}"; do
+	runs=("${kernels[@]/%/ ours $device}")
 	[ -d "$stock/$device" ] || runs+=("release stock $device")
-	runs+=("$KERNEL ours $device")
+	for run in "${runs[@]}"; do
+		[ ${#running[@]} -lt 2 ] || reap
+		start "$run"
+	done
 done
-for ((i = 0; i < ${#runs[@]}; i += 2)); do
-	say "upstream's selftests: ${runs[*]:i:2}"
-	together "${runs[@]:i:2}"
-done
+while [ ${#running[@]} -gt 0 ]; do reap; done
 
 sum=0
-for device in "${devices[@]}"; do
-	for program in "$CACHE/${programs#/cache/}"/vfio_*_test; do
-		judge "$device" "${program##*/}"
+for kernel in "${kernels[@]}"; do
+	for device in "${devices[@]}"; do
+		for program in "$CACHE/${programs#/cache/}"/vfio_*_test; do
+			judge "$kernel" "$device" "${program##*/}"
+		done
 	done
 done
 echo "# $sum test cases of upstream's passed"
