@@ -134,7 +134,8 @@ step()
 	if [ "$status" -ne 0 ]; then
 		why=$(explain "$log")
 		if [ -z "$why" ]; then
-			grep -E -i -e 'error|fatal|undefined|not set:|^E:' "$log" | head -n 20 >&2 || true
+			# Not the commands with -Werror, nor all of what fails.
+			grep -E -i -e 'error|fatal|undefined|not set:|^E:' "$log" | grep -v -e ' -Werror' | head -n 20 >&2 || true
 			tail -n 10 "$log" >&2
 			why="status $status"
 		fi

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Bring the commits BASE..HEAD of a kernel git tree into this repository: edits of upstream files become
-# patches/NNNN-name.patch, files that the commits add are copied to their kernel paths, patches/series ties
-# the two together. This is the way back from a tree made by scripts/tree.sh, or from any kernel tree.
+# patches/NNNN-name.patch, files that the commits add are copied to their kernel paths (as the last commit
+# leaves them; what later ones change in them is in their patches, too), patches/series ties the two together. This is the way back from a tree made by scripts/tree.sh, or from any kernel tree.
 # A patch of this repository that only adds files, none of which TREE has, stays at the end of the series:
 # its files (tests, say) are worked on here.
 #
@@ -80,8 +80,12 @@ import() {
 			tgit cat-file blob "$commit:$path" >"$tmp/new/$path"
 			[ "$mode" = 100644 ] || chmod +x "$tmp/new/$path"
 		else
-			[ -z "${added_by[$path]:-}" ] || die "commit \"$subject\" changes $path," \
-				"which \"${added_by[$path]}\" of the same series adds; fold it"
+			# This repository holds a file of ours as the last commit leaves it.
+			if [ -n "${added_by[$path]:-}" ]; then
+				[ "$status" = M ] || die "commit \"$subject\" moves or removes $path," \
+					"which \"${added_by[$path]}\" of the same series adds; fold it"
+				tgit cat-file blob "$commit:$path" >"$tmp/new/$path"
+			fi
 			keep+=("$path")
 			[ "$to" = "$path" ] || keep+=("$to")
 		fi
@@ -105,7 +109,7 @@ import() {
 	done
 	[ "$(sgit write-tree)" = "$(tgit rev-parse "$commit^{tree}")" ] ||
 		die "commit \"$subject\" does not survive the way through $name"
-	echo "$name: $((${#keep[@]})) upstream files, ${#new[@]} new files"
+	echo "$name: $((${#keep[@]})) edited files, ${#new[@]} new files"
 }
 
 commits=$(tgit rev-list --reverse --topo-order "$base..HEAD")

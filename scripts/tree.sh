@@ -3,7 +3,9 @@
 #
 # tree.sh: ensure the patched tree; prints its path inside the root. It is a
 # git repository: the tag "base" is the pristine kernel, then one commit for
-# each line of patches/series, a patch and the new files that the line names.
+# each line of patches/series, a patch and the new files that the line names. A
+# new file is here as the last patch leaves it; what later patches change in it
+# is taken back to get it as it is added.
 # Every build of modules passes here, so it holds only the files that concern
 # vfio or that the series touches, and takes a second.
 
@@ -125,6 +127,28 @@ commit_base()
 	git tag base "$parent"
 }
 
+# first_version PATCH FILE: make FILE as PATCH adds it.
+first_version()
+{
+	local patch later=() seen=''
+
+	for patch in "${patches[@]}"; do
+		if [ -n "$seen" ] && grep -qxF "diff --git a/$2 b/$2" "$REPO/patches/$patch"; then
+			later=("$patch" ${later[@]+"${later[@]}"})
+		fi
+		[ "$patch" != "$1" ] || seen=y
+	done
+	mkdir -p "$tmp/first/$(dirname "$2")"
+	cp "$REPO/$2" "$tmp/first/$2"
+	for patch in ${later[@]+"${later[@]}"}; do
+		(cd "$tmp/first" && env -u GIT_DIR -u GIT_WORK_TREE GIT_CEILING_DIRECTORIES="$tmp" \
+			git apply -R --include="$2" --whitespace=nowarn "$REPO/patches/$patch" 2>"$tmp/errors") ||
+			die "$2 is not as patches/$patch leaves it: $(sed -n 's/^error: //p;q' "$tmp/errors")"
+	done
+	mkdir -p "$(dirname "$2")"
+	cp "$tmp/first/$2" "$2"
+}
+
 # commit_patch PATCH: one line of the series becomes one commit.
 commit_patch()
 {
@@ -152,8 +176,7 @@ commit_patch()
 		die "patches/$patch does not apply: $(sed -n 's/^error: //p;q' "$tmp/errors")"
 	fi
 	for file in ${adds[$patch]}; do
-		mkdir -p "$(dirname "$file")"
-		cp "$REPO/$file" "$file"
+		first_version "$patch" "$file"
 		if [ -x "$REPO/$file" ]; then chmod 755 "$file"; else chmod 644 "$file"; fi
 		git update-index --add -- "$file"
 	done
@@ -180,9 +203,8 @@ if [ ! -d "$result" ]; then
 	git update-ref HEAD "$parent"
 	git checkout-index -q -f -a
 	git update-index -q --refresh
-	# A new file that a later patch edits would no longer be the one in the checkout.
 	for file in $(ours); do
-		cmp -s "$REPO/$file" "$file" || die "$file is edited by a patch of the series that adds it; fold the edit into the file"
+		cmp -s "$REPO/$file" "$file" || die "$file is not what the series makes of it"
 	done
 	cd "$CACHE"
 	mv "$tmp/tree" "$result"

@@ -3,8 +3,9 @@
 #
 # selftests.sh FOLDER OUTPUT: in the guest, run all vfio selftests of FOLDER on
 # the first device of the VM, with the scripts that come with them. Writes
-# OUTPUT/PROGRAM.tap and OUTPUT/PROGRAM.status. With QUICK=1, the test that takes
-# minutes, as it moves much data, is run in one IOMMU mode only.
+# OUTPUT/PROGRAM.tap and OUTPUT/PROGRAM.status. With QUICK=1, what takes minutes
+# and not much of which is about the device is not run in all IOMMU modes; then
+# OUTPUT/PROGRAM.part says so.
 
 set -euo pipefail
 
@@ -24,7 +25,11 @@ for program in "$folder"/vfio_*_test; do
 	status=0
 	began=$(cut -d. -f1 /proc/uptime)
 	options=
-	[ -z "${QUICK-}" ] || [ "$name" != vfio_pci_driver_test ] || options="-v iommufd"
+	case ${QUICK:+$name ${VM_DEVICES#*=}} in
+	"vfio_pci_driver_test "*) options="-v iommufd" ;;
+	vfio_dma_mapping_*" edu") options="-v iommufd -v vfio_type1v2_iommu" ;;
+	esac
+	[ -z "$options" ] || echo "$options" >"$output/$name.part"
 	# shellcheck disable=SC2086 # options are words
 	bash "$folder/scripts/run.sh" "$program" $options >"/tmp/$name" 2>&1 || status=$?
 	cp "/tmp/$name" "$output/$name.tap"
