@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# modules.sh KERNEL ours|stock: make sure that the modules of drivers/vfio are
-# built for a kernel, from the patched or from the pristine source, and print
+# modules.sh KERNEL ours|stock: make sure that the modules of drivers/vfio, and
+# our samples, are built for a kernel, from the patched or from the pristine source, and print
 # the folder in the root that holds them, as lib/modules/RELEASE, together with
 # the kernel's own. Only what changed is compiled anew.
 
@@ -19,7 +19,7 @@ esac
 compile()
 {
 	local work=$1 kernel=$2 src=$3 tree=$4 dir=$5 jobs=$6 options=$7
-	local release line name value args=() defines=()
+	local release line name value obj args=() defines=() objs
 
 	set -euo pipefail
 	mkdir -p "$work/src" "$work/include" "$work/obj"
@@ -44,13 +44,22 @@ compile()
 	done < <([ "$tree" = "$src" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$options")
 	# Other options: other objects, which make cannot know.
 	if [ "$(cat "$work/args" 2>/dev/null)" != "${args[*]}" ]; then
-		rm -rf "$work/obj"
+		rm -rf "$work/obj" "$work/obj-samples"
 		mkdir "$work/obj"
 		echo "${args[*]}" >"$work/args"
 	fi
 
-	make -C "$kernel/build" -j"$jobs" M="$work/src" MO="$work/obj" \
-		NOSTDINC_FLAGS="-nostdinc -I$work/patched/include" KCFLAGS="${defines[*]}" "${args[@]}" modules
+	args+=(NOSTDINC_FLAGS="-nostdinc -I$work/patched/include" KCFLAGS="${defines[*]}")
+	make -C "$kernel/build" -j"$jobs" M="$work/src" MO="$work/obj" "${args[@]}" modules
+	objs=("$work/obj")
+	# Our samples use what those export.
+	if [ "$tree" != "$src" ] && [ -d "$tree/samples/vfio-pci" ]; then
+		mkdir -p "$work/samples" "$work/obj-samples"
+		rsync -rc --delete "$tree/samples/vfio-pci/" "$work/samples/"
+		make -C "$kernel/build" -j"$jobs" M="$work/samples" MO="$work/obj-samples" \
+			KBUILD_EXTRA_SYMBOLS="$work/obj/Module.symvers" "${args[@]}" modules
+		objs+=("$work/obj-samples")
+	fi
 
 	release=$(cat "$kernel/release")
 	rm -rf "$dir.new"
@@ -60,9 +69,11 @@ compile()
 		cp "$kernel/modules/lib/modules/$release/$file" "$dir.new/lib/modules/$release/"
 	done
 	# Only what this build lists: a module that is gone may still lie there.
-	sed 's/\.o$/.ko/' "$work/obj/modules.order" | while read -r file; do
-		strip --strip-debug -o "$dir.new/lib/modules/$release/updates/$(basename "$file")" \
-			"$work/obj/${file#"$work/obj/"}"
+	for obj in "${objs[@]}"; do
+		sed 's/\.o$/.ko/' "$obj/modules.order" | while read -r file; do
+			strip --strip-debug -o "$dir.new/lib/modules/$release/updates/$(basename "$file")" \
+				"$obj/${file#"$obj/"}"
+		done
 	done
 	depmod -b "$dir.new" "$release"
 	mv -T "$dir.new" "$dir"

@@ -14,6 +14,7 @@
 #              puts the device behind a PCIe root port. Block devices get an
 #              empty disk.
 #     QEMU     more arguments for QEMU
+#     APPEND   more parameters for the kernel
 #     ACCEL    auto (the default: KVM if a kernel boots with it), kvm or tcg
 #     SMP MEM  processors (2) and memory (2G)
 #     ICOUNT=1 the guest's clock counts instructions (and SMP is 1)
@@ -131,7 +132,7 @@ args+=(
 	-nodefaults -no-user-config -display none -no-reboot
 	-machine "q35,kernel-irqchip=split" -smp "$SMP" -m "$MEM"
 	-kernel "$kernel/vmlinuz"
-	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable no_timer_check rcupdate.rcu_cpu_stall_timeout=120 kunit.enable=1 kunit.autorun=1 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap"
+	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable no_timer_check rcupdate.rcu_cpu_stall_timeout=120 kunit.enable=1 kunit.autorun=1 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap${APPEND:+ $APPEND}"
 	-serial "file:$out.console.log"
 	-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
 	-device "virtio-9p-pci,fsdev=root,mount_tag=root,bus=pcie.0,addr=0x1b"

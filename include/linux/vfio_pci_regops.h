@@ -9,14 +9,20 @@
 #ifndef VFIO_PCI_REGOPS_H
 #define VFIO_PCI_REGOPS_H
 
+#include <linux/list.h>
 #include <linux/mm_types.h>
+#include <linux/module.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 
 struct p2pdma_provider;
+struct pci_dev;
+struct pci_device_id;
 struct phys_vec;
 struct vfio_info_cap;
 struct vfio_pci_core_device;
 struct vfio_pci_region;
+struct vfio_pci_vendor_id;
 struct vfio_region_dma_range;
 struct vfio_region_info;
 
@@ -59,6 +65,32 @@ struct vfio_pci_regops {
 	 */
 	ssize_t (*write)(struct vfio_pci_region *region,
 			 const char __user *buf, size_t count, loff_t pos);
+
+	/**
+	 * @read_buf: Read bytes of the region into a buffer of the kernel.
+	 *
+	 * - @region: the region
+	 * - @buf: buffer of the core for @count bytes
+	 * - @count: number of bytes, 1 to PAGE_SIZE
+	 * - @pos: byte offset in the region; @count bytes from there are in it
+	 *
+	 * Called by vfio_pci_region_read_buf() only, which a region that would
+	 * rather have this has as its @read.
+	 *
+	 * Return: 0, or a negative errno, which userspace gets unless bytes
+	 * before these were read.
+	 */
+	int (*read_buf)(struct vfio_pci_region *region, void *buf, size_t count,
+			loff_t pos);
+
+	/**
+	 * @write_buf: Write bytes from a buffer of the kernel to the region.
+	 *
+	 * The arguments and the value returned are those of @read_buf, and it
+	 * is called by vfio_pci_region_write_buf() only.
+	 */
+	int (*write_buf)(struct vfio_pci_region *region, const void *buf,
+			 size_t count, loff_t pos);
 
 	/**
 	 * @mmap: Map the region, or a part of it, into userspace.
@@ -214,12 +246,206 @@ struct vfio_pci_region {
 	unsigned int			index;
 	bool				has_caps;
 	bool				has_type;
+	/* private: who added it, NULL for the driver of the device */
+	struct vfio_pci_vendor_device	*vendor;
 	/* private: of the built-in BARs */
 	bool				is_mem;
 	void __iomem			*io;
 	size_t				x_start;
 	size_t				x_end;
 };
+
+/**
+ * struct vfio_pci_vendor_device - a device that a vendor driver has opened
+ * @vdev: the device, for the functions of vfio-pci-core
+ * @pdev: the PCI device
+ * @driver: the vendor driver
+ * @data: for the use of the vendor driver, which owns it
+ *
+ * Owned by vfio-pci-core.  It exists from before the open callback of the
+ * driver until after its close callback, or until open fails.
+ */
+struct vfio_pci_vendor_device {
+	struct vfio_pci_core_device	*vdev;
+	struct pci_dev			*pdev;
+	struct vfio_pci_vendor_driver	*driver;
+	void				*data;
+	/* private: */
+	struct list_head		node;
+	bool				in_reset;
+};
+
+/**
+ * struct vfio_pci_vendor_driver - a driver that extends vfio-pci for devices
+ *
+ * A vendor driver does not bind devices.  It is asked to the opening of each
+ * device that vfio-pci, or another driver that calls
+ * vfio_pci_core_open_vendors(), has bound, if one of its ids matches.
+ */
+struct vfio_pci_vendor_driver {
+	/** @name: Name of the driver, which no other has. */
+	const char *name;
+
+	/**
+	 * @id_table: The devices that the driver is for, as in struct
+	 * pci_driver.  May be NULL if there are @ids.
+	 */
+	const struct pci_device_id *id_table;
+
+	/**
+	 * @ids: More ids, as a module option has them:
+	 * "vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]",
+	 * hexadecimal, separated by commas.  May be NULL.
+	 */
+	const char *ids;
+
+	/**
+	 * @priority: Of the drivers that match a device, those of a lower
+	 * priority open it first, and those of equal priority in the order of
+	 * their names.
+	 */
+	int priority;
+
+	/**
+	 * @open: Open a device.
+	 *
+	 * - @dev: the device
+	 *
+	 * The device is enabled, and userspace has no access to it yet.  Here,
+	 * and only here, regions may be added to it.  Called in process
+	 * context with the lock of the device set held; may sleep.
+	 *
+	 * Return: 0, -ENODEV if the driver has no business with the device,
+	 * which is then opened without it, or another negative errno, with
+	 * which the open of the device fails.  Whatever is not 0, regions that
+	 * were added are released, and @close is not called.
+	 */
+	int (*open)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @close: Undo a successful @open.
+	 *
+	 * - @dev: the device, which is gone once this returns
+	 *
+	 * Called after the regions that the driver added were released, when
+	 * the device is closed, or if its open fails after all.  DMA and
+	 * interrupts of the device are off.  The context is that of @open.
+	 * Optional.
+	 */
+	void (*close)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @reset_prepare: The device is about to be reset.
+	 *
+	 * - @dev: the device
+	 *
+	 * Called for resets of the function, of its slot or bus, and in
+	 * recovery from errors, while the device is open, with the lock of the
+	 * PCI device held; may sleep.  The memory lock of vfio-pci may be held
+	 * for writing, so that userspace has no access; a driver that needs to
+	 * keep its own regions from being used must see to that.  Optional.
+	 */
+	void (*reset_prepare)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @reset_done: The device was reset, or could not be.
+	 *
+	 * - @dev: the device, for which there was @reset_prepare
+	 *
+	 * The context is that of @reset_prepare.  Optional.
+	 */
+	void (*reset_done)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @device_feature: Serve VFIO_DEVICE_FEATURE for a feature that
+	 * vfio-pci-core does not know.
+	 *
+	 * - @dev: the device
+	 * - @flags: flags of struct vfio_device_feature
+	 * - @arg: buffer of userspace for the data of the feature
+	 * - @argsz: size of @arg in bytes
+	 *
+	 * See vfio_check_feature().  Called in process context, may sleep, and
+	 * may run on any number of threads.  Optional.
+	 *
+	 * Return: 0, a positive value for userspace, or a negative errno:
+	 * -ENOTTY for a feature that the driver does not know, -EINVAL.
+	 */
+	int (*device_feature)(struct vfio_pci_vendor_device *dev, u32 flags,
+			      void __user *arg, size_t argsz);
+
+	/* private: */
+	struct module *owner;
+	struct list_head node;
+	struct vfio_pci_vendor_id *entries;
+	unsigned int num_entries;
+	unsigned int num_open;
+	wait_queue_head_t closed;
+};
+
+int __vfio_pci_register_vendor_driver(struct vfio_pci_vendor_driver *driver,
+				      struct module *owner);
+void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
+
+/**
+ * vfio_pci_register_vendor_driver() - register a vendor driver
+ * @driver: the vendor driver, which stays the caller's
+ *
+ * See __vfio_pci_register_vendor_driver().
+ */
+#define vfio_pci_register_vendor_driver(driver) \
+	__vfio_pci_register_vendor_driver(driver, THIS_MODULE)
+
+/**
+ * module_vfio_pci_vendor_driver() - a module that is a vendor driver
+ * @driver: the vendor driver
+ *
+ * For modules that do nothing else when they are loaded and unloaded; it takes
+ * the place of module_init() and module_exit().
+ */
+#define module_vfio_pci_vendor_driver(driver) \
+	module_driver(driver, vfio_pci_register_vendor_driver, \
+		      vfio_pci_unregister_vendor_driver)
+
+/**
+ * MODULE_VFIO_PCI_VENDOR_ALIAS() - let a module be loaded for a device
+ * @vendor: PCI vendor id, four hexadecimal digits in upper case, or *
+ * @device: PCI device id, four hexadecimal digits in upper case, or *
+ *
+ * The module is loaded when a device with these ids is bound to a driver that
+ * is open to vendor drivers.  A module has one for each entry of its id table.
+ * It is not an alias as variant drivers have, by which tools choose the driver
+ * to bind: that stays vfio-pci.
+ */
+#define MODULE_VFIO_PCI_VENDOR_ALIAS(vendor, device) \
+	MODULE_ALIAS("vfio-pci-vendor:v" #vendor "d" #device "sv*sd*bc*sc*i*")
+
+int vfio_pci_vendor_add_region(struct vfio_pci_vendor_device *dev,
+			       u32 type, u32 subtype,
+			       const struct vfio_pci_regops *ops, u64 size,
+			       u32 flags, void *data);
+void *vfio_pci_vendor_add_memory(struct vfio_pci_vendor_device *dev,
+				 u32 type, u32 subtype, const void *contents,
+				 size_t size, u32 flags);
+
+ssize_t vfio_pci_region_read_buf(struct vfio_pci_region *region,
+				 char __user *buf, size_t count, loff_t pos);
+ssize_t vfio_pci_region_write_buf(struct vfio_pci_region *region,
+				  const char __user *buf, size_t count,
+				  loff_t pos);
+
+int vfio_pci_vendor_read_bar(struct vfio_pci_vendor_device *dev,
+			     unsigned int bar, u64 offset, unsigned int width,
+			     u64 *val);
+int vfio_pci_vendor_write_bar(struct vfio_pci_vendor_device *dev,
+			      unsigned int bar, u64 offset, unsigned int width,
+			      u64 val);
+
+/* For drivers built on vfio-pci-core */
+int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev);
+void vfio_pci_core_request_vendors(struct pci_dev *pdev);
+void vfio_pci_core_reset_prepare(struct pci_dev *pdev);
+void vfio_pci_core_reset_done(struct pci_dev *pdev);
 
 int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 				      unsigned int type, unsigned int subtype,

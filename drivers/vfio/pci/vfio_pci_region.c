@@ -121,6 +121,28 @@ void vfio_pci_regions_freeze(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_freeze);
 
+static void vfio_pci_regions_pop(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_region *region = vdev->regions[--vdev->num_regions];
+
+	if (region->ops->release)
+		region->ops->release(region);
+	kfree(region);
+}
+
+/**
+ * vfio_pci_regions_free_vendor() - release the regions of a vendor driver
+ * @dev: the device, and the last vendor driver of it that has regions
+ */
+void vfio_pci_regions_free_vendor(struct vfio_pci_vendor_device *dev)
+{
+	struct vfio_pci_core_device *vdev = dev->vdev;
+
+	while (vdev->num_regions &&
+	       vdev->regions[vdev->num_regions - 1]->vendor == dev)
+		vfio_pci_regions_pop(vdev);
+}
+
 /**
  * vfio_pci_regions_free() - release all regions, and the table
  * @vdev: the device, which userspace has no access to; nothing is done if it
@@ -129,19 +151,12 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_freeze);
 void vfio_pci_regions_free(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_region **regions = vdev->regions;
-	unsigned int i = vdev->num_regions;
 
 	if (!regions)
 		return;
 
-	while (i-- > VFIO_PCI_NUM_REGIONS) {
-		struct vfio_pci_region *region = regions[i];
-
-		vdev->num_regions = i;
-		if (region->ops->release)
-			region->ops->release(region);
-		kfree(region);
-	}
+	while (vdev->num_regions > VFIO_PCI_NUM_REGIONS)
+		vfio_pci_regions_pop(vdev);
 
 	vdev->num_regions = 0;
 	vdev->regions = NULL;

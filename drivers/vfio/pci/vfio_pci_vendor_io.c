@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO PCI register access for vendor drivers
+ */
+
+#include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/log2.h>
+#include <linux/pci.h>
+#include <linux/vfio_pci_core.h>
+
+#include "vfio_pci_priv.h"
+
+/* Where a register is, or an error pointer */
+static void __iomem *vfio_pci_vendor_io(struct vfio_pci_vendor_device *dev,
+					unsigned int bar, u64 offset,
+					unsigned int width, bool *is_mem)
+{
+	u64 size;
+
+	if (bar >= PCI_STD_NUM_BARS || !is_power_of_2(width) || width > 8 ||
+	    !IS_ALIGNED(offset, width))
+		return IOMEM_ERR_PTR(-EINVAL);
+
+	size = pci_resource_len(dev->pdev, bar);
+	if (size < width || offset > size - width)
+		return IOMEM_ERR_PTR(-EINVAL);
+
+	*is_mem = pci_resource_flags(dev->pdev, bar) & IORESOURCE_MEM;
+
+	return IS_ERR(dev->vdev->barmap[bar]) ? dev->vdev->barmap[bar] :
+						dev->vdev->barmap[bar] + offset;
+}
+
+/**
+ * vfio_pci_vendor_read_bar() - read a register of a device
+ * @dev: the device
+ * @bar: the BAR that the register is in, 0 to 5
+ * @offset: byte offset of the register, aligned to @width
+ * @width: size of the register in bytes: 1, 2, 4 or 8
+ * @val: set to what was read
+ *
+ * For use in operations of regions and in the open and close callbacks, not in
+ * those about resets: takes the memory lock of vfio-pci.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -EINVAL for what is no register, -EIO if the device does not
+ * decode its memory, which userspace can have it do at any time, or why the
+ * BAR could not be mapped: -ENODEV, -EBUSY or -ENOMEM.
+ */
+int vfio_pci_vendor_read_bar(struct vfio_pci_vendor_device *dev,
+			     unsigned int bar, u64 offset, unsigned int width,
+			     u64 *val)
+{
+	struct vfio_pci_core_device *vdev = dev->vdev;
+	void __iomem *io;
+	bool is_mem;
+	int ret;
+	u32 val32;
+	u16 val16;
+	u8 val8;
+
+	io = vfio_pci_vendor_io(dev, bar, offset, width, &is_mem);
+	if (IS_ERR(io))
+		return PTR_ERR(io);
+
+	switch (width) {
+	case 8:
+		return vfio_pci_core_ioread64(vdev, is_mem, val, io);
+	case 4:
+		ret = vfio_pci_core_ioread32(vdev, is_mem, &val32, io);
+		*val = ret ? 0 : val32;
+		return ret;
+	case 2:
+		ret = vfio_pci_core_ioread16(vdev, is_mem, &val16, io);
+		*val = ret ? 0 : val16;
+		return ret;
+	default:
+		ret = vfio_pci_core_ioread8(vdev, is_mem, &val8, io);
+		*val = ret ? 0 : val8;
+		return ret;
+	}
+}
+EXPORT_SYMBOL_GPL(vfio_pci_vendor_read_bar);
+
+/**
+ * vfio_pci_vendor_write_bar() - write a register of a device
+ * @dev: the device
+ * @bar: the BAR that the register is in, 0 to 5
+ * @offset: byte offset of the register, aligned to @width
+ * @width: size of the register in bytes: 1, 2, 4 or 8
+ * @val: what to write
+ *
+ * Otherwise as vfio_pci_vendor_read_bar().
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or an errno as of vfio_pci_vendor_read_bar().
+ */
+int vfio_pci_vendor_write_bar(struct vfio_pci_vendor_device *dev,
+			      unsigned int bar, u64 offset, unsigned int width,
+			      u64 val)
+{
+	struct vfio_pci_core_device *vdev = dev->vdev;
+	void __iomem *io;
+	bool is_mem;
+
+	io = vfio_pci_vendor_io(dev, bar, offset, width, &is_mem);
+	if (IS_ERR(io))
+		return PTR_ERR(io);
+
+	switch (width) {
+	case 8:
+		return vfio_pci_core_iowrite64(vdev, is_mem, val, io);
+	case 4:
+		return vfio_pci_core_iowrite32(vdev, is_mem, val, io);
+	case 2:
+		return vfio_pci_core_iowrite16(vdev, is_mem, val, io);
+	default:
+		return vfio_pci_core_iowrite8(vdev, is_mem, val, io);
+	}
+}
+EXPORT_SYMBOL_GPL(vfio_pci_vendor_write_bar);

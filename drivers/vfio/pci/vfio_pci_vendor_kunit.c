@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the registry of vfio-pci vendor drivers
+ */
+
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/vfio_pci_core.h>
+
+#include "vfio_pci_priv.h"
+
+/* Ids that no device has, so that no open outside of the tests asks us */
+#define TEST_VENDOR	0xfffe
+#define TEST_DEVICE	0x0001
+
+#define NR_DRIVERS	4
+#define NR_EVENTS	32
+
+struct test_driver {
+	struct vfio_pci_vendor_driver driver;
+	struct pci_device_id ids[4];
+	struct vendor_test *t;
+	unsigned int regions;
+	int ret;
+	bool registered;
+};
+
+struct vendor_test {
+	struct vfio_pci_core_device *vdev;
+	struct test_driver drivers[NR_DRIVERS];
+	/* What happened: a sign and the name of a driver for each call */
+	char events[NR_EVENTS];
+};
+
+static void test_event(struct vendor_test *t, const char *what, const char *name)
+{
+	size_t len = strlen(t->events);
+
+	snprintf(t->events + len, sizeof(t->events) - len, "%s%s", what, name);
+}
+
+static void test_release(struct vfio_pci_region *region)
+{
+	struct test_driver *d = region->data;
+
+	test_event(d->t, "~", d->driver.name);
+}
+
+static const struct vfio_pci_regops test_ops = {
+	.release	= test_release,
+};
+
+static int test_open(struct vfio_pci_vendor_device *dev)
+{
+	struct test_driver *d = container_of(dev->driver, struct test_driver,
+					     driver);
+	unsigned int i;
+	int ret;
+
+	test_event(d->t, "+", d->driver.name);
+	for (i = 0; i < d->regions; i++) {
+		ret = vfio_pci_vendor_add_region(dev, 7, i, &test_ops, 16,
+						 VFIO_REGION_INFO_FLAG_READ, d);
+		if (ret)
+			return ret;
+	}
+	dev->data = d;
+
+	return d->ret;
+}
+
+static void test_close(struct vfio_pci_vendor_device *dev)
+{
+	struct test_driver *d = dev->data;
+
+	test_event(d->t, "-", d->driver.name);
+}
+
+/* Add a driver for the device of the test, which is not registered yet */
+static struct test_driver *test_driver(struct vendor_test *t, const char *name,
+				       int priority)
+{
+	struct test_driver *d = t->drivers;
+
+	while (d->driver.name)
+		d++;
+
+	d->t = t;
+	d->ids[0] = (struct pci_device_id){ PCI_DEVICE(TEST_VENDOR, TEST_DEVICE) };
+	d->driver.name = name;
+	d->driver.id_table = d->ids;
+	d->driver.priority = priority;
+	d->driver.open = test_open;
+	d->driver.close = test_close;
+
+	return d;
+}
+
+static int test_register(struct test_driver *d)
+{
+	int ret = vfio_pci_register_vendor_driver(&d->driver);
+
+	d->registered = !ret;
+
+	return ret;
+}
+
+static void test_unregister(struct test_driver *d)
+{
+	vfio_pci_unregister_vendor_driver(&d->driver);
+	d->registered = false;
+}
+
+/* Open and close the device, and compare what happened */
+static void test_expect(struct kunit *test, int ret, const char *events)
+{
+	struct vendor_test *t = test->priv;
+
+	t->events[0] = '\0';
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	KUNIT_EXPECT_EQ(test, ret, vfio_pci_core_open_vendors(t->vdev));
+	vfio_pci_vendors_close(t->vdev);
+	KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS, t->vdev->num_regions);
+	vfio_pci_regions_free(t->vdev);
+	KUNIT_EXPECT_STREQ(test, events, t->events);
+}
+
+static int vendor_test_init(struct kunit *test)
+{
+	struct vfio_pci_core_device *vdev;
+	struct vendor_test *t;
+
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	vdev = kunit_kzalloc(test, sizeof(*vdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vdev);
+	vdev->pdev = kunit_kzalloc(test, sizeof(*vdev->pdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vdev->pdev);
+
+	vdev->pdev->vendor = TEST_VENDOR;
+	vdev->pdev->device = TEST_DEVICE;
+	vdev->pdev->subsystem_vendor = 0x1111;
+	vdev->pdev->subsystem_device = 0x2222;
+	vdev->pdev->class = 0x028000;
+	mutex_init(&vdev->vendors_lock);
+	INIT_LIST_HEAD(&vdev->vendors);
+	t->vdev = vdev;
+	test->priv = t;
+
+	return 0;
+}
+
+static void vendor_test_exit(struct kunit *test)
+{
+	struct vendor_test *t = test->priv;
+	unsigned int i;
+
+	if (!t)
+		return;
+	if (t->vdev->regions) {
+		vfio_pci_vendors_close(t->vdev);
+		vfio_pci_regions_free(t->vdev);
+	}
+	for (i = 0; i < NR_DRIVERS; i++)
+		if (t->drivers[i].registered)
+			test_unregister(&t->drivers[i]);
+}
+
+static void test_bad_drivers(struct kunit *test)
+{
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = test_driver(t, "a", 0);
+	struct test_driver *b = test_driver(t, "a", 0);
+
+	a->driver.name = "";
+	KUNIT_EXPECT_EQ(test, -EINVAL, test_register(a));
+	a->driver.name = NULL;
+	KUNIT_EXPECT_EQ(test, -EINVAL, test_register(a));
+	a->driver.name = "a";
+	a->driver.open = NULL;
+	KUNIT_EXPECT_EQ(test, -EINVAL, test_register(a));
+	a->driver.open = test_open;
+	a->driver.id_table = NULL;
+	KUNIT_EXPECT_EQ(test, -EINVAL, test_register(a));
+	a->driver.id_table = a->ids + 1;
+	KUNIT_EXPECT_EQ(test, -EINVAL, test_register(a));
+	a->driver.id_table = a->ids;
+	test_expect(test, 0, "");
+
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	KUNIT_EXPECT_EQ(test, -EEXIST,
+			vfio_pci_register_vendor_driver(&a->driver));
+	KUNIT_EXPECT_EQ(test, -EEXIST, test_register(b));
+	test_expect(test, 0, "+a-a");
+
+	test_unregister(a);
+	test_expect(test, 0, "");
+	KUNIT_ASSERT_EQ(test, 0, test_register(b));
+	test_expect(test, 0, "+a-a");
+}
+
+static void test_order(struct kunit *test)
+{
+	struct vendor_test *t = test->priv;
+	struct test_driver *c = test_driver(t, "c", -1);
+	struct test_driver *b = test_driver(t, "b", 5);
+	struct test_driver *a = test_driver(t, "a", 5);
+	struct test_driver *d = test_driver(t, "d", INT_MAX);
+
+	KUNIT_ASSERT_EQ(test, 0, test_register(b));
+	KUNIT_ASSERT_EQ(test, 0, test_register(d));
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	KUNIT_ASSERT_EQ(test, 0, test_register(c));
+	test_expect(test, 0, "+c+a+b+d-d-b-a-c");
+
+	/* Nothing but who is there matters */
+	test_unregister(a);
+	test_unregister(c);
+	KUNIT_ASSERT_EQ(test, 0, test_register(c));
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	test_expect(test, 0, "+c+a+b+d-d-b-a-c");
+}
+
+static void test_failing_open(struct kunit *test)
+{
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = test_driver(t, "a", 1);
+	struct test_driver *b = test_driver(t, "b", 2);
+	struct test_driver *c = test_driver(t, "c", 3);
+
+	a->regions = 1;
+	b->regions = 2;
+	c->regions = 1;
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	KUNIT_ASSERT_EQ(test, 0, test_register(b));
+	KUNIT_ASSERT_EQ(test, 0, test_register(c));
+	test_expect(test, 0, "+a+b+c~c-c~b~b-b~a-a");
+
+	/* Not its device: what it did is undone, the others go on */
+	b->ret = -ENODEV;
+	test_expect(test, 0, "+a+b~b~b+c~c-c~a-a");
+
+	/* Any other error is that of the open, and nobody else is asked */
+	b->ret = -EIO;
+	test_expect(test, -EIO, "+a+b~b~b~a-a");
+	b->ret = 1;
+	test_expect(test, -EINVAL, "+a+b~b~b~a-a");
+	b->ret = 0;
+	test_expect(test, 0, "+a+b+c~c-c~b~b-b~a-a");
+}
+
+static void test_one_id(struct kunit *test, struct pci_device_id id, bool match)
+{
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = &t->drivers[0];
+
+	a->ids[0] = id;
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	test_expect(test, 0, match ? "+a-a" : "");
+	test_unregister(a);
+}
+
+static void test_ids(struct kunit *test)
+{
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = test_driver(t, "a", 0);
+
+	test_one_id(test, (struct pci_device_id){ PCI_DEVICE(TEST_VENDOR, 2) }, false);
+	test_one_id(test, (struct pci_device_id){ PCI_DEVICE(1, TEST_DEVICE) }, false);
+	test_one_id(test, (struct pci_device_id){
+		PCI_DEVICE(TEST_VENDOR, PCI_ANY_ID) }, true);
+	test_one_id(test, (struct pci_device_id){
+		PCI_DEVICE(PCI_ANY_ID, TEST_DEVICE) }, true);
+	test_one_id(test, (struct pci_device_id){
+		PCI_DEVICE(PCI_ANY_ID, PCI_ANY_ID) }, true);
+	test_one_id(test, (struct pci_device_id){
+		PCI_DEVICE_SUB(TEST_VENDOR, TEST_DEVICE, 0x1111, 0x2222) }, true);
+	test_one_id(test, (struct pci_device_id){
+		PCI_DEVICE_SUB(TEST_VENDOR, TEST_DEVICE, 0x1111, 0x2223) }, false);
+	test_one_id(test, (struct pci_device_id){
+		PCI_DEVICE_SUB(TEST_VENDOR, TEST_DEVICE, PCI_ANY_ID, 0x2222) }, true);
+	test_one_id(test, (struct pci_device_id){
+		PCI_DEVICE_CLASS(0x028000, ~0) }, true);
+	test_one_id(test, (struct pci_device_id){
+		PCI_DEVICE_CLASS(0x020000, 0xff0000) }, true);
+	test_one_id(test, (struct pci_device_id){
+		PCI_DEVICE_CLASS(0x030000, 0xff0000) }, false);
+
+	/* Asked once, however many of its ids match */
+	a->ids[1] = (struct pci_device_id){ PCI_DEVICE(TEST_VENDOR, TEST_DEVICE) };
+	a->ids[2] = (struct pci_device_id){ PCI_DEVICE(PCI_ANY_ID, PCI_ANY_ID) };
+	test_one_id(test, (struct pci_device_id){ PCI_DEVICE(TEST_VENDOR, TEST_DEVICE) },
+		    true);
+}
+
+static void test_option(struct kunit *test)
+{
+	static const char * const bad[] = { "", ",", "1", "x:1", "fffe:1,,1:2" };
+	static const struct { const char *ids; bool match; } good[] = {
+		{ "fffe:1", true },
+		{ "FFFE:0001", true },
+		{ "fffe:2", false },
+		{ "1:2,fffe:1", true },
+		{ "fffe:1:1111:2222", true },
+		{ "fffe:1:1111:2221", false },
+		{ "fffe:1:ffffffff:ffffffff:28000:ffffff", true },
+		{ "fffe:1:ffffffff:ffffffff:28100:ffffff", false },
+		{ "fffe:1,fffe:1", true },
+		{ "fffe:1,", true },
+	};
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = test_driver(t, "a", 0);
+	unsigned int i;
+
+	a->driver.id_table = NULL;
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		a->driver.ids = bad[i];
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL, test_register(a), "%s", bad[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		a->driver.ids = good[i].ids;
+		KUNIT_ASSERT_EQ(test, 0, test_register(a));
+		test_expect(test, 0, good[i].match ? "+a-a" : "");
+		test_unregister(a);
+	}
+
+	/* Together with a table */
+	a->driver.id_table = a->ids;
+	a->driver.ids = "1:2";
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	test_expect(test, 0, "+a-a");
+}
+
+static void test_add_region(struct kunit *test)
+{
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = test_driver(t, "a", 0);
+	struct vfio_pci_vendor_device *dev;
+	struct vfio_pci_region *region;
+
+	a->regions = 1;
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_ASSERT_FALSE(test, list_empty(&t->vdev->vendors));
+	dev = list_first_entry(&t->vdev->vendors, struct vfio_pci_vendor_device,
+			       node);
+	region = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS);
+	KUNIT_ASSERT_NOT_NULL(test, region);
+	KUNIT_EXPECT_PTR_EQ(test, dev, region->vendor);
+	KUNIT_EXPECT_PTR_EQ(test, t->vdev->pdev, dev->pdev);
+
+	/* Only while it opens the device */
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			vfio_pci_vendor_add_region(dev, 7, 0, &test_ops, 16, 0, a));
+
+	t->vdev->vendor_opening = dev;
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			vfio_pci_vendor_add_region(dev, 7, 0, NULL, 16, 0, a));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			vfio_pci_vendor_add_region(dev, 7, 0, &test_ops, 0, 0, a));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			vfio_pci_vendor_add_region(dev, 7, 0, &test_ops,
+						   BIT_ULL(40) + 1, 0, a));
+	KUNIT_EXPECT_EQ(test, 0,
+			vfio_pci_vendor_add_region(dev, 7, 0, &test_ops,
+						   BIT_ULL(40), 0, a));
+	t->vdev->vendor_opening = NULL;
+}
+
+static void test_reset_prepare(struct vfio_pci_vendor_device *dev)
+{
+	struct test_driver *d = dev->data;
+
+	test_event(d->t, "<", d->driver.name);
+}
+
+static void test_reset_done(struct vfio_pci_vendor_device *dev)
+{
+	struct test_driver *d = dev->data;
+
+	test_event(d->t, ">", d->driver.name);
+}
+
+/* Only those are told that have the device open all the while */
+static void test_reset(struct kunit *test)
+{
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = test_driver(t, "a", 0);
+	struct test_driver *b = test_driver(t, "b", 0);
+	struct test_driver *c = test_driver(t, "c", 0);
+
+	a->driver.reset_prepare = test_reset_prepare;
+	a->driver.reset_done = test_reset_done;
+	b->driver.reset_prepare = test_reset_prepare;
+	b->driver.reset_done = test_reset_done;
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	KUNIT_ASSERT_EQ(test, 0, test_register(b));
+	KUNIT_ASSERT_EQ(test, 0, test_register(c));
+	dev_set_drvdata(&t->vdev->pdev->dev, t->vdev);
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+
+	vfio_pci_core_reset_prepare(t->vdev->pdev);
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
+	vfio_pci_core_reset_done(t->vdev->pdev);
+	vfio_pci_core_reset_prepare(t->vdev->pdev);
+	vfio_pci_core_reset_done(t->vdev->pdev);
+	vfio_pci_core_reset_prepare(t->vdev->pdev);
+	vfio_pci_vendors_close(t->vdev);
+	vfio_pci_core_reset_done(t->vdev->pdev);
+	KUNIT_EXPECT_STREQ(test, "+a+b+c<b<a>a>b<b<a-c-b-a", t->events);
+}
+
+static int unregister_thread(void *data)
+{
+	struct test_driver *d = data;
+
+	vfio_pci_unregister_vendor_driver(&d->driver);
+	test_event(d->t, "!", "");
+	WRITE_ONCE(d->registered, false);
+
+	return 0;
+}
+
+/* Unregistering waits for the device to be closed, which goes on as usual */
+static void test_unregister_open(struct kunit *test)
+{
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = test_driver(t, "a", 0);
+	struct task_struct *task;
+
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
+
+	task = kthread_run(unregister_thread, a, "unregister");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	msleep(50);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(a->registered));
+	vfio_pci_vendors_close(t->vdev);
+	while (READ_ONCE(a->registered))
+		msleep(20);
+	KUNIT_EXPECT_STREQ(test, "+a-a!", t->events);
+}
+
+static struct kunit_case vendor_test_cases[] = {
+	KUNIT_CASE(test_bad_drivers),
+	KUNIT_CASE(test_order),
+	KUNIT_CASE(test_failing_open),
+	KUNIT_CASE(test_ids),
+	KUNIT_CASE(test_option),
+	KUNIT_CASE(test_add_region),
+	KUNIT_CASE(test_reset),
+	KUNIT_CASE(test_unregister_open),
+	{}
+};
+
+static struct kunit_suite vendor_test_suite = {
+	.name		= "vfio-pci-vendor",
+	.init		= vendor_test_init,
+	.exit		= vendor_test_exit,
+	.test_cases	= vendor_test_cases,
+};
+
+kunit_test_suite(vendor_test_suite);
+
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+MODULE_DESCRIPTION("KUnit tests of the registry of vfio-pci vendor drivers");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the sample vendor driver adds to QEMU's edu device, as userspace sees
+ * it: a region that the device itself does not have.  Needs the module
+ * vfio_pci_edu (CONFIG_SAMPLE_VFIO_PCI_EDU).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/compiler.h>
+#include <linux/sizes.h>
+#include <linux/vfio.h>
+
+#include <libvfio.h>
+
+#include "kselftest_harness.h"
+
+#define EDU_VENDOR		0x1234
+#define EDU_REGION_TYPE		(VFIO_REGION_TYPE_PCI_VENDOR_TYPE | EDU_VENDOR)
+#define EDU_REGION_IDENTITY	1
+#define EDU_IDENTIFICATION	0x010000ed
+
+struct edu_identity {
+	char name[8];
+	u32 major;
+	u32 minor;
+};
+
+static const char *device_bdf;
+
+/* Where the region of a type is; its index, or -1 */
+static int find_region(struct vfio_pci_device *device, u32 type, u32 subtype,
+		       struct vfio_region_info *found)
+{
+	u8 buf[256];
+	struct vfio_region_info *info = (void *)buf;
+	struct vfio_region_info_cap_type *cap;
+	u32 i, next;
+
+	for (i = VFIO_PCI_NUM_REGIONS; i < device->info.num_regions; i++) {
+		memset(buf, 0, sizeof(buf));
+		info->argsz = sizeof(buf);
+		info->index = i;
+		ioctl_assert(device->fd, VFIO_DEVICE_GET_REGION_INFO, info);
+		if (!(info->flags & VFIO_REGION_INFO_FLAG_CAPS))
+			continue;
+		for (next = info->cap_offset; next; next = cap->header.next) {
+			cap = (void *)(buf + next);
+			if (cap->header.id == VFIO_REGION_INFO_CAP_TYPE &&
+			    cap->type == type && cap->subtype == subtype) {
+				*found = *info;
+				return i;
+			}
+		}
+	}
+
+	return -1;
+}
+
+FIXTURE(vfio_pci_vendor_edu_test) {
+	struct iommu *iommu;
+	struct vfio_pci_device *device;
+	struct vfio_region_info info;
+};
+
+FIXTURE_VARIANT(vfio_pci_vendor_edu_test) {
+	const char *iommu_mode;
+};
+
+FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, vfio_type1_iommu) {
+	.iommu_mode = "vfio_type1_iommu",
+};
+
+FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, vfio_type1v2_iommu) {
+	.iommu_mode = "vfio_type1v2_iommu",
+};
+
+FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, iommufd_compat_type1) {
+	.iommu_mode = "iommufd_compat_type1",
+};
+
+FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, iommufd_compat_type1v2) {
+	.iommu_mode = "iommufd_compat_type1v2",
+};
+
+FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, iommufd) {
+	.iommu_mode = "iommufd",
+};
+
+FIXTURE_SETUP(vfio_pci_vendor_edu_test)
+{
+	self->iommu = iommu_init(variant->iommu_mode);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	ASSERT_EQ(VFIO_PCI_NUM_REGIONS,
+		  find_region(self->device, EDU_REGION_TYPE,
+			      EDU_REGION_IDENTITY, &self->info));
+}
+
+FIXTURE_TEARDOWN(vfio_pci_vendor_edu_test)
+{
+	vfio_pci_device_cleanup(self->device);
+	iommu_cleanup(self->iommu);
+}
+
+TEST_F(vfio_pci_vendor_edu_test, info)
+{
+	ASSERT_EQ(VFIO_PCI_NUM_REGIONS + 1, self->device->info.num_regions);
+	ASSERT_EQ(sizeof(struct edu_identity), self->info.size);
+	ASSERT_EQ(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_CAPS,
+		  self->info.flags);
+	ASSERT_EQ((u64)VFIO_PCI_NUM_REGIONS << 40, self->info.offset);
+}
+
+TEST_F(vfio_pci_vendor_edu_test, read)
+{
+	struct edu_identity identity;
+	u8 buf[64];
+	void *gone;
+	u64 i;
+
+	ASSERT_EQ(sizeof(identity), pread(self->device->fd, &identity,
+					  sizeof(identity), self->info.offset));
+	ASSERT_STREQ("edu", identity.name);
+	ASSERT_EQ(EDU_IDENTIFICATION >> 24, identity.major);
+	ASSERT_EQ(EDU_IDENTIFICATION >> 16 & 0xff, identity.minor);
+
+	/* Every part of it, and not a byte past its end */
+	for (i = 0; i < sizeof(identity); i++) {
+		memset(buf, 0xaa, sizeof(buf));
+		ASSERT_EQ(sizeof(identity) - i,
+			  pread(self->device->fd, buf, sizeof(buf),
+				self->info.offset + i));
+		ASSERT_EQ(0, memcmp(buf, (u8 *)&identity + i,
+				    sizeof(identity) - i));
+		ASSERT_EQ(0xaa, buf[sizeof(identity) - i]);
+	}
+	ASSERT_EQ(-1, pread(self->device->fd, buf, 1, self->info.offset + i));
+	ASSERT_EQ(EINVAL, errno);
+	gone = mmap(NULL, SZ_4K, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, gone);
+	ASSERT_EQ(-1, pread(self->device->fd, gone, 1, self->info.offset));
+	ASSERT_EQ(EFAULT, errno);
+	ASSERT_EQ(0, munmap(gone, SZ_4K));
+	ASSERT_EQ(-1, pread(self->device->fd, buf, 1,
+			    self->info.offset + (1ULL << 40)));
+	ASSERT_EQ(EINVAL, errno);
+}
+
+TEST_F(vfio_pci_vendor_edu_test, read_only)
+{
+	struct vfio_device_ioeventfd ioeventfd = {
+		.argsz = sizeof(ioeventfd),
+		.flags = VFIO_DEVICE_IOEVENTFD_32,
+		.offset = self->info.offset,
+		.fd = -1,
+	};
+	u32 value = 0;
+
+	ASSERT_EQ(-1, pwrite(self->device->fd, &value, 4, self->info.offset));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, SZ_4K, PROT_READ, MAP_SHARED,
+				   self->device->fd, self->info.offset));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(-1, ioctl(self->device->fd, VFIO_DEVICE_IOEVENTFD, &ioeventfd));
+	ASSERT_EQ(EINVAL, errno);
+}
+
+/* All else is the device's own */
+TEST_F(vfio_pci_vendor_edu_test, passthrough)
+{
+	u32 id;
+
+	ASSERT_EQ(4, pread(self->device->fd, &id, 4, 0));
+	ASSERT_EQ(EDU_IDENTIFICATION, id);
+	ASSERT_EQ(EDU_VENDOR, vfio_pci_config_readw(self->device, PCI_VENDOR_ID));
+	ASSERT_NE(NULL, self->device->bars[0].vaddr);
+	ASSERT_EQ(EDU_IDENTIFICATION, READ_ONCE(*(u32 *)self->device->bars[0].vaddr));
+}
+
+TEST_F(vfio_pci_vendor_edu_test, module_is_pinned)
+{
+	ASSERT_EQ(-1, syscall(SYS_delete_module, "vfio_pci_edu", O_NONBLOCK));
+	ASSERT_EQ(EWOULDBLOCK, errno);
+}
+
+/* A reset leaves the region as it was */
+TEST_F(vfio_pci_vendor_edu_test, reset)
+{
+	struct edu_identity identity;
+
+	if (__vfio_pci_device_reset(self->device))
+		SKIP(return, "the device cannot be reset\n");
+	ASSERT_EQ(sizeof(identity), pread(self->device->fd, &identity,
+					  sizeof(identity), self->info.offset));
+	ASSERT_STREQ("edu", identity.name);
+}
+
+int main(int argc, char *argv[])
+{
+	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+	return test_harness_run(argc, argv);
+}
