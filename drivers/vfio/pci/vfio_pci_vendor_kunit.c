@@ -6,8 +6,11 @@
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/kthread.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
 #include "vfio_pci_priv.h"
@@ -446,6 +449,209 @@ static void test_unregister_open(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "+a-a!", t->events);
 }
 
+/* A region on buffers of the kernel: a page, another, and a bit more */
+#define BUF_SIZE	(2 * PAGE_SIZE + 100)
+
+struct buf_region {
+	u8 mem[BUF_SIZE];
+	loff_t fail_at;
+	int ret;
+	unsigned int nr_calls;
+};
+
+static int buf_call(struct buf_region *b, size_t count, loff_t pos)
+{
+	b->nr_calls++;
+	if (count < 1 || count > PAGE_SIZE || pos < 0 || pos > BUF_SIZE - count)
+		return -EDOM;
+
+	return pos >= b->fail_at ? b->ret : 0;
+}
+
+static int buf_read(struct vfio_pci_region *region, void *buf, size_t count,
+		    loff_t pos)
+{
+	struct buf_region *b = region->data;
+	int ret = buf_call(b, count, pos);
+
+	if (ret != -EDOM)
+		memcpy(buf, b->mem + pos, count);
+
+	return ret;
+}
+
+static int buf_write(struct vfio_pci_region *region, const void *buf,
+		     size_t count, loff_t pos)
+{
+	struct buf_region *b = region->data;
+	int ret = buf_call(b, count, pos);
+
+	if (!ret)
+		memcpy(b->mem + pos, buf, count);
+
+	return ret;
+}
+
+static const struct vfio_pci_regops buf_ops = {
+	.read		= vfio_pci_region_read_buf,
+	.write		= vfio_pci_region_write_buf,
+	.read_buf	= buf_read,
+	.write_buf	= buf_write,
+};
+
+static u8 __user *buf_user(struct kunit *test, size_t size)
+{
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, NULL, 0, size, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	KUNIT_ASSERT_NE(test, 0, addr);
+
+	return (u8 __user *)addr;
+}
+
+static void test_kernel_buffers(struct kunit *test)
+{
+	static const struct {
+		size_t count;
+		loff_t pos;
+		ssize_t ret;
+	} cases[] = {
+		{ 1, 0, 1 },
+		{ 100, BUF_SIZE - 100, 100 },
+		{ 101, BUF_SIZE - 100, 100 },
+		{ 1, BUF_SIZE, -EINVAL },
+		{ 1, BIT_ULL(40) - 1, -EINVAL },
+		{ PAGE_SIZE + 1, 7, PAGE_SIZE + 1 },
+		{ BUF_SIZE, 0, BUF_SIZE },
+		{ 4 * PAGE_SIZE, 0, BUF_SIZE },
+		{ 4 * PAGE_SIZE, 1, BUF_SIZE - 1 },
+	};
+	struct vendor_test *t = test->priv;
+	struct vfio_pci_region region = {
+		.vdev = t->vdev,
+		.ops = &buf_ops,
+		.size = BUF_SIZE,
+	};
+	struct buf_region *b;
+	u8 __user *user;
+	u8 *seen;
+	size_t i, j;
+
+	b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	seen = kunit_kzalloc(test, 4 * PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, seen);
+	user = buf_user(test, 4 * PAGE_SIZE);
+	region.data = b;
+	b->fail_at = BUF_SIZE;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ssize_t ret = cases[i].ret;
+		size_t n = ret > 0 ? ret : 0;
+
+		for (j = 0; j < BUF_SIZE; j++)
+			b->mem[j] = j * 7 + i;
+		KUNIT_ASSERT_EQ(test, 0, clear_user(user, 4 * PAGE_SIZE));
+		KUNIT_EXPECT_EQ(test, ret, buf_ops.read(&region, user,
+							cases[i].count,
+							cases[i].pos));
+		KUNIT_ASSERT_EQ(test, 0, copy_from_user(seen, user,
+							4 * PAGE_SIZE));
+		KUNIT_EXPECT_MEMEQ(test, seen, b->mem + (n ? cases[i].pos : 0), n);
+		KUNIT_EXPECT_NULL(test, memchr_inv(seen + n, 0,
+						   4 * PAGE_SIZE - n));
+
+		/* What is written is what was read, over nothing */
+		memset(b->mem, 0, BUF_SIZE);
+		KUNIT_EXPECT_EQ(test, ret, buf_ops.write(&region, user,
+							 cases[i].count,
+							 cases[i].pos));
+		for (j = 0; n && j < BUF_SIZE; j++)
+			if (b->mem[j] != (j < cases[i].pos || j >= cases[i].pos + n ?
+					  0 : seen[j - cases[i].pos]))
+				break;
+		KUNIT_EXPECT_EQ(test, n ? BUF_SIZE : 0, j);
+	}
+
+	/* A failure is what the call returns, unless something was done before */
+	b->fail_at = 0;
+	b->ret = -EPERM;
+	KUNIT_EXPECT_EQ(test, -EPERM, buf_ops.read(&region, user, BUF_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, -EPERM, buf_ops.write(&region, user, 8, 0));
+	b->fail_at = PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE,
+			buf_ops.read(&region, user, BUF_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE,
+			buf_ops.write(&region, user, BUF_SIZE, 0));
+
+	/* What is no errno never gets out, and nothing is called after it */
+	b->fail_at = 0;
+	b->ret = 5;
+	KUNIT_EXPECT_EQ(test, -EIO, buf_ops.read(&region, user, 8, 0));
+	b->ret = INT_MIN;
+	b->nr_calls = 0;
+	KUNIT_EXPECT_EQ(test, -EIO, buf_ops.write(&region, user, BUF_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, 1, b->nr_calls);
+
+	/* A bad buffer of the user */
+	b->fail_at = BUF_SIZE;
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap((unsigned long)user + PAGE_SIZE,
+					   3 * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE,
+			buf_ops.read(&region, user, BUF_SIZE, 0));
+	b->nr_calls = 0;
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			buf_ops.write(&region, user + PAGE_SIZE, 8, 0));
+	KUNIT_EXPECT_EQ(test, 0, b->nr_calls);
+}
+
+static void test_memory(struct kunit *test)
+{
+	const u32 ro = VFIO_REGION_INFO_FLAG_READ;
+	const u32 rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	struct vendor_test *t = test->priv;
+	struct vfio_pci_vendor_driver driver = { .name = "memory" };
+	struct vfio_pci_vendor_device dev = {
+		.vdev = t->vdev,
+		.pdev = t->vdev->pdev,
+		.driver = &driver,
+	};
+	struct vfio_pci_region *region;
+	u8 __user *user;
+	u8 seen[8] = {};
+	u8 *mem;
+
+	user = buf_user(test, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+
+	mem = vfio_pci_vendor_add_memory(&dev, 7, 0, "1234567", 8, ro);
+	KUNIT_EXPECT_EQ(test, -EBUSY, PTR_ERR(mem));
+	t->vdev->vendor_opening = &dev;
+	mem = vfio_pci_vendor_add_memory(&dev, 7, 0, NULL, 0, ro);
+	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR(mem));
+
+	mem = vfio_pci_vendor_add_memory(&dev, 7, 0, "1234567", 8, ro);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(mem));
+	region = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS);
+	KUNIT_ASSERT_NOT_NULL(test, region);
+	KUNIT_EXPECT_EQ(test, 5, region->ops->read(region, user, 20, 3));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(seen, user, 8));
+	KUNIT_EXPECT_STREQ(test, "4567", (char *)seen);
+	KUNIT_EXPECT_EQ(test, -EINVAL, region->ops->read(region, user, 1, 8));
+	KUNIT_EXPECT_EQ(test, -EINVAL, region->ops->write(region, user, 1, 0));
+
+	mem = vfio_pci_vendor_add_memory(&dev, 7, 1, NULL, 8, rw);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(mem));
+	region = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS + 1);
+	KUNIT_ASSERT_NOT_NULL(test, region);
+	KUNIT_EXPECT_EQ(test, 4, region->ops->write(region, user, 20, 4));
+	KUNIT_EXPECT_MEMEQ(test, mem, "\0\0\0\0004567", 8);
+	KUNIT_EXPECT_EQ(test, -EINVAL, region->ops->write(region, user, 1, 8));
+	t->vdev->vendor_opening = NULL;
+}
+
 static struct kunit_case vendor_test_cases[] = {
 	KUNIT_CASE(test_bad_drivers),
 	KUNIT_CASE(test_order),
@@ -453,6 +659,8 @@ static struct kunit_case vendor_test_cases[] = {
 	KUNIT_CASE(test_ids),
 	KUNIT_CASE(test_option),
 	KUNIT_CASE(test_add_region),
+	KUNIT_CASE(test_kernel_buffers),
+	KUNIT_CASE(test_memory),
 	KUNIT_CASE(test_reset),
 	KUNIT_CASE(test_unregister_open),
 	{}

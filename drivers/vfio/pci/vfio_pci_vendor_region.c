@@ -79,21 +79,9 @@ static int vfio_pci_vendor_errno(struct vfio_pci_region *region, int ret)
 	return -EIO;
 }
 
-/**
- * vfio_pci_region_read_buf() - read a region by its read_buf operation
- * @region: the region, which has a size and read_buf
- * @buf: buffer of userspace
- * @count: number of bytes
- * @pos: byte offset in the region
- *
- * For the read operation of struct vfio_pci_regops.
- *
- * Return: the number of bytes read, less than @count at the end of the region
- * or before an error, -EINVAL past the end, -ENOMEM, -EFAULT, or what read_buf
- * failed with.
- */
-ssize_t vfio_pci_region_read_buf(struct vfio_pci_region *region,
-				 char __user *buf, size_t count, loff_t pos)
+static ssize_t vfio_pci_region_rw_buf(struct vfio_pci_region *region,
+				      char __user *buf, size_t count,
+				      loff_t pos, bool iswrite)
 {
 	size_t done = 0;
 	int ret = 0;
@@ -111,15 +99,44 @@ ssize_t vfio_pci_region_read_buf(struct vfio_pci_region *region,
 	while (done < count) {
 		size_t part = min(count - done, PAGE_SIZE);
 
-		ret = region->ops->read_buf(region, bounce, part, pos + done);
-		if (!ret && copy_to_user(buf + done, bounce, part))
+		if (iswrite && copy_from_user(bounce, buf + done, part))
+			ret = -EFAULT;
+		else if (iswrite)
+			ret = region->ops->write_buf(region, bounce, part,
+						     pos + done);
+		else
+			ret = region->ops->read_buf(region, bounce, part,
+						    pos + done);
+		if (!ret && !iswrite && copy_to_user(buf + done, bounce, part))
 			ret = -EFAULT;
 		if (ret)
 			break;
 		done += part;
 	}
 
-	return done ?: vfio_pci_vendor_errno(region, ret);
+	if (ret)
+		ret = vfio_pci_vendor_errno(region, ret);
+
+	return done ?: ret;
+}
+
+/**
+ * vfio_pci_region_read_buf() - read a region by its read_buf operation
+ * @region: the region, which has a size and read_buf
+ * @buf: buffer of userspace
+ * @count: number of bytes
+ * @pos: byte offset in the region
+ *
+ * For the read operation of struct vfio_pci_regops.
+ *
+ * Return: the number of bytes read, less than @count at the end of the region
+ * or before an error, -EINVAL past the end, -ENOMEM, -EFAULT, or what read_buf
+ * failed with.
+ */
+ssize_t vfio_pci_region_read_buf(struct vfio_pci_region *region,
+				 char __user *buf, size_t count, loff_t pos)
+{
+	return vfio_pci_region_rw_buf(region, buf, count, pos, false);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_region_read_buf);
 
@@ -138,32 +155,8 @@ ssize_t vfio_pci_region_write_buf(struct vfio_pci_region *region,
 				  const char __user *buf, size_t count,
 				  loff_t pos)
 {
-	size_t done = 0;
-	int ret = 0;
-
-	if (pos >= region->size)
-		return -EINVAL;
-
-	count = min_t(u64, count, region->size - pos);
-
-	void *bounce __free(kfree) = kmalloc(min(count, PAGE_SIZE), GFP_KERNEL);
-
-	if (!bounce)
-		return -ENOMEM;
-
-	while (done < count) {
-		size_t part = min(count - done, PAGE_SIZE);
-
-		ret = -EFAULT;
-		if (!copy_from_user(bounce, buf + done, part))
-			ret = region->ops->write_buf(region, bounce, part,
-						     pos + done);
-		if (ret)
-			break;
-		done += part;
-	}
-
-	return done ?: vfio_pci_vendor_errno(region, ret);
+	return vfio_pci_region_rw_buf(region, (char __user *)buf, count, pos,
+				      true);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_region_write_buf);
 
