@@ -334,8 +334,8 @@ static int vfio_pci_vendor_match(struct vfio_pci_core_device *vdev,
 		ret = vfio_pci_vendor_match_id(vdev, entry, list);
 		if (ret)
 			return ret;
-		pos = rcu_dereference_protected(pos->next,
-				lockdep_is_held(&vfio_pci_vendor_lock));
+		/* Protected by the lock that we hold */
+		pos = rcu_dereference_protected(pos->next, true);
 	}
 
 	list_for_each_entry(entry, &vfio_pci_vendor_wildcards, wildcard) {

@@ -549,7 +549,8 @@ static void test_kernel_buffers(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		ssize_t ret = cases[i].ret;
-		size_t n = ret > 0 ? ret : 0;
+		size_t n = max(ret, 0);
+		u8 *part = b->mem;
 
 		for (j = 0; j < BUF_SIZE; j++)
 			b->mem[j] = j * 7 + i;
@@ -559,7 +560,9 @@ static void test_kernel_buffers(struct kunit *test)
 							cases[i].pos));
 		KUNIT_ASSERT_EQ(test, 0, copy_from_user(seen, user,
 							4 * PAGE_SIZE));
-		KUNIT_EXPECT_MEMEQ(test, seen, b->mem + (n ? cases[i].pos : 0), n);
+		if (n)
+			part += cases[i].pos;
+		KUNIT_EXPECT_MEMEQ(test, seen, part, n);
 		KUNIT_EXPECT_NULL(test, memchr_inv(seen + n, 0,
 						   4 * PAGE_SIZE - n));
 
@@ -568,11 +571,9 @@ static void test_kernel_buffers(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, ret, buf_ops.write(&region, user,
 							 cases[i].count,
 							 cases[i].pos));
-		for (j = 0; n && j < BUF_SIZE; j++)
-			if (b->mem[j] != (j < cases[i].pos || j >= cases[i].pos + n ?
-					  0 : seen[j - cases[i].pos]))
-				break;
-		KUNIT_EXPECT_EQ(test, n ? BUF_SIZE : 0, j);
+		KUNIT_EXPECT_MEMEQ(test, seen, part, n);
+		memset(part, 0, n);
+		KUNIT_EXPECT_NULL(test, memchr_inv(b->mem, 0, BUF_SIZE));
 	}
 
 	/* A failure is what the call returns, unless something was done before */
