@@ -628,10 +628,10 @@ static void test_memory(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
 
 	mem = vfio_pci_vendor_add_memory(&dev, 7, 0, "1234567", 8, ro);
-	KUNIT_EXPECT_EQ(test, -EBUSY, PTR_ERR(mem));
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EBUSY), (void *)mem);
 	t->vdev->vendor_opening = &dev;
 	mem = vfio_pci_vendor_add_memory(&dev, 7, 0, NULL, 0, ro);
-	KUNIT_EXPECT_EQ(test, -EINVAL, PTR_ERR(mem));
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), (void *)mem);
 
 	mem = vfio_pci_vendor_add_memory(&dev, 7, 0, "1234567", 8, ro);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(mem));
