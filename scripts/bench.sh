@@ -93,7 +93,7 @@ measure()
 	local m=$1 began=$SECONDS
 
 	KERNEL=$kernel MODULES=$m DEVICES=edu ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
-		APPEND=modprobe.blacklist=vfio_pci_edu QEMU="-icount shift=$SHIFT,sleep=on" \
+		APPEND=$NO_VENDOR QEMU="-icount shift=$SHIFT,sleep=on" \
 			"$SCRIPTS/vm.sh" "$(in_guest "$userspace" "$metric")" >"$tmp/$m.log" 2>"$tmp/$m.err" || {
 		tail -n 20 "$tmp/$m.log" "$tmp/$m.err" >&2
 		die "the benchmark with $m modules failed (logs: $OUT/vm/bench-$m-$$.*)"

@@ -26,6 +26,10 @@ OUT=$REPO/out
 
 JOBS=${JOBS:-$(nproc)}
 
+# For the kernel of a VM that is compared with stock, which has no vendor drivers.
+# shellcheck disable=SC2034 # for those who source this
+NO_VENDOR=modprobe.blacklist=vfio_pci_edu
+
 # One clock for a command and all the scripts that it calls.
 export VFIO_REGOPS_T0=${VFIO_REGOPS_T0:-$(date +%s)}
 

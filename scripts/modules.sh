@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # modules.sh KERNEL ours|stock: make sure that the modules of drivers/vfio, and
-# our samples, are built for a kernel, from the patched or from the pristine source, and print
-# the folder in the root that holds them, as lib/modules/RELEASE, together with
-# the kernel's own. Only what changed is compiled anew.
+# our samples, are built for a kernel, from the patched or from the pristine
+# source, and print the folder in the root that holds them, as
+# lib/modules/RELEASE, together with the kernel's own. Only what changed is
+# compiled anew.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -33,6 +33,12 @@ skip()
 	echo "ok - $1 # SKIP $2"
 }
 
+# counts TAP: "PASSED FAILED SKIPPED"
+counts()
+{
+	awk '/^ok / { if (/# SKIP/) s++; else p++ } /^not ok / { f++ } END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
 # totals: the last line; fails if anything did.
 totals()
 {

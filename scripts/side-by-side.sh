@@ -4,8 +4,7 @@
 # Sourced, after lib.sh and result.sh, by suites that compare: run the same with
 # stock modules and with ours at the same time.
 
-# No vendor driver has a part in what stock does not have.
-export APPEND="modprobe.blacklist=vfio_pci_edu"
+export APPEND=$NO_VENDOR
 
 # side_by_side SUITE FUNCTION FOLDER: run "FUNCTION stock" and "FUNCTION ours",
 # with FOLDER/stock.log and FOLDER/ours.log, and report whether they ended well.

@@ -41,12 +41,6 @@ run()
 		"$SCRIPTS/vm.sh" QUICK="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir"
 }
 
-# counts TAP: "PASSED FAILED SKIPPED"
-counts()
-{
-	awk '/^ok / { if (/# SKIP/) s++; else p++ } /^not ok / { f++ } END { print p + 0, f + 0, s + 0 }' "$1"
-}
-
 # judge KERNEL DEVICE PROGRAM
 judge()
 {
