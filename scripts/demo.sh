@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # demo.sh: from nothing to userspace that drives a PCI device through vfio-pci,
-# with our modules on Debian's own kernel, in a VM; then say where the time
-# went. Fails if the device does not do what it should. KERNEL and MODULES name
+# with our modules on Debian's own kernel, in a VM, with the sample vendor
+# driver and without it; then say where the time went. Fails if the device does not do what it should. KERNEL and MODULES name
 # others, as for vm.sh.
 
 . "$(dirname "$0")/lib.sh"
@@ -73,6 +73,14 @@ echo "guest: vfio_pci_core with build id \$(tail -c 20 \$loaded | od -An -v -tx1
 echo "       \$file"
 objcopy -O binary --only-section=.note.gnu.build-id "\$file" /tmp/built
 cmp /tmp/built "\$loaded"
+if grep '^vfio_pci_edu ' /proc/modules >/tmp/edu; then
+	echo "guest: loaded by itself: \$(cut -d ' ' -f 1 /tmp/edu), for"
+	modinfo -F alias vfio_pci_edu | sed 's/^/       /'
+	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
+	$userspace/vfio_pci_vendor_demo "\$bdf"
+	rmmod vfio_pci_edu
+	echo "guest: unloaded vfio_pci_edu: the device as it is"
+fi
 $userspace/vfio_pci_edu_demo "\$bdf"
 END
 )

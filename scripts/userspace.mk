@@ -1,28 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Our own test programs, against libvfio of the pristine kernel source: every
-# tools/testing/selftests/vfio/*.c is one, and region_diff/ is one more.
-# Needs: SRC (kernel source), HEADERS (of this kernel, for userspace), OURS (the
-# folder of our programs), OUTPUT.
+# Our own test programs: every tools/testing/selftests/vfio/*.c is one, and
+# region_diff/ and torture/ are more.
+# Needs: SRC (kernel source), SELF (the folder that has libvfio as vfio/lib),
+# HEADERS (of this kernel, for userspace), OURS (the folder of our programs),
+# OUTPUT.
 
 top_srcdir := $(SRC)
-selfdir := $(SRC)/tools/testing/selftests
+selfdir := $(SELF)
 ARCH := x86
 
 # "../kselftest_harness.h" is found as if our files were in the kernel's folder.
 CFLAGS := -std=gnu99 -O2 -g -Wall -Werror -D_GNU_SOURCE= -isystem $(HEADERS) \
-	-I$(selfdir) -I$(selfdir)/vfio -I$(SRC)/tools/include -MD
+	-I$(SRC)/tools/testing/selftests -I$(SRC)/tools/testing/selftests/vfio -I$(SRC)/tools/include -MD
 LDFLAGS := -pthread
 
 PROGRAMS := $(patsubst $(OURS)/%.c,$(OUTPUT)/%,$(wildcard $(OURS)/*.c))
 
-all: $(PROGRAMS) $(OUTPUT)/vfio_pci_region_diff
+all: $(PROGRAMS) $(OUTPUT)/vfio_pci_region_diff tortures
 
 include $(selfdir)/vfio/lib/libvfio.mk
 REGION_DIFF_SRCDIR := $(OURS)/region_diff
 include $(REGION_DIFF_SRCDIR)/region_diff.mk
+TORTURE_SRCDIR := $(OURS)/torture
+include $(TORTURE_SRCDIR)/torture.mk
 
 $(PROGRAMS): $(OUTPUT)/%: $(OURS)/%.c $(LIBVFIO_O)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-.PHONY: all
+tortures: $(TORTURE_PROGS)
+
+.PHONY: all tortures

@@ -28,19 +28,28 @@ build_ours()
 {
 	set -euo pipefail
 	rm -rf "$1.new"
-	mkdir -p "$1.new"
-	make -f scripts/userspace.mk -j"$3" SRC="$2" HEADERS="$4/headers/usr/include" \
+	mkdir -p "$1.new/self/vfio"
+	# libvfio as the series leaves it
+	cp -rs "$2/tools/testing/selftests/vfio/lib" "$1.new/self/vfio/lib"
+	ln -s "$2"/tools/testing/selftests/*.h "$1.new/self/"
+	(cd "$5" && find . -type f) | while read -r file; do
+		cmp -s "$5/$file" "$1.new/self/vfio/lib/$file" ||
+			cp --remove-destination "$5/$file" "$1.new/self/vfio/lib/$file"
+	done
+	make -f scripts/userspace.mk -j"$3" SRC="$2" SELF="$1.new/self" HEADERS="$4/headers/usr/include" \
 		OURS=/repo/tools/testing/selftests/vfio OUTPUT="$1.new"
 	ln -s "../${4##*/}" "$1.new/upstream"
 	mv -T "$1.new" "$1"
 }
 
 src=$("$SCRIPTS/source.sh")
+lib=$("$SCRIPTS/tree.sh")/tools/testing/selftests/vfio/lib
 root=$("$SCRIPTS/root.sh")
 compiler=$(cat "$root/etc/vfio-regops/gcc")
 
 upstream=selftests-$({ echo "$src $compiler"; declare -f build_upstream; } | key)
 ours=userspace-$({ echo "$upstream"; declare -f build_ours; cat "$SCRIPTS/userspace.mk"
+	(cd "$CACHE/${lib#/cache/}" && find . -type f | sort | xargs sha256sum)
 	cd "$REPO/tools/testing/selftests/vfio"
 	find . -type f \( -name '*.c' -o -name '*.h' -o -name '*.mk' \) | sort | xargs sha256sum; } | key)
 
@@ -64,5 +73,5 @@ run()
 }
 
 run "upstream's vfio selftests" "$upstream" build_upstream
-run "our test programs" "$ours" build_ours "/cache/$upstream"
+run "our test programs" "$ours" build_ours "/cache/$upstream" "$lib"
 echo "/cache/$ours"

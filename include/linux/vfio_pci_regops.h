@@ -9,6 +9,7 @@
 #ifndef VFIO_PCI_REGOPS_H
 #define VFIO_PCI_REGOPS_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/module.h>
@@ -21,10 +22,12 @@ struct pci_device_id;
 struct phys_vec;
 struct vfio_info_cap;
 struct vfio_pci_core_device;
+struct vfio_pci_ranges;
 struct vfio_pci_region;
 struct vfio_pci_vendor_id;
 struct vfio_region_dma_range;
 struct vfio_region_info;
+struct vfio_region_sparse_mmap_area;
 
 /**
  * struct vfio_pci_regops - operations of one region of a vfio-pci device
@@ -35,7 +38,9 @@ struct vfio_region_info;
  * may be off and its power state anything that the user wrote to config space.
  * The region is valid, and does not change, for as long as the device is open.
  *
- * Every operation is optional.  What a missing one means is said with it.
+ * Every operation is optional.  What a missing one means is said with it; in
+ * those of a region that overrides another, see
+ * vfio_pci_vendor_override_region().
  */
 struct vfio_pci_regops {
 	/**
@@ -74,8 +79,9 @@ struct vfio_pci_regops {
 	 * - @count: number of bytes, 1 to PAGE_SIZE
 	 * - @pos: byte offset in the region; @count bytes from there are in it
 	 *
-	 * Called by vfio_pci_region_read_buf() only, which a region that would
-	 * rather have this has as its @read.
+	 * For a region of a vendor driver that has this and no @read, the core
+	 * has vfio_pci_region_read_buf() in its place.  Also called for
+	 * vfio_pci_lower_read_buf(), which fails with -EOPNOTSUPP without it.
 	 *
 	 * Return: 0, or a negative errno, which userspace gets unless bytes
 	 * before these were read.
@@ -86,8 +92,7 @@ struct vfio_pci_regops {
 	/**
 	 * @write_buf: Write bytes from a buffer of the kernel to the region.
 	 *
-	 * The arguments and the value returned are those of @read_buf, and it
-	 * is called by vfio_pci_region_write_buf() only.
+	 * What is said of @read_buf holds for this, too.
 	 */
 	int (*write_buf)(struct vfio_pci_region *region, const void *buf,
 			 size_t count, loff_t pos);
@@ -97,8 +102,9 @@ struct vfio_pci_regops {
 	 *
 	 * - @region: the region
 	 * - @vma: the mapping, VM_SHARED; vfio_pci_region_vma_offset() gives
-	 *   the offset in the region that it starts at, which is not
-	 *   checked against the region's size
+	 *   the offset in the region that it starts at; what is outside of a
+	 *   region of a vendor driver, or of the areas that it has set by
+	 *   vfio_pci_region_set_sparse_mmap(), is refused before
 	 *
 	 * Called with the mmap lock held for writing, and only for regions
 	 * that have VFIO_REGION_INFO_FLAG_MMAP in their flags.  The device may
@@ -124,7 +130,9 @@ struct vfio_pci_regops {
 	 * reading, for mappings whose @mmap did not set other vm_ops.  The
 	 * device may be in low power.
 	 *
-	 * Without it, faults are up to what @mmap did.
+	 * Without it, faults are up to what @mmap did.  With it, the mapping is
+	 * cleared before the device is reset, put into low power or stops to
+	 * decode its memory, so that what is used then faults again.
 	 *
 	 * Return: VM_FAULT_NOPAGE once the page is there, VM_FAULT_FALLBACK to
 	 * be called again with a smaller @order, VM_FAULT_SIGBUS.
@@ -188,8 +196,8 @@ struct vfio_pci_regops {
 	 * - @region: the region
 	 * - @provider: set to the peer-to-peer DMA provider of the region
 	 * - @phys_vec: @nr_ranges entries, to be filled
-	 * - @dma_ranges: the parts; page aligned, not empty, not checked against
-	 *		the region's size
+	 * - @dma_ranges: the parts; page aligned, not empty, and checked as a
+	 *		mapping is for @mmap
 	 * - @nr_ranges: number of entries of @phys_vec and @dma_ranges, not 0
 	 *
 	 * Without it the feature fails with -ENODEV.  A driver whose struct
@@ -223,6 +231,8 @@ struct vfio_pci_regops {
  * @vdev: the device
  * @ops: what serves the region, not NULL
  * @data: for the use of @ops, which own it
+ * @vendor: the device as the vendor driver that the region is of sees it, NULL
+ *	    for a region of vfio-pci-core or of the driver that bound the device
  * @size: size in bytes; 0 if there is nothing to access, or if only the
  *	  get_info operation knows, as for the ROM
  * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP, as reported
@@ -233,12 +243,14 @@ struct vfio_pci_regops {
  * @has_type: whether the type is one of them
  *
  * Owned by vfio-pci-core: set up before the device's open returns, and read
- * only from then on.
+ * only from then on.  A vendor driver may change @size and @flags of a region of
+ * its own in its open callback, until it overrides that region in turn.
  */
 struct vfio_pci_region {
 	struct vfio_pci_core_device	*vdev;
 	const struct vfio_pci_regops	*ops;
 	void				*data;
+	struct vfio_pci_vendor_device	*vendor;
 	u64				size;
 	u32				flags;
 	u32				type;
@@ -246,8 +258,22 @@ struct vfio_pci_region {
 	unsigned int			index;
 	bool				has_caps;
 	bool				has_type;
-	/* private: who added it, NULL for the driver of the device */
-	struct vfio_pci_vendor_device	*vendor;
+	/* private: an access must be within the region */
+	bool				exact;
+	/* private: the widest register, in bytes */
+	u8				width;
+	/* private: what it overrides, if it does */
+	struct vfio_pci_region		*lower;
+	/* private: if it is there to handle ranges of bytes */
+	struct vfio_pci_ranges		*ranges;
+	/* private: parts that may be mapped, all if NULL */
+	struct vfio_region_sparse_mmap_area *areas;
+	unsigned int			nr_areas;
+	/* private: accesses of userspace, if there are no regions above */
+	atomic_long_t			reads;
+	atomic_long_t			writes;
+	/* private: of the regions of its vendor driver */
+	struct list_head		node;
 	/* private: of the built-in BARs */
 	bool				is_mem;
 	void __iomem			*io;
@@ -272,6 +298,7 @@ struct vfio_pci_vendor_device {
 	void				*data;
 	/* private: */
 	struct list_head		node;
+	struct list_head		regions;
 	bool				in_reset;
 };
 
@@ -312,13 +339,13 @@ struct vfio_pci_vendor_driver {
 	 * - @dev: the device
 	 *
 	 * The device is enabled, and userspace has no access to it yet.  Here,
-	 * and only here, regions may be added to it.  Called in process
-	 * context with the lock of the device set held; may sleep.
+	 * and only here, regions may be added to it and overridden.  Called in
+	 * process context with the lock of the device set held; may sleep.
 	 *
 	 * Return: 0, -ENODEV if the driver has no business with the device,
 	 * which is then opened without it, or another negative errno, with
 	 * which the open of the device fails.  Whatever is not 0, regions that
-	 * were added are released, and @close is not called.
+	 * were added and overridden are as before, and @close is not called.
 	 */
 	int (*open)(struct vfio_pci_vendor_device *dev);
 
@@ -327,8 +354,8 @@ struct vfio_pci_vendor_driver {
 	 *
 	 * - @dev: the device, which is gone once this returns
 	 *
-	 * Called after the regions that the driver added were released, when
-	 * the device is closed, or if its open fails after all.  DMA and
+	 * Called after the regions of the driver were released, when the
+	 * device is closed, or if its open fails after all.  DMA and
 	 * interrupts of the device are off.  The context is that of @open.
 	 * Optional.
 	 */
@@ -420,10 +447,107 @@ void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
 #define MODULE_VFIO_PCI_VENDOR_ALIAS(vendor, device) \
 	MODULE_ALIAS("vfio-pci-vendor:v" #vendor "d" #device "sv*sd*bc*sc*i*")
 
-int vfio_pci_vendor_add_region(struct vfio_pci_vendor_device *dev,
-			       u32 type, u32 subtype,
-			       const struct vfio_pci_regops *ops, u64 size,
-			       u32 flags, void *data);
+/**
+ * struct vfio_pci_range - bytes of a region that a vendor driver handles
+ * @region: the region that overrides the one that has the bytes, for
+ *	    vfio_pci_lower_read_buf() and vfio_pci_lower_write_buf()
+ * @ops: what handles the bytes
+ * @data: for the use of @ops
+ * @start: byte offset of the first byte in the region
+ * @end: byte offset after the last byte in the region
+ *
+ * Owned by vfio-pci-core; exists from vfio_pci_vendor_override_range() until
+ * before the close callback of the vendor driver, or until its open fails.
+ */
+struct vfio_pci_range {
+	struct vfio_pci_region			*region;
+	const struct vfio_pci_range_ops		*ops;
+	void					*data;
+	u64					start;
+	u64					end;
+};
+
+/**
+ * struct vfio_pci_range_ops - operations of a range of bytes
+ *
+ * Called in process context, may sleep, with no lock of vfio-pci held, on any
+ * number of threads at once, while the device is runtime resumed.
+ *
+ * Every operation is optional: without one, what the range lies on does it.
+ */
+struct vfio_pci_range_ops {
+	/**
+	 * @read: Read a register of the range.
+	 *
+	 * - @range: the range
+	 * - @buf: buffer of the core, zeroed, in the order of the bytes in the
+	 *   region: little endian
+	 * - @count: width of the access in bytes: 1, 2, 4 or, other than in
+	 *   config space, 8
+	 * - @pos: byte offset in the region, a multiple of @count; all of the
+	 *   access is in the range
+	 *
+	 * An access of userspace comes in the parts that the device itself
+	 * would see of it, in ascending order.
+	 *
+	 * Return: 0, or a negative errno, which userspace gets.
+	 */
+	int (*read)(const struct vfio_pci_range *range, void *buf, size_t count,
+		    u64 pos);
+
+	/**
+	 * @write: Write a register of the range.
+	 *
+	 * What is said of @read holds for this, but that @buf is what to write.
+	 */
+	int (*write)(const struct vfio_pci_range *range, const void *buf,
+		     size_t count, u64 pos);
+};
+
+struct vfio_pci_region *
+vfio_pci_vendor_add_region(struct vfio_pci_vendor_device *dev, u32 type,
+			   u32 subtype, const struct vfio_pci_regops *ops,
+			   u64 size, u32 flags, void *data);
+int vfio_pci_vendor_find_region(struct vfio_pci_vendor_device *dev, u32 type,
+				u32 subtype);
+struct vfio_pci_region *
+vfio_pci_vendor_override_region(struct vfio_pci_vendor_device *dev,
+				unsigned int index,
+				const struct vfio_pci_regops *ops, void *data);
+int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
+				   unsigned int index, u64 start, u64 size,
+				   const struct vfio_pci_range_ops *ops,
+				   void *data);
+int vfio_pci_region_set_sparse_mmap(struct vfio_pci_region *region,
+				    const struct vfio_region_sparse_mmap_area *areas,
+				    unsigned int nr_areas);
+
+/* What a region overrides, for its operations to call */
+ssize_t vfio_pci_lower_read(struct vfio_pci_region *region, char __user *buf,
+			    size_t count, loff_t pos);
+ssize_t vfio_pci_lower_write(struct vfio_pci_region *region,
+			     const char __user *buf, size_t count, loff_t pos);
+int vfio_pci_lower_read_buf(struct vfio_pci_region *region, void *buf,
+			    size_t count, loff_t pos);
+int vfio_pci_lower_write_buf(struct vfio_pci_region *region, const void *buf,
+			     size_t count, loff_t pos);
+int vfio_pci_lower_mmap(struct vfio_pci_region *region,
+			struct vm_area_struct *vma);
+vm_fault_t vfio_pci_lower_fault(struct vfio_pci_region *region,
+				struct vm_fault *vmf, unsigned int order);
+int vfio_pci_lower_get_info(struct vfio_pci_region *region,
+			    struct vfio_region_info *info,
+			    struct vfio_info_cap *caps);
+int vfio_pci_lower_add_capability(struct vfio_pci_region *region,
+				  struct vfio_info_cap *caps);
+int vfio_pci_lower_ioeventfd(struct vfio_pci_region *region, loff_t pos,
+			     u64 data, int count, int fd);
+int vfio_pci_lower_get_dmabuf_phys(struct vfio_pci_region *region,
+				   struct p2pdma_provider **provider,
+				   struct phys_vec *phys_vec,
+				   struct vfio_region_dma_range *dma_ranges,
+				   size_t nr_ranges);
+
 void *vfio_pci_vendor_add_memory(struct vfio_pci_vendor_device *dev,
 				 u32 type, u32 subtype, const void *contents,
 				 size_t size, u32 flags);

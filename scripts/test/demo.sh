@@ -25,6 +25,14 @@ for kernel in stock release; do
 	status=0
 	KERNEL=$kernel "$SCRIPTS/demo.sh" >"$tmp/demo" 2>&1 || status=$?
 	result "$status" "$kernel: make demo" "$tmp/demo"
+	prints 'the sample module is loaded by itself' '^guest: loaded by itself: vfio_pci_edu, for$'
+	prints 'a guarded register' '^ +ok +its start is refused: Operation not permitted$'
+	prints 'one that is not' '^ +ok +identification register reads 0x010000ed$'
+	prints 'a mapping that is refused' '^ +ok +a mapping of page 0: Invalid argument$'
+	prints 'and one that is not' '^ +ok +a mapping of page 1: done$'
+	prints 'who serves BAR0' '^  [|] 0 bar0 size 0x100000 flags rwm reads [0-9]+ writes [0-9]+ maps 0x1000-0xfffff$'
+	prints 'with the registers' '^  [|]   vfio_pci_edu 0x80-0x9f reads 0 writes 4$'
+	prints 'and the driver below' '^  [|]   vfio-pci$'
 	prints 'the region table has BAR0' '^ +0  BAR0 +0 +0x100000 +read +write mmap +none$'
 	prints 'the region table has config space' '^ +7  config +0x70000000000 +0x100 +read +write - +none$'
 	prints 'a factorial by read and write' '^ +ok +10! = 3628800$'

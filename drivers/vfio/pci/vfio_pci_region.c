@@ -54,6 +54,7 @@ int vfio_pci_regions_alloc(struct vfio_pci_core_device *vdev)
 		fixed[i].vdev = vdev;
 		fixed[i].index = i;
 		fixed[i].ops = &vfio_pci_absent_regops;
+		fixed[i].width = sizeof(u64);
 		regions[i] = &fixed[i];
 	}
 
@@ -97,17 +98,21 @@ void vfio_pci_regions_fill(struct vfio_pci_core_device *vdev)
 	/* What there is of a ROM is only known when it is looked at */
 	region = regions[VFIO_PCI_ROM_REGION_INDEX];
 	region->ops = &vfio_pci_rom_regops;
+	region->width = sizeof(u32);
 
 	region = regions[VFIO_PCI_CONFIG_REGION_INDEX];
 	region->ops = &vfio_pci_config_regops;
 	region->size = pdev->cfg_size;
 	region->flags = rw;
+	region->exact = true;
+	region->width = sizeof(u32);
 
 	if (vdev->has_vga) {
 		region = regions[VFIO_PCI_VGA_REGION_INDEX];
 		region->ops = &vfio_pci_vga_regops;
 		region->size = 0xc0000;
 		region->flags = rw;
+		region->width = sizeof(u32);
 	}
 }
 
@@ -121,12 +126,19 @@ void vfio_pci_regions_freeze(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_freeze);
 
-static void vfio_pci_regions_pop(struct vfio_pci_core_device *vdev)
+/* Remove what is the last of all, or of all that override a region */
+static void vfio_pci_region_remove(struct vfio_pci_region *region)
 {
-	struct vfio_pci_region *region = vdev->regions[--vdev->num_regions];
+	struct vfio_pci_core_device *vdev = region->vdev;
+
+	if (region->lower)
+		vdev->regions[region->index] = region->lower;
+	else
+		vdev->num_regions = region->index;
 
 	if (region->ops->release)
 		region->ops->release(region);
+	kvfree(region->areas);
 	kfree(region);
 }
 
@@ -136,11 +148,14 @@ static void vfio_pci_regions_pop(struct vfio_pci_core_device *vdev)
  */
 void vfio_pci_regions_free_vendor(struct vfio_pci_vendor_device *dev)
 {
-	struct vfio_pci_core_device *vdev = dev->vdev;
+	struct vfio_pci_region *region;
 
-	while (vdev->num_regions &&
-	       vdev->regions[vdev->num_regions - 1]->vendor == dev)
-		vfio_pci_regions_pop(vdev);
+	while (!list_empty(&dev->regions)) {
+		region = list_last_entry(&dev->regions, struct vfio_pci_region,
+					 node);
+		list_del(&region->node);
+		vfio_pci_region_remove(region);
+	}
 }
 
 /**
@@ -156,7 +171,7 @@ void vfio_pci_regions_free(struct vfio_pci_core_device *vdev)
 		return;
 
 	while (vdev->num_regions > VFIO_PCI_NUM_REGIONS)
-		vfio_pci_regions_pop(vdev);
+		vfio_pci_region_remove(regions[vdev->num_regions - 1]);
 
 	vdev->num_regions = 0;
 	vdev->regions = NULL;
@@ -164,6 +179,34 @@ void vfio_pci_regions_free(struct vfio_pci_core_device *vdev)
 	kfree(regions);
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_free);
+
+/**
+ * vfio_pci_regions_append() - let a region have the next free index
+ * @vdev: the device, whose region table is not frozen
+ * @region: the region
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
+			    struct vfio_pci_region *region)
+{
+	struct vfio_pci_region **regions;
+
+	regions = krealloc_array(vdev->regions, vdev->num_regions + 1,
+				 sizeof(*regions), GFP_KERNEL_ACCOUNT);
+	if (!regions)
+		return -ENOMEM;
+
+	region->vdev = vdev;
+	region->index = vdev->num_regions;
+	region->has_caps = true;
+	region->has_type = true;
+
+	regions[vdev->num_regions++] = region;
+	vdev->regions = regions;
+
+	return 0;
+}
 
 /**
  * vfio_pci_core_register_dev_region() - add a device specific region
@@ -190,7 +233,8 @@ int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 				      const struct vfio_pci_regops *ops,
 				      size_t size, u32 flags, void *data)
 {
-	struct vfio_pci_region **regions, *region;
+	struct vfio_pci_region *region;
+	int ret;
 
 	if (!vdev->regions || !ops)
 		return -EINVAL;
@@ -201,27 +245,18 @@ int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 	if (!region)
 		return -ENOMEM;
 
-	regions = krealloc_array(vdev->regions, vdev->num_regions + 1,
-				 sizeof(*regions), GFP_KERNEL_ACCOUNT);
-	if (!regions) {
-		kfree(region);
-		return -ENOMEM;
-	}
-
-	region->vdev = vdev;
-	region->index = vdev->num_regions;
-	region->has_caps = true;
-	region->has_type = true;
 	region->type = type;
 	region->subtype = subtype;
 	region->ops = ops;
 	region->size = size;
 	region->flags = flags;
 	region->data = data;
+	region->width = sizeof(u64);
 
-	regions[vdev->num_regions++] = region;
-	vdev->regions = regions;
+	ret = vfio_pci_regions_append(vdev, region);
+	if (ret)
+		kfree(region);
 
-	return 0;
+	return ret;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_register_dev_region);

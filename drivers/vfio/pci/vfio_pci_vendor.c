@@ -20,6 +20,7 @@
 #include <linux/vfio_pci_core.h>
 #include <kunit/visibility.h>
 
+#include "trace.h"
 #include "vfio_pci_priv.h"
 
 /* An id of a driver, found by vendor and device unless one of these is any */
@@ -308,6 +309,7 @@ static int vfio_pci_vendor_match_id(struct vfio_pci_core_device *vdev,
 	dev->vdev = vdev;
 	dev->pdev = vdev->pdev;
 	dev->driver = driver;
+	INIT_LIST_HEAD(&dev->regions);
 	driver->num_open++;
 	list_add_tail(&dev->node, list);
 
@@ -353,6 +355,7 @@ static int vfio_pci_vendor_match(struct vfio_pci_core_device *vdev,
 static void vfio_pci_vendor_close(struct vfio_pci_vendor_device *dev,
 				  bool opened)
 {
+	trace_vfio_pci_vendor_close(dev->pdev, dev->driver->name, 0);
 	vfio_pci_regions_free_vendor(dev);
 	if (opened && dev->driver->close)
 		dev->driver->close(dev);
@@ -375,6 +378,7 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_vendor_device *dev, *next;
 	LIST_HEAD(found);
+	bool opened;
 	int ret;
 
 	ret = vfio_pci_vendor_match(vdev, &found);
@@ -389,6 +393,11 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 		ret = dev->driver->open(dev);
 		vdev->vendor_opening = NULL;
 
+		trace_vfio_pci_vendor_open(vdev->pdev, dev->driver->name, ret);
+		opened = !ret;
+		if (opened)
+			ret = vfio_pci_vendor_seal(dev);
+
 		if (!ret) {
 			mutex_lock(&vdev->vendors_lock);
 			list_move_tail(&dev->node, &vdev->vendors);
@@ -396,7 +405,7 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 			continue;
 		}
 
-		if (ret == -ENODEV) {
+		if (ret == -ENODEV && !opened) {
 			ret = 0;
 		} else {
 			dev_err_ratelimited(&vdev->pdev->dev,
@@ -405,7 +414,7 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 			if (ret > 0)
 				ret = -EINVAL;
 		}
-		vfio_pci_vendor_close(dev, false);
+		vfio_pci_vendor_close(dev, opened);
 	}
 
 	return ret;

@@ -31,6 +31,98 @@ static void __iomem *vfio_pci_vendor_io(struct vfio_pci_vendor_device *dev,
 						dev->vdev->barmap[bar] + offset;
 }
 
+/* Move a register between the device and memory as userspace sees it */
+static int vfio_pci_bar_reg(struct vfio_pci_region *region, void *buf,
+			    unsigned int width, loff_t pos, bool iswrite)
+{
+	struct vfio_pci_core_device *vdev = region->vdev;
+	void __iomem *io = region->io + pos;
+	bool is_mem = region->is_mem;
+	union {
+		u64 val64;
+		u32 val32;
+		u16 val16;
+		u8 val8;
+	} val;
+	int ret;
+
+	if (iswrite)
+		memcpy(&val, buf, width);
+
+	switch (width) {
+	case 8:
+		ret = iswrite ?
+		      vfio_pci_core_iowrite64(vdev, is_mem, val.val64, io) :
+		      vfio_pci_core_ioread64(vdev, is_mem, &val.val64, io);
+		break;
+	case 4:
+		ret = iswrite ?
+		      vfio_pci_core_iowrite32(vdev, is_mem, val.val32, io) :
+		      vfio_pci_core_ioread32(vdev, is_mem, &val.val32, io);
+		break;
+	case 2:
+		ret = iswrite ?
+		      vfio_pci_core_iowrite16(vdev, is_mem, val.val16, io) :
+		      vfio_pci_core_ioread16(vdev, is_mem, &val.val16, io);
+		break;
+	default:
+		ret = iswrite ?
+		      vfio_pci_core_iowrite8(vdev, is_mem, val.val8, io) :
+		      vfio_pci_core_ioread8(vdev, is_mem, &val.val8, io);
+	}
+
+	if (!ret && !iswrite)
+		memcpy(buf, &val, width);
+
+	return ret;
+}
+
+static int vfio_pci_bar_rw_buf(struct vfio_pci_region *region, void *buf,
+			       size_t count, loff_t pos, bool iswrite)
+{
+	int ret;
+
+	if (IS_ERR(region->io))
+		return PTR_ERR(region->io);
+
+	while (count) {
+		size_t part = count;
+
+		if (pos < region->x_start)
+			part = min_t(u64, part, region->x_start - pos);
+
+		/* The excluded bytes drop writes, and read as -1 */
+		if (pos >= region->x_start && pos < region->x_end) {
+			part = min_t(u64, part, region->x_end - pos);
+			if (!iswrite)
+				memset(buf, 0xff, part);
+		} else {
+			part = vfio_pci_io_width(pos, part, region->width);
+			ret = vfio_pci_bar_reg(region, buf, part, pos, iswrite);
+			if (ret)
+				return ret;
+		}
+
+		count -= part;
+		buf += part;
+		pos += part;
+	}
+
+	return 0;
+}
+
+int vfio_pci_bar_read_buf(struct vfio_pci_region *region, void *buf,
+			  size_t count, loff_t pos)
+{
+	return vfio_pci_bar_rw_buf(region, buf, count, pos, false);
+}
+
+int vfio_pci_bar_write_buf(struct vfio_pci_region *region, const void *buf,
+			   size_t count, loff_t pos)
+{
+	return vfio_pci_bar_rw_buf(region, (void *)buf, count, pos, true);
+}
+
 /**
  * vfio_pci_vendor_read_bar() - read a register of a device
  * @dev: the device

@@ -60,15 +60,16 @@ static int test_open(struct vfio_pci_vendor_device *dev)
 {
 	struct test_driver *d = container_of(dev->driver, struct test_driver,
 					     driver);
+	struct vfio_pci_region *region;
 	unsigned int i;
-	int ret;
 
 	test_event(d->t, "+", d->driver.name);
 	for (i = 0; i < d->regions; i++) {
-		ret = vfio_pci_vendor_add_region(dev, 7, i, &test_ops, 16,
-						 VFIO_REGION_INFO_FLAG_READ, d);
-		if (ret)
-			return ret;
+		region = vfio_pci_vendor_add_region(dev, 7, i, &test_ops, 16,
+						    VFIO_REGION_INFO_FLAG_READ,
+						    d);
+		if (IS_ERR(region))
+			return PTR_ERR(region);
 	}
 	dev->data = d;
 
@@ -357,20 +358,26 @@ static void test_add_region(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, t->vdev->pdev, dev->pdev);
 
 	/* Only while it opens the device */
-	KUNIT_EXPECT_EQ(test, -EBUSY,
-			vfio_pci_vendor_add_region(dev, 7, 0, &test_ops, 16, 0, a));
+	region = vfio_pci_vendor_add_region(dev, 7, 0, &test_ops, 16, 0, a);
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EBUSY), region);
 
 	t->vdev->vendor_opening = dev;
-	KUNIT_EXPECT_EQ(test, -EINVAL,
-			vfio_pci_vendor_add_region(dev, 7, 0, NULL, 16, 0, a));
-	KUNIT_EXPECT_EQ(test, -EINVAL,
-			vfio_pci_vendor_add_region(dev, 7, 0, &test_ops, 0, 0, a));
-	KUNIT_EXPECT_EQ(test, -EINVAL,
-			vfio_pci_vendor_add_region(dev, 7, 0, &test_ops,
-						   BIT_ULL(40) + 1, 0, a));
-	KUNIT_EXPECT_EQ(test, 0,
-			vfio_pci_vendor_add_region(dev, 7, 0, &test_ops,
-						   BIT_ULL(40), 0, a));
+	region = vfio_pci_vendor_add_region(dev, 7, 0, NULL, 16, 0, a);
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), region);
+	region = vfio_pci_vendor_add_region(dev, 7, 0, &test_ops, 0, 0, a);
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), region);
+	region = vfio_pci_vendor_add_region(dev, 7, 0, &test_ops,
+					    BIT_ULL(40) + 1, 0, a);
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), region);
+	region = vfio_pci_vendor_add_region(dev, 8, 1, &test_ops, BIT_ULL(40),
+					    0, a);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(region));
+	KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS + 1, region->index);
+	KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS + 1,
+			vfio_pci_vendor_find_region(dev, 8, 1));
+	KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS,
+			vfio_pci_vendor_find_region(dev, 7, 0));
+	KUNIT_EXPECT_EQ(test, -ENOENT, vfio_pci_vendor_find_region(dev, 8, 0));
 	t->vdev->vendor_opening = NULL;
 }
 
@@ -624,6 +631,7 @@ static void test_memory(struct kunit *test)
 	u8 seen[8] = {};
 	u8 *mem;
 
+	INIT_LIST_HEAD(&dev.regions);
 	user = buf_user(test, PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
 

@@ -41,6 +41,7 @@ struct bench {
 	int zero_fd;
 	u64 config;
 	u64 bar0;
+	u64 reg;
 	u16 command;
 	u32 word;
 	struct vfio_region_info region_info;
@@ -134,7 +135,7 @@ static ssize_t run_cfg_wr2(struct bench *b)
 
 static ssize_t run_bar_rd4(struct bench *b)
 {
-	return pread(b->device->fd, &b->word, 4, b->bar0 + EDU_LIVENESS);
+	return pread(b->device->fd, &b->word, 4, b->bar0 + b->reg);
 }
 
 static ssize_t run_bar_wr4(struct bench *b)
@@ -266,13 +267,14 @@ int main(int argc, char *argv[])
 	const char *mode = MODE_VFIO_TYPE1V2_IOMMU;
 	/* As malloc() places it: a large buffer crosses a page, a small one not */
 	static u8 pages[2 * 4096] __aligned(4096);
-	struct bench b = { .buf = pages + 64 };
+	struct bench b = { .buf = pages + 64, .reg = EDU_LIVENESS };
+	u64 reg = EDU_LIVENESS;
 	struct iommu *iommu;
 	const char *bdf;
 	u32 word = 0x12345678;
 	int i, c;
 
-	while ((c = getopt(argc, argv, "d:m:o:h")) != -1) {
+	while ((c = getopt(argc, argv, "d:m:o:r:h")) != -1) {
 		switch (c) {
 		case 'd':
 			ticks = strtoul(optarg, NULL, 10);
@@ -284,8 +286,12 @@ int main(int argc, char *argv[])
 		case 'o':
 			only = optarg;
 			break;
+		case 'r':
+			reg = strtoul(optarg, NULL, 0);
+			break;
 		default:
-			fprintf(stderr, "usage: %s [-d ticks] [-m iommu_mode] [-o metric] BDF\n",
+			fprintf(stderr,
+				"usage: %s [-d ticks] [-m mode] [-o metric] [-r register] BDF\n",
 				argv[0]);
 			return c == 'h' ? KSFT_PASS : KSFT_FAIL;
 		}
@@ -323,6 +329,7 @@ int main(int argc, char *argv[])
 	VFIO_ASSERT_EQ(run_bar_rd4(&b), 4);
 	VFIO_ASSERT_EQ(b.word, ~word, "the device is not alive\n");
 
+	b.reg = reg;
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		report(&b, &ops[i]);
 

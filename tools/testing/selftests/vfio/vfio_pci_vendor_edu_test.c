@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the sample vendor driver adds to QEMU's edu device, as userspace sees
- * it: a region that the device itself does not have.  Needs the module
- * vfio_pci_edu (CONFIG_SAMPLE_VFIO_PCI_EDU).
+ * What the sample vendor driver makes of QEMU's edu device, as userspace sees
+ * it: a region that the device itself does not have, and a DMA engine that
+ * stays inside the device's buffer.  Needs the module vfio_pci_edu
+ * (CONFIG_SAMPLE_VFIO_PCI_EDU).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,10 +27,20 @@
 #define EDU_REGION_IDENTITY	1
 #define EDU_IDENTIFICATION	0x010000ed
 
+#define EDU_DMA_SOURCE		0x80
+#define EDU_DMA_DESTINATION	0x88
+#define EDU_DMA_COUNT		0x90
+#define EDU_DMA_COMMAND		0x98
+#define EDU_DMA_START		1
+#define EDU_DMA_FROM_DEVICE	2
+#define EDU_BUFFER		0x40000
+
 struct edu_identity {
 	char name[8];
 	u32 major;
 	u32 minor;
+	u32 started;
+	u32 refused;
 };
 
 static const char *device_bdf;
@@ -171,16 +182,131 @@ TEST_F(vfio_pci_vendor_edu_test, read_only)
 	ASSERT_EQ(EINVAL, errno);
 }
 
+static void read_identity(struct vfio_pci_device *device,
+			  struct vfio_region_info *info,
+			  struct edu_identity *identity)
+{
+	VFIO_ASSERT_EQ(pread(device->fd, identity, sizeof(*identity),
+			     info->offset), sizeof(*identity));
+}
+
+static int write_reg(struct vfio_pci_device *device, u64 reg, u64 value)
+{
+	ssize_t ret = pwrite(device->fd, &value, 8, device->bars[0].info.offset + reg);
+
+	return ret == 8 ? 0 : -errno;
+}
+
+static u64 read_reg(struct vfio_pci_device *device, u64 reg)
+{
+	u64 value;
+
+	VFIO_ASSERT_EQ(pread(device->fd, &value, 8,
+			     device->bars[0].info.offset + reg), 8);
+
+	return value;
+}
+
+/* Start a transfer, if the vendor driver lets us; its buffer, or an errno */
+static int transfer(struct vfio_pci_device *device, u64 source, u64 destination,
+		    u64 count, u64 command)
+{
+	int ret;
+
+	VFIO_ASSERT_EQ(write_reg(device, EDU_DMA_SOURCE, source), 0);
+	VFIO_ASSERT_EQ(write_reg(device, EDU_DMA_DESTINATION, destination), 0);
+	VFIO_ASSERT_EQ(write_reg(device, EDU_DMA_COUNT, count), 0);
+
+	ret = write_reg(device, EDU_DMA_COMMAND, command | EDU_DMA_START);
+	while (read_reg(device, EDU_DMA_COMMAND) & EDU_DMA_START)
+		usleep(1000);
+
+	return ret;
+}
+
+/* Data gets into the device and out again, and nothing else does */
+TEST_F(vfio_pci_vendor_edu_test, dma)
+{
+	struct vfio_pci_device *device = self->device;
+	struct edu_identity before, after;
+	struct dma_region region = {
+		.size = SZ_4K,
+		.iova = SZ_1M,
+	};
+	u16 command;
+	u8 *mem;
+	int i;
+
+	mem = mmap(NULL, region.size, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	region.vaddr = mem;
+	iommu_map(self->iommu, &region);
+	command = vfio_pci_config_readw(device, PCI_COMMAND);
+	vfio_pci_config_writew(device, PCI_COMMAND, command | PCI_COMMAND_MASTER);
+	read_identity(device, &self->info, &before);
+
+	for (i = 0; i < 64; i++)
+		mem[i] = i + 1;
+	ASSERT_EQ(0, transfer(device, region.iova, EDU_BUFFER, 64, 0));
+	ASSERT_EQ(0, transfer(device, EDU_BUFFER, region.iova + 64, 64,
+			      EDU_DMA_FROM_DEVICE));
+	ASSERT_EQ(0, memcmp(mem, mem + 64, 64));
+
+	ASSERT_EQ(-EPERM, transfer(device, region.iova, 0, 64, 0));
+	ASSERT_EQ(-EPERM, transfer(device, region.iova, EDU_BUFFER + 4033, 64, 0));
+	ASSERT_EQ(-EPERM, transfer(device, EDU_BUFFER - 1, region.iova + 128, 64,
+				   EDU_DMA_FROM_DEVICE));
+	ASSERT_EQ(-EPERM, transfer(device, EDU_BUFFER, region.iova + 128, 4097,
+				   EDU_DMA_FROM_DEVICE));
+	for (i = 128; i < SZ_4K; i++)
+		ASSERT_EQ(0, mem[i]);
+
+	read_identity(device, &self->info, &after);
+	ASSERT_EQ(before.started + 2, after.started);
+	ASSERT_EQ(before.refused + 4, after.refused);
+	iommu_unmap(self->iommu, &region);
+	ASSERT_EQ(0, munmap(mem, region.size));
+}
+
+/* The page of the DMA engine cannot be mapped, all others can */
+TEST_F(vfio_pci_vendor_edu_test, mmap)
+{
+	struct vfio_region_info *bar = &self->device->bars[0].info;
+	int fd = self->device->fd;
+	void *map;
+	u64 page;
+
+	ASSERT_TRUE(bar->flags & VFIO_REGION_INFO_FLAG_CAPS);
+	for (page = 0; page < bar->size; page += SZ_4K) {
+		map = mmap(NULL, SZ_4K, PROT_READ, MAP_SHARED, fd,
+			   bar->offset + page);
+		if (page) {
+			ASSERT_NE(MAP_FAILED, map);
+			ASSERT_EQ(0, munmap(map, SZ_4K));
+		} else {
+			ASSERT_EQ(MAP_FAILED, map);
+			ASSERT_EQ(EINVAL, errno);
+		}
+	}
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, 2 * SZ_4K, PROT_READ, MAP_SHARED, fd,
+				   bar->offset));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, bar->size, PROT_READ, MAP_SHARED, fd,
+				   bar->offset));
+}
+
 /* All else is the device's own */
 TEST_F(vfio_pci_vendor_edu_test, passthrough)
 {
-	u32 id;
+	u32 id, value;
 
 	ASSERT_EQ(4, pread(self->device->fd, &id, 4, 0));
 	ASSERT_EQ(EDU_IDENTIFICATION, id);
 	ASSERT_EQ(EDU_VENDOR, vfio_pci_config_readw(self->device, PCI_VENDOR_ID));
 	ASSERT_NE(NULL, self->device->bars[0].vaddr);
-	ASSERT_EQ(EDU_IDENTIFICATION, READ_ONCE(*(u32 *)self->device->bars[0].vaddr));
+	id = READ_ONCE(*(u32 *)(self->device->bars[0].vaddr + SZ_4K));
+	ASSERT_EQ(sizeof(id), pread(self->device->fd, &value, sizeof(id), SZ_4K));
+	ASSERT_EQ(value, id);
 }
 
 TEST_F(vfio_pci_vendor_edu_test, module_is_pinned)

@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# guide.sh: the modules that the guide for writers of vendor drivers shows are
+# compiled as they stand there, without a warning, and do in a VM what it says.
+
+. "$(dirname "$0")/../lib.sh"
+. "$SCRIPTS/result.sh"
+
+guide=$REPO/Documentation/driver-api/vfio-pci-regops.rst
+kernel=$("$SCRIPTS/kernel.sh" release)
+"$SCRIPTS/modules.sh" release ours >/dev/null
+userspace=$("$SCRIPTS/userspace.sh")
+# Where the kernel's and our headers and symbols are
+work=/cache/build-${kernel#/cache/}-ours
+folder=$OUT/guide
+rm -rf "$folder"
+mkdir -p "$folder"
+
+# A listing is what is indented after a line that ends in "::", if it begins as
+# a module does; it is named as its driver.
+awk -v folder="$folder" '
+	function end() {
+		if (text ~ /#include <linux\/module.h>/ && match(text, /\.name\t\t= "[a-z_]+"/)) {
+			name = substr(text, RSTART + 10, RLENGTH - 11)
+			printf "%s", text >(folder "/" name ".c")
+			print name
+		}
+		text = ""
+		inside = 0
+	}
+	inside && /^[^\t]/ { end() }
+	inside { sub(/^\t/, ""); if (text != "" || $0 != "") text = text $0 "\n" }
+	/::$/ { inside = 1 }
+	END { end() }' "$guide" >"$folder/names"
+mapfile -t names <"$folder/names"
+status=0
+[ "${#names[@]}" -eq "$(grep -c 'MODULE_LICENSE' "$guide")" ] || status=1
+result "$status" "the guide shows ${#names[@]} modules: ${names[*]}" "$folder/names"
+
+printf 'obj-m += %s.o\n' "${names[@]}" >"$folder/Makefile"
+status=0
+# shellcheck disable=SC2016 # expanded in the root
+"$SCRIPTS/in-root.sh" bash -c 'make -C "$1/build" M=/repo/out/guide W=1 \
+	KBUILD_EXTRA_SYMBOLS="$2/obj/Module.symvers" \
+	NOSTDINC_FLAGS="-nostdinc -I$2/patched/include" KCFLAGS=-Werror modules' - "$kernel" "$work" \
+	>"$folder/log" 2>&1 || status=$?
+! grep -q '[0-9]: warning:\|WARNING:' "$folder/log" || status=1
+result "$status" "they compile without a warning" "$folder/log"
+
+# That a region, a count and a ROM are there; the program of the demo raises
+# interrupts.
+cat >"$folder/look.c" <<'EOS'
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/vfio.h>
+#include <libvfio.h>
+
+int main(int argc, char *argv[])
+{
+	const char *bdf = vfio_selftests_get_bdf(&argc, argv);
+	struct iommu *iommu = iommu_init(MODE_VFIO_TYPE1V2_IOMMU);
+	struct vfio_pci_device *device = vfio_pci_device_init(bdf, iommu);
+	unsigned char rom[4] = {};
+	unsigned int irq = 1;
+	char text[64] = {};
+
+	pread(device->fd, text, sizeof(text) - 1, (__u64)VFIO_PCI_NUM_REGIONS << 40);
+	pread(device->fd, rom, 2, (__u64)VFIO_PCI_ROM_REGION_INDEX << 40);
+	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
+	pwrite(device->fd, &irq, 4, 0x60);
+	pwrite(device->fd, &irq, 4, 0x64);
+	printf("region: %s, ROM: %02x%02x\n", text, rom[0], rom[1]);
+	vfio_pci_device_cleanup(device);
+	iommu_cleanup(iommu);
+	return 0;
+}
+EOS
+status=0
+src=$("$SCRIPTS/source.sh")
+# shellcheck disable=SC2016 # expanded in the root
+"$SCRIPTS/in-root.sh" bash -c 'cc -O2 -isystem "$1/upstream/headers/usr/include" -I"$1/self/vfio/lib/include" \
+	-I"$2/tools/include" -D_GNU_SOURCE -o /repo/out/guide/look /repo/out/guide/look.c \
+	$(find "$1/libvfio" -name "*.o") -luuid -lpthread' - "$userspace" "$src" >"$folder/cc.log" 2>&1 || status=$?
+result "$status" "so does what looks at them" "$folder/cc.log"
+
+in_guest=$(cat <<END
+set -e
+bdf=\${VM_DEVICES%%=*}
+scripts/guest/bind.sh "\$bdf" vfio-pci
+cd out/guide
+insmod my_driver.ko
+insmod count_interrupts.ko
+insmod give_rom.ko ids=1234:11e8
+./look "\$bdf" >looked
+dmesg >dmesg
+END
+)
+status=0
+KERNEL=release MODULES=ours DEVICES=edu NAME=guide APPEND=$NO_VENDOR "$SCRIPTS/vm.sh" "$in_guest" \
+	</dev/null >"$folder/vm.log" 2>&1 || status=$?
+result "$status" "they load" "$folder/vm.log"
+status=0
+grep -q '^region: This is an edu device., ROM: 55aa$' "$folder/looked" || status=1
+result "$status" "the device has the region and the ROM that they add" "$folder/looked"
+status=0
+grep -q ': 1 interrupts were raised$' "$folder/dmesg" || status=1
+result "$status" "and one counts the interrupts of it" "$folder/dmesg"
+status=0
+for name in my_driver count_interrupts; do
+	"$SCRIPTS/in-root.sh" modinfo -F alias "/repo/out/guide/$name.ko" | grep -q -x -F 'vfio-pci-vendor:v1234d11E8sv*sd*bc*sc*i*' ||
+		status=1
+done
+result "$status" "the modules of one device name it in their alias"
+totals

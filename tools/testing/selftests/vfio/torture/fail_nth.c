@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Let every allocation fail, one after the other, while a device is bound and
+ * opened under vendor drivers that add and override regions, is asked for its
+ * regions, mapped, exported, and closed.  Whatever fails, the next try without
+ * failures works.  Needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "torture.h"
+
+#include "../kselftest_harness.h"
+
+#define SETUP	"range 0 4 4; range 0 0x2ffc 8; over 7; range 7 0 4; add 0xffff 1 0x2000 7; over 2"
+#define HIGH	"whole 6; size 0x1000; flags 1; range 0 4 8"
+
+const char *device_bdf;
+
+#define fail_nth_data _test_data_fail_nth
+
+FIXTURE(fail_nth) {
+	struct iommu *iommu;
+	struct vfio_pci_device *group;
+	int nth_fd;
+};
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	VFIO_ASSERT_GE(fd, 0, "%s: %m\n", path);
+	VFIO_ASSERT_EQ(write(fd, text, strlen(text)), strlen(text), "%s: %m\n", path);
+	close(fd);
+}
+
+FIXTURE_SETUP(fail_nth)
+{
+	/* Quiet, all that can fail, also what may sleep */
+	write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	write_file("/sys/kernel/debug/failslab/verbose", "0");
+	self->nth_fd = open("/proc/self/fail-nth", O_RDWR);
+	ASSERT_GE(self->nth_fd, 0);
+
+	torture_set("handler", "pass");
+	torture_set("setup", SETUP);
+	torture_set("setup_same", "");
+	torture_set("setup_high", HIGH);
+	self->iommu = iommu_init(MODE_VFIO_TYPE1V2_IOMMU);
+	self->group = vfio_pci_device_alloc(device_bdf, self->iommu);
+	vfio_pci_group_setup(self->group, device_bdf);
+	vfio_container_set_iommu(self->group);
+}
+
+FIXTURE_TEARDOWN(fail_nth)
+{
+	close(self->group->group_fd);
+	vfio_pci_device_free(self->group);
+	iommu_cleanup(self->iommu);
+	close(self->nth_fd);
+}
+
+static void fail(struct fail_nth_data *self, unsigned int nth)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", nth);
+	VFIO_ASSERT_EQ(pwrite(self->nth_fd, text, strlen(text), 0), strlen(text));
+}
+
+/* Whether the allocation was there to fail; none does from here on */
+static bool has_failed(struct fail_nth_data *self)
+{
+	char text[16] = {};
+
+	VFIO_ASSERT_GT(pread(self->nth_fd, text, sizeof(text) - 1, 0), 0);
+	fail(self, 0);
+
+	return !strtoul(text, NULL, 10);
+}
+
+static int open_device(struct fail_nth_data *self)
+{
+	return ioctl(self->group->group_fd, VFIO_GROUP_GET_DEVICE_FD, device_bdf);
+}
+
+static int all_info(int fd)
+{
+	static struct region_info info;
+	struct vfio_pci_device device = { .fd = fd };
+	int i, ret = 0;
+
+	for (i = 0; i <= VFIO_PCI_NUM_REGIONS && !ret; i++) {
+		ret = get_region_info(&device, i, &info);
+		if (ret == EINVAL && i == VFIO_PCI_VGA_REGION_INDEX)
+			ret = 0;
+	}
+
+	return ret ? -ret : 0;
+}
+
+static int map_one(int fd)
+{
+	u8 *map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, PAGE);
+	u8 *mem;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	munmap(map, PAGE);
+
+	mem = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd,
+		   region_offset(VFIO_PCI_NUM_REGIONS));
+	if (mem == MAP_FAILED)
+		return -errno;
+	munmap(mem, PAGE);
+
+	return 0;
+}
+
+static int read_all(int fd)
+{
+	static u8 buf[8192];
+
+	if (pread(fd, buf, sizeof(buf), 0) < 0 ||
+	    pread(fd, buf, 256, region_offset(7)) < 0 ||
+	    pread(fd, buf, sizeof(buf), region_offset(VFIO_PCI_NUM_REGIONS)) < 0)
+		return -errno;
+
+	return 0;
+}
+
+static int write_eventfd(int fd)
+{
+	struct vfio_device_ioeventfd arg = {
+		.argsz = sizeof(arg),
+		.flags = VFIO_DEVICE_IOEVENTFD_32,
+		.offset = 0x10,
+		.fd = eventfd(0, 0),
+	};
+	int ret = 0;
+
+	if (arg.fd < 0)
+		return -errno;
+	if (ioctl(fd, VFIO_DEVICE_IOEVENTFD, &arg))
+		ret = -errno;
+	close(arg.fd);
+
+	return ret;
+}
+
+/* A range that is refused, and so says whether vendor drivers are in place */
+static bool is_overridden(int fd)
+{
+	return mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED;
+}
+
+TEST_F(fail_nth, open)
+{
+	int opens = torture_count("opens"), closes = torture_count("closes");
+	unsigned int nth, failures = 0;
+	bool failed;
+	int fd;
+
+	for (nth = 1; ; nth++) {
+		fail(self, nth);
+		fd = open_device(self);
+		failed = has_failed(self);
+		if (fd >= 0) {
+			/* What failed was not needed: nothing may be missing */
+			ASSERT_TRUE(is_overridden(fd));
+			ASSERT_EQ(0, all_info(fd));
+			ASSERT_EQ(0, close(fd));
+		} else {
+			failures++;
+		}
+		if (!failed)
+			break;
+	}
+	ASSERT_GE(fd, 0);
+	TH_LOG("%u allocations, of which %u are needed", nth - 1, failures);
+	ASSERT_GT(failures, 10);
+	ASSERT_EQ(torture_count("opens") - opens, torture_count("closes") - closes);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(int fd);
+} calls[] = {
+	{ "region info", all_info },
+	{ "mmap", map_one },
+	{ "read", read_all },
+	{ "ioeventfd", write_eventfd },
+};
+
+TEST_F(fail_nth, calls)
+{
+	unsigned int nth, i;
+	int fd, ret;
+
+	fd = open_device(self);
+	ASSERT_GE(fd, 0);
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		bool failed;
+
+		nth = 0;
+		do {
+			fail(self, ++nth);
+			ret = calls[i].run(fd);
+			failed = has_failed(self);
+			ASSERT_TRUE(!ret || failed) {
+				TH_LOG("%s: %d", calls[i].name, ret);
+			}
+		} while (failed && nth < 1000);
+		TH_LOG("%s: %u allocations", calls[i].name, nth - 1);
+		ASSERT_LT(nth, 1000);
+		ASSERT_TRUE(is_overridden(fd));
+	}
+	ASSERT_EQ(0, close(fd));
+}
+
+/* The close, in which nothing can be told to have failed */
+TEST_F(fail_nth, close)
+{
+	unsigned int nth;
+	bool failed = true;
+	int fd;
+
+	for (nth = 1; failed; nth++) {
+		fd = open_device(self);
+		ASSERT_GE(fd, 0);
+		fail(self, nth);
+		close(fd);
+		failed = has_failed(self);
+	}
+	ASSERT_EQ(torture_count("opens"), torture_count("closes"));
+}
+
+static int bind(const char *what)
+{
+	char path[PATH_MAX];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci/%s", what);
+	fd = open(path, O_WRONLY);
+	VFIO_ASSERT_GE(fd, 0, "%s: %m\n", path);
+	ret = write(fd, device_bdf, strlen(device_bdf)) < 0 ? -errno : 0;
+	close(fd);
+
+	return ret;
+}
+
+TEST(fail_nth_bind)
+{
+	struct fail_nth_data nth_only = {
+		.nth_fd = open("/proc/self/fail-nth", O_RDWR),
+	};
+	unsigned int nth, failures = 0;
+	bool failed;
+	int ret;
+
+	ASSERT_GE(nth_only.nth_fd, 0);
+	for (nth = 1; ; nth++) {
+		ASSERT_EQ(0, bind("unbind"));
+		fail(&nth_only, nth);
+		ret = bind("bind");
+		failed = has_failed(&nth_only);
+		if (ret) {
+			failures++;
+			ASSERT_EQ(0, bind("bind"));
+		}
+		if (!failed)
+			break;
+	}
+	TH_LOG("%u allocations, of which %u are needed", nth - 1, failures);
+	close(nth_only.nth_fd);
+}
+
+int main(int argc, char *argv[])
+{
+	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}

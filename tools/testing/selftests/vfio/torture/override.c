@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What vendor drivers can make of the regions of a device, by the rules of
+ * Documentation/driver-api/vfio-pci-regions.rst, as userspace sees it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <linux/compiler.h>
+#include <linux/sizes.h>
+
+#include "torture.h"
+
+#include "../kselftest_harness.h"
+
+#define RW	(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE)
+#define RWM	(RW | VFIO_REGION_INFO_FLAG_MMAP)
+
+const char *device_bdf;
+
+#define override_data _test_data_override
+
+FIXTURE(override) {
+	struct iommu *iommu;
+	struct vfio_pci_device *device;
+	struct region_info *info;
+	int fd;
+};
+
+FIXTURE_VARIANT(override) {
+	const char *iommu_mode;
+};
+
+FIXTURE_VARIANT_ADD(override, vfio_type1_iommu) {
+	.iommu_mode = "vfio_type1_iommu",
+};
+
+FIXTURE_VARIANT_ADD(override, vfio_type1v2_iommu) {
+	.iommu_mode = "vfio_type1v2_iommu",
+};
+
+FIXTURE_VARIANT_ADD(override, iommufd_compat_type1) {
+	.iommu_mode = "iommufd_compat_type1",
+};
+
+FIXTURE_VARIANT_ADD(override, iommufd_compat_type1v2) {
+	.iommu_mode = "iommufd_compat_type1v2",
+};
+
+FIXTURE_VARIANT_ADD(override, iommufd) {
+	.iommu_mode = "iommufd",
+};
+
+FIXTURE_SETUP(override)
+{
+	torture_set("handler", "keep");
+	self->iommu = iommu_init(variant->iommu_mode);
+	self->info = calloc_assert(1, sizeof(*self->info));
+}
+
+FIXTURE_TEARDOWN(override)
+{
+	if (self->device)
+		vfio_pci_device_cleanup(self->device);
+	iommu_cleanup(self->iommu);
+	free(self->info);
+}
+
+static void open_with(struct override_data *self, const char *setup,
+		      const char *high)
+{
+	self->device = torture_open(self->iommu, setup, "", high);
+	self->fd = self->device->fd;
+}
+
+static void close_again(struct override_data *self)
+{
+	vfio_pci_device_cleanup(self->device);
+	self->device = NULL;
+}
+
+static u32 flags_of(struct override_data *self, u32 index)
+{
+	VFIO_ASSERT_EQ(get_region_info(self->device, index, self->info), 0);
+
+	return self->info->info.flags & ~VFIO_REGION_INFO_FLAG_CAPS;
+}
+
+/* Every region that there is, overridden as a whole */
+TEST_F(override, whole)
+{
+	u32 flags[VFIO_PCI_NUM_REGIONS];
+	u64 sizes[VFIO_PCI_NUM_REGIONS];
+	struct vfio_device_ioeventfd ioeventfd = {
+		.argsz = sizeof(ioeventfd),
+		.flags = VFIO_DEVICE_IOEVENTFD_32,
+		.fd = -1,
+	};
+	char setup[64];
+	u8 buf[16];
+	int i, reads, writes;
+
+	open_with(self, "", "");
+	for (i = 0; i < VFIO_PCI_NUM_REGIONS; i++) {
+		sizes[i] = 0;
+		if (get_region_info(self->device, i, self->info))
+			continue;
+		sizes[i] = self->info->info.size;
+		flags[i] = self->info->info.flags & RWM;
+	}
+	close_again(self);
+
+	for (i = 0; i < VFIO_PCI_NUM_REGIONS; i++) {
+		if (!sizes[i] || i == VFIO_PCI_CONFIG_REGION_INDEX)
+			continue;
+		snprintf(setup, sizeof(setup), "whole %d; size %lu; flags %u", i,
+			 sizes[i], flags[i]);
+		open_with(self, setup, "");
+		ASSERT_EQ(flags[i] & RW, flags_of(self, i));
+		ASSERT_EQ(sizes[i], self->info->info.size);
+
+		reads = torture_count("reads");
+		writes = torture_count("writes");
+		memset(buf, 0xff, sizeof(buf));
+		ASSERT_EQ(16, pread(self->fd, buf, 16, region_offset(i)));
+		ASSERT_EQ(0, buf[0]);
+		ASSERT_EQ(0, memcmp(buf, buf + 1, 15));
+		ASSERT_EQ(16, pwrite(self->fd, buf, 16, region_offset(i)));
+		ASSERT_EQ(1, pread(self->fd, buf, 2, region_offset(i) + sizes[i] - 1));
+		ASSERT_EQ(-1, pread(self->fd, buf, 1, region_offset(i) + sizes[i]));
+		ASSERT_EQ(reads + 3, torture_count("reads"));
+		ASSERT_EQ(writes + 1, torture_count("writes"));
+
+		ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED,
+					   self->fd, region_offset(i)));
+		ASSERT_EQ(EINVAL, errno);
+		ioeventfd.offset = region_offset(i);
+		ASSERT_EQ(-1, ioctl(self->fd, VFIO_DEVICE_IOEVENTFD, &ioeventfd));
+		ASSERT_EQ(EINVAL, errno);
+		close_again(self);
+	}
+}
+
+/* A ROM where the device may have none */
+TEST_F(override, rom)
+{
+	u8 buf[32];
+
+	open_with(self, "whole 6; size 0x1800; flags 1", "");
+	ASSERT_EQ(VFIO_REGION_INFO_FLAG_READ, flags_of(self, VFIO_PCI_ROM_REGION_INDEX));
+	ASSERT_EQ(0x1800, self->info->info.size);
+	ASSERT_EQ(16, pread(self->fd, buf, 32, region_offset(6) + 0x17f0));
+	ASSERT_EQ(0, buf[0]);
+}
+
+/* Laid over, with nothing changed: all is as below */
+TEST_F(override, nothing)
+{
+	u8 below[64], above[64], *map;
+	u32 flags;
+	bool caps;
+
+	open_with(self, "", "");
+	flags = flags_of(self, 0);
+	caps = find_cap(self->info, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
+	ASSERT_EQ(64, pread(self->fd, below, 64, region_offset(7)));
+	close_again(self);
+
+	open_with(self, "over 0; over 7", "over 0; over 7");
+	ASSERT_EQ(flags, flags_of(self, 0));
+	ASSERT_EQ(caps, !!find_cap(self->info, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE));
+	ASSERT_EQ(NULL, find_cap(self->info, VFIO_REGION_INFO_CAP_SPARSE_MMAP));
+	ASSERT_EQ(64, pread(self->fd, above, 64, region_offset(7)));
+	above[PCI_COMMAND] = below[PCI_COMMAND];
+	ASSERT_EQ(0, memcmp(below, above, 64));
+
+	/* Config space takes an access as a whole or not at all */
+	ASSERT_EQ(-1, pread(self->fd, above, 8, region_offset(7) +
+			    self->device->config_space.size - 4));
+	ASSERT_EQ(EFAULT, errno);
+	if (flags & VFIO_REGION_INFO_FLAG_MMAP) {
+		map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 0);
+		ASSERT_NE(MAP_FAILED, map);
+		ASSERT_EQ(4, pread(self->fd, above, 4, 0));
+		ASSERT_EQ(*(u32 *)above, READ_ONCE(*(u32 *)map));
+		ASSERT_EQ(0, munmap(map, PAGE));
+	}
+}
+
+/* Another vendor id, above vfio's own emulation of config space */
+TEST_F(override, config)
+{
+	u8 buf[12];
+	u16 vendor = 0;
+
+	open_with(self, "range 7 0 2; range 7 0xb 1", "");
+	ASSERT_EQ(0x5a5a, vfio_pci_config_readw(self->device, PCI_VENDOR_ID));
+	ASSERT_EQ(12, pread(self->fd, buf, 12, region_offset(7)));
+	ASSERT_EQ(HANDLED_BYTE, buf[1]);
+	ASSERT_NE(HANDLED_BYTE, buf[2]);
+	ASSERT_EQ(HANDLED_BYTE, buf[11]);
+	ASSERT_EQ(2, pwrite(self->fd, &vendor, 2, region_offset(7)));
+	ASSERT_EQ(0x5a5a, vfio_pci_config_readw(self->device, PCI_VENDOR_ID));
+	/* Passed on, all is as without */
+	torture_set("handler", "pass");
+	ASSERT_NE(0x5a5a, vfio_pci_config_readw(self->device, PCI_VENDOR_ID));
+	close_again(self);
+
+	/* A handler that fails, at the end of config space */
+	torture_set("handler", "fail");
+	open_with(self, "range 7 0xfe 2", "");
+	ASSERT_EQ(-1, pread(self->fd, buf, 2, region_offset(7) + 0xfe));
+	ASSERT_EQ(EPERM, errno);
+	ASSERT_EQ(2, pread(self->fd, buf, 2, region_offset(7) + 0xfc));
+}
+
+/* Smaller, read only, not to be mapped: in every way */
+TEST_F(override, less)
+{
+	u64 value = 0;
+	u8 *map;
+
+	open_with(self, "over 0; size 0x2000", "");
+	ASSERT_EQ(0x2000, (flags_of(self, 0), self->info->info.size));
+	map = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, munmap(map, 2 * PAGE));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 2 * PAGE));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, self->fd, 0));
+	ASSERT_EQ(4, pread(self->fd, &value, 8, 0x1ffc));
+	ASSERT_EQ(-1, pread(self->fd, &value, 4, 0x2000));
+	ASSERT_EQ(EINVAL, errno);
+	close_again(self);
+
+	open_with(self, "over 0; flags 5", "");
+	ASSERT_EQ(VFIO_REGION_INFO_FLAG_READ, flags_of(self, 0));
+	ASSERT_EQ(4, pread(self->fd, &value, 4, 0));
+	ASSERT_EQ(-1, pwrite(self->fd, &value, 4, 4));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 0));
+	close_again(self);
+
+	open_with(self, "over 0; flags 3", "");
+	ASSERT_EQ(RW, flags_of(self, 0));
+	ASSERT_EQ(4, pread(self->fd, &value, 4, 0));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 0));
+}
+
+/* The higher priority lies on top; the lower one is asked by what it passes on */
+TEST_F(override, stacked)
+{
+	int reads;
+	u32 value;
+
+	open_with(self, "range 0 0 4", "range 0 0 8");
+	reads = torture_count("reads");
+	ASSERT_EQ(4, pread(self->fd, &value, 4, 0));
+	ASSERT_EQ(0x5a5a5a5a, value);
+	ASSERT_EQ(reads + 1, torture_count("reads"));
+	torture_set("handler", "pass");
+	ASSERT_EQ(4, pread(self->fd, &value, 4, 0));
+	ASSERT_NE(0x5a5a5a5a, value);
+	ASSERT_EQ(reads + 3, torture_count("reads"));
+}
+
+/* An open that fails, and why; then nothing is left, and the next one works */
+TEST_F(override, failing_open)
+{
+	static const struct {
+		const char *setup, *same, *high;
+		int ret;
+	} cases[] = {
+		{ "range 0 4 4", "range 0 4 4", "", EBUSY },
+		{ "range 0 4 4", "range 0 6 8", "", EBUSY },
+		{ "range 0 4 4", "whole 0", "", EBUSY },
+		{ "whole 0", "range 0 4 4", "", EBUSY },
+		{ "whole 0", "over 0", "", EBUSY },
+		{ "range 0 4 4; range 0 4 4", "", "", EBUSY },
+		{ "over 0; over 0", "", "", EBUSY },
+		{ "range 0 4 0", "", "", EINVAL },
+		{ "range 0 0x7fffffffffffffff 4", "", "", EINVAL },
+		{ "range 0 -4 4", "", "", EINVAL },
+		{ "range 0 4 -1", "", "", EINVAL },
+		{ "range 6 0 4", "", "", EINVAL },
+		{ "range 9 0 4", "", "", EINVAL },
+		{ "range 7 0x1000 1", "", "", EINVAL },
+		{ "whole 9", "", "", EINVAL },
+		{ "whole -1", "", "", EINVAL },
+		{ "whole 0; size 0x20000000000", "", "", EINVAL },
+		{ "whole 0; flags 0x80", "", "", EINVAL },
+		{ "add 0xffff 1 0 1", "", "", EINVAL },
+		{ "nonsense", "", "", EINVAL },
+		{ "fail 5", "", "", EIO },
+		{ "whole 0; add 0xffff 1 64 1; fail 12", "", "", ENOMEM },
+		{ "whole 0", "", "range 0 4 4; over 7; fail 5", EIO },
+		/* -ENODEV leaves a driver out, with what it has done */
+		{ "whole 0; fail 19", "range 0 4 4", "", 0 },
+		{ "range 0 4 4", "range 0 8 4", "range 0 4 8; over 0", EBUSY },
+		{ "range 0 4 4", "range 0 8 4", "over 0; range 0 4 8", 0 },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		int opens = torture_count("opens"), closes = torture_count("closes");
+
+		ASSERT_EQ(cases[i].ret, torture_open_errno(cases[i].setup, cases[i].same,
+							   cases[i].high)) {
+			TH_LOG("%s / %s / %s", cases[i].setup, cases[i].same, cases[i].high);
+		}
+		/* As many were closed as opened, but for one that failed late */
+		ASSERT_EQ(torture_count("opens") - opens, torture_count("closes") - closes);
+	}
+
+	open_with(self, "", "");
+	ASSERT_EQ(VFIO_PCI_NUM_REGIONS, self->device->info.num_regions);
+}
+
+/* Each region that was made is released once, wherever the open fails */
+TEST_F(override, released)
+{
+	char setup[128] = "";
+	int n;
+
+	for (n = 0; n <= 3; n++) {
+		static const char *const steps[] = { "over 0;", "whole 2;", "over 7;" };
+		int releases = torture_count("releases");
+		char failing[160];
+
+		if (n)
+			strcat(setup, steps[n - 1]);
+		snprintf(failing, sizeof(failing), "%s fail 11", setup);
+		ASSERT_EQ(EAGAIN, torture_open_errno(failing, "", ""));
+		ASSERT_EQ(releases + n, torture_count("releases"));
+		ASSERT_EQ(0, torture_open_errno(setup, "", ""));
+		ASSERT_EQ(releases + 2 * n, torture_count("releases"));
+	}
+}
+
+/* Handlers that do what they must not, or take long */
+TEST_F(override, handlers)
+{
+	struct timespec before, after;
+	u64 value;
+	ssize_t ret;
+	int i;
+
+	open_with(self, "range 0 4 4; whole 7", "");
+	torture_set("handler", "fail");
+	ASSERT_EQ(-1, pread(self->fd, &value, 8, 0));
+	ASSERT_EQ(EPERM, errno);
+	ASSERT_EQ(-1, pwrite(self->fd, &value, 4, 4));
+	ASSERT_EQ(EPERM, errno);
+	ASSERT_EQ(-1, pread(self->fd, &value, 4, region_offset(7)));
+	ASSERT_EQ(EPERM, errno);
+
+	torture_set("handler", "nonsense");
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(-1, pread(self->fd, &value, 4, 4));
+		ASSERT_EQ(EIO, errno);
+		/* Too much is as much as asked for, what is no errno is -EIO */
+		ret = pread(self->fd, &value, 4, region_offset(7));
+		ASSERT_TRUE(ret == 4 || (ret == -1 && errno == EIO));
+	}
+
+	torture_set("handler", "slow");
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	ASSERT_EQ(4, pread(self->fd, &value, 4, 4));
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	ASSERT_LE(20000000, (after.tv_sec - before.tv_sec) * 1000000000 +
+			    after.tv_nsec - before.tv_nsec);
+	torture_set("handler", "keep");
+}
+
+TEST_F(override, thousands)
+{
+	u32 values[2];
+	int i;
+
+	open_with(self, "ranges 0 0x1000 4 8 2000", "");
+	for (i = 0; i < 2000; i += 7) {
+		ASSERT_EQ(8, pread(self->fd, values, 8, 0x1000 + i * 8));
+		ASSERT_EQ(0x5a5a5a5a, values[0]);
+		ASSERT_NE(0x5a5a5a5a, values[1]);
+	}
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 2 * PAGE));
+}
+
+static sigjmp_buf bus_error;
+
+static void on_bus_error(int sig)
+{
+	siglongjmp(bus_error, 1);
+}
+
+/* Whether memory can be read, and what is there */
+static bool readable(u32 *mem, u32 *value)
+{
+	struct sigaction action = { .sa_handler = on_bus_error }, old;
+	bool ok = true;
+
+	sigaction(SIGBUS, &action, &old);
+	if (!sigsetjmp(bus_error, 1))
+		*value = READ_ONCE(*mem);
+	else
+		ok = false;
+	sigaction(SIGBUS, &old, NULL);
+
+	return ok;
+}
+
+/* A region that is memory, mapped */
+TEST_F(override, memory)
+{
+	u32 value = 0x12345678, seen;
+	u64 offset;
+	u32 *map;
+
+	open_with(self, "add 0xffff 1 0x1800 7; add 0xffff 2 0x1000 5", "");
+	ASSERT_EQ(RWM, flags_of(self, VFIO_PCI_NUM_REGIONS));
+	ASSERT_EQ(NULL, find_cap(self->info, VFIO_REGION_INFO_CAP_SPARSE_MMAP));
+	offset = self->info->info.offset;
+	map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, offset);
+	ASSERT_NE(MAP_FAILED, map);
+	map[1] = value;
+	ASSERT_EQ(4, pread(self->fd, &seen, 4, offset + 4));
+	ASSERT_EQ(value, seen);
+	ASSERT_EQ(4, pwrite(self->fd, &value, 4, offset + 0x17fc));
+	ASSERT_EQ(value, map[0x17fc / 4]);
+	ASSERT_EQ(-1, pwrite(self->fd, &value, 4, offset + 0x1800));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, self->fd, offset));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd,
+				   offset + 2 * PAGE));
+
+	/* It stays when the device does not decode, and when it is reset */
+	vfio_pci_cmd_clear(self->device, PCI_COMMAND_MEMORY);
+	ASSERT_TRUE(readable(map + 1, &seen));
+	ASSERT_EQ(value, seen);
+	vfio_pci_cmd_set(self->device, PCI_COMMAND_MEMORY);
+	__vfio_pci_device_reset(self->device);
+	ASSERT_TRUE(readable(map + 1, &seen));
+	ASSERT_EQ(value, seen);
+	ASSERT_EQ(0, munmap(map, 2 * PAGE));
+
+	/* What is read only cannot be made writable */
+	offset = region_offset(VFIO_PCI_NUM_REGIONS + 1);
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+				   self->fd, offset));
+	ASSERT_EQ(EACCES, errno);
+	map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, offset);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(-1, mprotect(map, PAGE, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(EACCES, errno);
+	ASSERT_EQ(0, munmap(map, PAGE));
+}
+
+/* A region that is a part of a BAR: gone while the device does not decode */
+TEST_F(override, alias)
+{
+	u32 bar, seen;
+	u64 offset;
+	u32 *map;
+
+	open_with(self, "alias 0 0 0x1000", "");
+	ASSERT_EQ(VFIO_REGION_INFO_FLAG_MMAP, flags_of(self, VFIO_PCI_NUM_REGIONS));
+	offset = self->info->info.offset;
+	ASSERT_EQ(-1, pread(self->fd, &seen, 4, offset));
+	ASSERT_EQ(EINVAL, errno);
+	map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, offset);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(4, pread(self->fd, &bar, 4, 0));
+	ASSERT_TRUE(readable(map, &seen));
+	ASSERT_EQ(bar, seen);
+	vfio_pci_cmd_clear(self->device, PCI_COMMAND_MEMORY);
+	ASSERT_FALSE(readable(map, &seen));
+	vfio_pci_cmd_set(self->device, PCI_COMMAND_MEMORY);
+	ASSERT_TRUE(readable(map, &seen));
+	ASSERT_EQ(bar, seen);
+	ASSERT_EQ(0, munmap(map, PAGE));
+}
+
+/* What a vendor driver makes of its features, and that others are unknown */
+TEST_F(override, features)
+{
+	struct vfio_device_feature feature = {
+		.argsz = sizeof(feature),
+		.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | 0x7f01,
+	};
+	u32 value;
+
+	open_with(self, "", "");
+	ASSERT_EQ(0, ioctl(self->fd, VFIO_DEVICE_FEATURE, &feature));
+	feature.flags++;
+	ASSERT_EQ(-1, ioctl(self->fd, VFIO_DEVICE_FEATURE, &feature));
+	ASSERT_EQ(ENOTTY, errno);
+	ASSERT_EQ(4, pread(self->fd, &value, 4, 0));
+	ASSERT_EQ(value, torture_read_register(self->device, 0, 0));
+}
+
+int main(int argc, char *argv[])
+{
+	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Everything at once: a device is opened, used and closed, bound and unbound,
+ * and reset, while the module of its vendor drivers is loaded, unloaded and told
+ * to do something else.  Nothing is expected of a single call but that it
+ * returns; the kernel must have nothing to say, and in the end all works.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <linux/compiler.h>
+
+#include "torture.h"
+
+const char *device_bdf;
+
+struct racer {
+	const char *name;
+	void (*run)(struct racer *racer);
+	unsigned int seed;
+	unsigned long rounds;
+	unsigned long done;
+	pthread_t thread;
+};
+
+static bool stop;
+static const char *ids;
+
+static unsigned int pick(struct racer *racer, unsigned int nr)
+{
+	return rand_r(&racer->seed) % nr;
+}
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, strlen(text)) > 0;
+	close(fd);
+
+	return ok;
+}
+
+static bool write_device(const char *file, const char *text)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", device_bdf, file);
+
+	return write_text(path, text);
+}
+
+/* The number of the group, which stays although the device is unbound */
+static int group_number(void)
+{
+	char path[PATH_MAX], link[PATH_MAX] = {};
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", device_bdf);
+	VFIO_ASSERT_GT(readlink(path, link, sizeof(link) - 1), 0);
+
+	return atoi(strrchr(link, '/') + 1);
+}
+
+struct opened {
+	int container, group, device;
+};
+
+static bool open_all(struct opened *o)
+{
+	char path[32];
+
+	o->container = open("/dev/vfio/vfio", O_RDWR);
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group_number());
+	o->group = open(path, O_RDWR);
+	o->device = -1;
+	if (o->group >= 0 && !ioctl(o->group, VFIO_GROUP_SET_CONTAINER, &o->container) &&
+	    !ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		o->device = ioctl(o->group, VFIO_GROUP_GET_DEVICE_FD, device_bdf);
+
+	return o->device >= 0;
+}
+
+static void close_all(struct opened *o)
+{
+	if (o->device >= 0)
+		close(o->device);
+	if (o->group >= 0)
+		close(o->group);
+	if (o->container >= 0)
+		close(o->container);
+}
+
+/* What userspace does with an open device, in any order */
+static void use(struct racer *racer, int fd)
+{
+	struct vfio_pci_device device = { .fd = fd };
+	struct region_info *info = malloc(sizeof(*info));
+	u32 command = PCI_COMMAND_MEMORY;
+	u8 buf[64] = {};
+	void *map;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		u64 page = pick(racer, 8);
+
+		switch (pick(racer, 7)) {
+		case 0:
+			get_region_info(&device, pick(racer, 12), info);
+			break;
+		case 1:
+			(void)!pread(fd, buf, pick(racer, 64), pick(racer, 8));
+			break;
+		case 2:
+			(void)!pwrite(fd, buf, pick(racer, 8), pick(racer, 8));
+			break;
+		case 3:
+			(void)!pread(fd, buf, 64, region_offset(7));
+			break;
+		case 4:
+			command = pick(racer, 4) ? PCI_COMMAND_MEMORY : 0;
+			(void)!pwrite(fd, &command, 2, region_offset(7) + PCI_COMMAND);
+			break;
+		case 5:
+			map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, page * PAGE);
+			if (map != MAP_FAILED)
+				munmap(map, PAGE);
+			break;
+		case 6:
+			ioctl(fd, VFIO_DEVICE_RESET);
+			break;
+		}
+	}
+	free(info);
+}
+
+static void race_open(struct racer *racer)
+{
+	struct opened o;
+
+	if (open_all(&o)) {
+		racer->done++;
+		use(racer, o.device);
+	}
+	close_all(&o);
+}
+
+static void race_bind(struct racer *racer)
+{
+	/* Mostly bound, or there is nothing to open */
+	if (write_text("/sys/bus/pci/drivers/vfio-pci/unbind", device_bdf))
+		racer->done++;
+	while (!write_text("/sys/bus/pci/drivers_probe", device_bdf) && !READ_ONCE(stop))
+		usleep(1000);
+	usleep(50000 + pick(racer, 100000));
+}
+
+static void race_reset(struct racer *racer)
+{
+	racer->done += write_device("reset", "1");
+	usleep(20000 + pick(racer, 50000));
+}
+
+/* Load the module of the vendor drivers, as it happens by an alias */
+static void load(void)
+{
+	char option[128];
+	pid_t pid;
+
+	snprintf(option, sizeof(option), "ids=%s", ids);
+	pid = fork();
+	if (!pid) {
+		if (freopen("/dev/null", "w", stderr))
+			execlp("modprobe", "modprobe", "vfio_pci_torture", option, NULL);
+		_exit(127);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
+static void race_module(struct racer *racer)
+{
+	load();
+	usleep(pick(racer, 100000));
+	if (!syscall(SYS_delete_module, "vfio_pci_torture", O_NONBLOCK))
+		racer->done++;
+	usleep(pick(racer, 20000));
+}
+
+static void race_setup(struct racer *racer)
+{
+	static const char * const setups[] = {
+		"", "range 0 4 4; range 0 0x2ffc 8; range 7 0 4", "whole 0", "over 0; over 7",
+		"add 0xffff 1 0x2000 7; alias 0 0 0x1000", "fail 5", "fail 19",
+		"over 0; size 0x1000", "ranges 0 0 4 8 200", "range 0 4 0", "whole 6; fail 12",
+	};
+	static const char * const params[] = { "setup", "setup_same", "setup_high" };
+	static const char * const handlers[] = { "keep", "pass", "slow", "fail", "nonsense" };
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/module/vfio_pci_torture/parameters/%s",
+		 params[pick(racer, 3)]);
+	racer->done += write_text(path, setups[pick(racer, ARRAY_SIZE(setups))]);
+	write_text("/sys/module/vfio_pci_torture/parameters/handler", handlers[pick(racer, 5)]);
+	usleep(pick(racer, 10000));
+}
+
+static void race_look(struct racer *racer)
+{
+	char path[PATH_MAX], line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio/%s/pci/regions", device_bdf);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file))
+		racer->done++;
+	if (file)
+		fclose(file);
+	usleep(pick(racer, 10000));
+}
+
+static struct racer racers[] = {
+	{ .name = "opens", .run = race_open },
+	{ .name = "opens", .run = race_open },
+	{ .name = "unbinds", .run = race_bind },
+	{ .name = "resets", .run = race_reset },
+	{ .name = "unloads", .run = race_module },
+	{ .name = "setups", .run = race_setup },
+	{ .name = "lines of pci/regions", .run = race_look },
+};
+
+static void *race(void *arg)
+{
+	struct racer *racer = arg;
+
+	for (; !READ_ONCE(stop); racer->rounds++)
+		racer->run(racer);
+
+	return NULL;
+}
+
+int main(int argc, char *argv[])
+{
+	unsigned int seed = 1, seconds = 60, i, idle = 0;
+	struct opened o;
+	int c;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	while ((c = getopt(argc, argv, "i:r:s:")) != -1) {
+		switch (c) {
+		case 'i':
+			ids = optarg;
+			break;
+		case 'r':
+			seed = strtoul(optarg, NULL, 0);
+			break;
+		case 's':
+			seconds = strtoul(optarg, NULL, 0);
+			break;
+		default:
+			ids = NULL;
+		}
+	}
+	if (!ids) {
+		fprintf(stderr, "usage: %s -i vendor:device [-r seed] [-s seconds] BDF\n", argv[0]);
+		return KSFT_FAIL;
+	}
+	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+
+	printf("seed %u, %u s\n", seed, seconds);
+	for (i = 0; i < ARRAY_SIZE(racers); i++) {
+		racers[i].seed = seed + i;
+		VFIO_ASSERT_EQ(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+	}
+	sleep(seconds);
+	WRITE_ONCE(stop, true);
+	for (i = 0; i < ARRAY_SIZE(racers); i++) {
+		pthread_join(racers[i].thread, NULL);
+		printf("%lu rounds, %lu %s\n", racers[i].rounds, racers[i].done, racers[i].name);
+		idle += !racers[i].done;
+	}
+
+	/* All that happened is over: the device opens with no driver in the way */
+	write_text("/sys/bus/pci/drivers_probe", device_bdf);
+	syscall(SYS_delete_module, "vfio_pci_torture", O_NONBLOCK);
+	VFIO_ASSERT_NE(access("/sys/module/vfio_pci_torture", F_OK), 0, "the module is stuck\n");
+	VFIO_ASSERT_TRUE(open_all(&o), "the device cannot be opened: %m\n");
+	close_all(&o);
+	/* What never happened was not tested */
+	VFIO_ASSERT_EQ(idle, 0);
+
+	return KSFT_PASS;
+}

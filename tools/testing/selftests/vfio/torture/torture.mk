@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The programs that need the module vfio_pci_torture; included where OUTPUT and
+# the flags of libvfio are known.
+
+TORTURE_SRCDIR ?= $(selfdir)/vfio/torture
+
+TORTURE_OUTPUT := $(OUTPUT)/torture
+TORTURE_PROGS := $(OUTPUT)/vfio_pci_torture_bypass \
+		 $(OUTPUT)/vfio_pci_torture_fail_nth \
+		 $(OUTPUT)/vfio_pci_torture_override \
+		 $(OUTPUT)/vfio_pci_torture_races
+
+$(TORTURE_OUTPUT):
+	mkdir -p $@
+
+$(TORTURE_OUTPUT)/%.o: $(TORTURE_SRCDIR)/%.c $(TORTURE_SRCDIR)/torture.h | $(TORTURE_OUTPUT)
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
+
+$(TORTURE_PROGS): $(OUTPUT)/vfio_pci_torture_%: $(TORTURE_OUTPUT)/%.o $(TORTURE_OUTPUT)/torture.o $(LIBVFIO_O)
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lpthread -o $@
+
+EXTRA_CLEAN += $(TORTURE_OUTPUT)
