@@ -33,7 +33,7 @@ new_symbols()
 
 # messages SRC: from a build log on stdin, what the compiler and its helpers
 # complain about, without what differs from one tree or line to the next. Each
-# MODULE_* line of each file is an error to Debian's sparse 0.6.4.
+# MODULE_* and module_param* line of each file is an error to Debian's sparse 0.6.4.
 messages()
 {
 	awk -F: '/: error: bad constant expression$/ {
@@ -41,7 +41,7 @@ messages()
 			command = "sed -n " $2 "p " $1
 			command | getline source
 			close(command)
-			if (source ~ /^MODULE_/)
+			if (source ~ /^(MODULE_|module_param)/)
 				next
 		} { print }' | sed -n -E -e '/^WARNING: modpost: (.* undefined!$|suppressed )|^WARNING: .*Module.symvers/d' \
 		-e "s,(\.\./)*(cache/|/cache/)?${1#/cache/}/,,g" \

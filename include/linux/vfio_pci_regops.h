@@ -196,8 +196,9 @@ struct vfio_pci_regops {
 	 * - @region: the region
 	 * - @provider: set to the peer-to-peer DMA provider of the region
 	 * - @phys_vec: @nr_ranges entries, to be filled
-	 * - @dma_ranges: the parts; page aligned, not empty, and checked as a
-	 *		mapping is for @mmap
+	 * - @dma_ranges: the parts; page aligned, not empty, not checked against
+	 *		the region's size.  What could not be mapped either is
+	 *		refused after this.
 	 * - @nr_ranges: number of entries of @phys_vec and @dma_ranges, not 0
 	 *
 	 * Without it the feature fails with -ENODEV.  A driver whose struct

@@ -4,6 +4,8 @@
 # region-diff.sh PROGRAM FOLDER NAME:INDEX:MODE:OPTIONS...: in the guest, write
 # the transcript of a device of VM_DEVICES, counted from 0, in an IOMMU mode to
 # FOLDER/NAME.MODE.txt, and the program's status to FOLDER/NAME.MODE.status.
+# With our modules, the modes of type1 are run under vendor drivers, of which one
+# does nothing and one overrides each region with nothing.
 
 set -euo pipefail
 
@@ -16,9 +18,20 @@ for subject; do
 	IFS=: read -r name index mode options <<<"$subject"
 	bdf=${bdfs[$index]}
 	"$(dirname "$0")/bind.sh" "$bdf" vfio-pci
+	if [ "$MODULES" = ours ] && [[ "$mode" == *type1* ]]; then
+		read -r vendor <"/sys/bus/pci/devices/$bdf/vendor"
+		read -r device <"/sys/bus/pci/devices/$bdf/device"
+		modprobe vfio_pci_torture ids="${vendor#0x}:${device#0x}"
+		printf 'over %d;' {0..8} >/sys/module/vfio_pci_torture/parameters/setup_high
+	fi
 	status=0
 	# shellcheck disable=SC2086 # options are words
 	"$program" --iommu "$mode" ${options-} "$bdf" >"/tmp/$name.$mode" 2>"/tmp/$name.$mode.err" || status=$?
+	if [ -e /sys/module/vfio_pci_torture ]; then
+		# Not equal because it was not there
+		[ "$(cat /sys/module/vfio_pci_torture/parameters/releases)" -ge 9 ] || status=1
+		rmmod vfio_pci_torture
+	fi
 	[ "$status" -eq 0 ] || tail -n 5 "/tmp/$name.$mode.err" >&2
 	cp "/tmp/$name.$mode" "$folder/$name.$mode.txt"
 	rm "/tmp/$name.$mode"

@@ -133,7 +133,7 @@ static bool is_right(struct bypass_data *self, const u8 *buf, u64 pos,
 
 static const u64 around[] = { 0, 0x2ff0, 0x6008 };
 
-TEST_F(bypass, read_and_write)
+TEST_F_TIMEOUT(bypass, read_and_write, 120)
 {
 	u8 buf[64], data[64];
 	u64 pos, count;
@@ -245,7 +245,7 @@ static bool windows_are_right(int fd)
 	return true;
 }
 
-TEST_F(bypass, windows)
+TEST_F_TIMEOUT(bypass, windows, 120)
 {
 	struct vfio_region_info_cap_sparse_mmap *sparse;
 	const u64 areas[][2] = {
@@ -273,7 +273,7 @@ TEST_F(bypass, windows)
 }
 
 /* A reset clears the secret, so put it back */
-TEST_F(bypass, windows_after_reset)
+TEST_F_TIMEOUT(bypass, windows_after_reset, 120)
 {
 	if (__vfio_pci_device_reset(self->device))
 		SKIP(return, "the device cannot be reset\n");
@@ -283,7 +283,7 @@ TEST_F(bypass, windows_after_reset)
 }
 
 /* What may be mapped cannot be made to reach what may not */
-TEST_F(bypass, remap)
+TEST_F_TIMEOUT(bypass, remap, 120)
 {
 	u8 *map = map_pages(self->fd, 4, 2, PROT_READ | PROT_WRITE, MAP_SHARED);
 	u8 *more, byte;
@@ -390,7 +390,7 @@ static int export(int fd, u64 page, u64 nr)
 	return ioctl(fd, VFIO_DEVICE_FEATURE, &arg);
 }
 
-TEST_F(bypass, dmabuf)
+TEST_F_TIMEOUT(bypass, dmabuf, 120)
 {
 	u64 page, nr;
 	int fd;
@@ -502,7 +502,7 @@ static void *race_thread(void *arg)
 	return NULL;
 }
 
-TEST_F(bypass, race)
+TEST_F_TIMEOUT(bypass, race, 120)
 {
 	static void (*const run[])(struct racer *) = {
 		race_map, race_write, race_read, race_decode, race_export,

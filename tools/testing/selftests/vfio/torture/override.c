@@ -96,7 +96,7 @@ static u32 flags_of(struct override_data *self, u32 index)
 }
 
 /* Every region that there is, overridden as a whole */
-TEST_F(override, whole)
+TEST_F_TIMEOUT(override, whole, 120)
 {
 	u32 flags[VFIO_PCI_NUM_REGIONS];
 	u64 sizes[VFIO_PCI_NUM_REGIONS];
@@ -273,7 +273,7 @@ TEST_F(override, stacked)
 }
 
 /* An open that fails, and why; then nothing is left, and the next one works */
-TEST_F(override, failing_open)
+TEST_F_TIMEOUT(override, failing_open, 300)
 {
 	static const struct {
 		const char *setup, *same, *high;
@@ -325,7 +325,7 @@ TEST_F(override, failing_open)
 }
 
 /* Each region that was made is released once, wherever the open fails */
-TEST_F(override, released)
+TEST_F_TIMEOUT(override, released, 120)
 {
 	char setup[128] = "";
 	int n;
@@ -380,7 +380,7 @@ TEST_F(override, handlers)
 	torture_set("handler", "keep");
 }
 
-TEST_F(override, thousands)
+TEST_F_TIMEOUT(override, thousands, 120)
 {
 	u32 values[2];
 	int i;

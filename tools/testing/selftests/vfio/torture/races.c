@@ -155,6 +155,9 @@ static void race_open(struct racer *racer)
 	if (open_all(&o)) {
 		racer->done++;
 		use(racer, o.device);
+	} else {
+		/* Who holds the group needs the time more than we do */
+		usleep(pick(racer, 20000));
 	}
 	close_all(&o);
 }
@@ -166,13 +169,13 @@ static void race_bind(struct racer *racer)
 		racer->done++;
 	while (!write_text("/sys/bus/pci/drivers_probe", device_bdf) && !READ_ONCE(stop))
 		usleep(1000);
-	usleep(50000 + pick(racer, 100000));
+	usleep(300000 + pick(racer, 1000000));
 }
 
 static void race_reset(struct racer *racer)
 {
 	racer->done += write_device("reset", "1");
-	usleep(20000 + pick(racer, 50000));
+	usleep(100000 + pick(racer, 200000));
 }
 
 /* Load the module of the vendor drivers, as it happens by an alias */
