@@ -191,5 +191,6 @@ module_vfio_pci_vendor_driver(edu_driver);
 
 /* As edu_ids: let the module be loaded when such a device is bound */
 MODULE_VFIO_PCI_VENDOR_ALIAS(1234, 11E8);
+MODULE_VFIO_PCI_VENDOR_TABLE(edu_ids);
 MODULE_DESCRIPTION("Sample vfio-pci vendor driver for QEMU's edu device");
 MODULE_LICENSE("GPL");

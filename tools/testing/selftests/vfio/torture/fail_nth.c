@@ -46,7 +46,8 @@ static void write_file(const char *path, const char *text)
 
 /*
  * ACPICA uses what it has freed if an allocation of its own fails, so leave it
- * alone: whatever is called from its functions, which lie together.
+ * alone: whatever is called from its functions, which lie together, but for the
+ * parts with a dot in their names.
  */
 static void spare_acpica(void)
 {
@@ -57,7 +58,7 @@ static void spare_acpica(void)
 	VFIO_ASSERT_NOT_NULL(file);
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "%lx %c %127s", &address, &type, name) != 3 ||
-		    tolower(type) != 't')
+		    tolower(type) != 't' || strchr(name, '.'))
 			continue;
 		if (!strncmp(name, "acpi_ds_", 8) && address < start)
 			start = address;
