@@ -13,7 +13,6 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/module.h>
-#include <linux/stringify.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 
@@ -451,14 +450,14 @@ void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
 
 /**
  * MODULE_VFIO_PCI_VENDOR_TABLE() - name the id table that aliases are for
- * @table: array of struct pci_device_id
+ * @table: constant array of struct pci_device_id
  *
  * The aliases are written by hand, one for each entry.  This lets whoever looks
  * at the module check that none was forgotten.
  */
 #define MODULE_VFIO_PCI_VENDOR_TABLE(table) \
-	extern typeof(table) __vfio_pci_vendor_table__##table \
-		__attribute__((unused, alias(__stringify(table))))
+	extern const struct pci_device_id __vfio_pci_vendor_table__##table[] \
+		__alias(table) __maybe_unused
 
 /**
  * struct vfio_pci_range - bytes of a region that a vendor driver handles

@@ -25,6 +25,8 @@
 #define SETUP	"range 0 4 4; range 0 0x2ffc 8; over 7; range 7 0 4; add 0xffff 1 0x2000 7; over 2"
 #define HIGH	"whole 6; size 0x1000; flags 1; range 0 4 8"
 
+#define MODPROBE	"/proc/sys/kernel/modprobe"
+
 const char *device_bdf;
 
 #define fail_nth_data _test_data_fail_nth
@@ -185,10 +187,13 @@ static int read_all(int fd)
 
 static int write_eventfd(int fd)
 {
+	static unsigned int calls;
 	struct vfio_device_ioeventfd arg = {
 		.argsz = sizeof(arg),
 		.flags = VFIO_DEVICE_IOEVENTFD_32,
 		.offset = 0x10,
+		/* Another one each time, as they stay until the device is closed */
+		.data = calls++,
 		.fd = eventfd(0, 0),
 	};
 	int ret = 0;
@@ -315,12 +320,15 @@ FIXTURE(fail_nth_bind) {
 FIXTURE_SETUP(fail_nth_bind)
 {
 	self->nth_fd = open_fail_nth();
+	/* Looking for modules takes long, and is not what this is about */
+	write_file(MODPROBE, "\n");
 	self->bind_fd = open_driver("bind");
 	self->unbind_fd = open_driver("unbind");
 }
 
 FIXTURE_TEARDOWN(fail_nth_bind)
 {
+	write_file(MODPROBE, "/sbin/modprobe\n");
 	close(self->bind_fd);
 	close(self->unbind_fd);
 	close(self->nth_fd);
