@@ -50,13 +50,13 @@ in_guest()
 	scripts/guest/bind.sh all vfio-pci
 	END
 	# What each bind has loaded is nothing here, and takes long on a debug kernel
-	[ "$1" != faults ] || echo 'mount --bind /bin/true "$(readlink -f /sbin/modprobe)"'
+	[ "$1" != faults ] || echo "mount --bind /bin/true \$(readlink -f /sbin/modprobe)"
 	while IFS=$'\t' read -r name device program options; do
 		index=$(tr ' ' '\n' <<<"${devices[$1]}" | grep -n -x "$device" | cut -d : -f 1)
 		echo "$programs/vfio_pci_torture_$program $options \"\${bdfs[$((index - 1))]}\" \
 			>\$out/$name-${device#*/}.tap 2>&1; echo \$? >\$out/$name-${device#*/}.status"
 	done < <(runs_of "$1")
-	[ "$1" != faults ] || echo 'umount "$(readlink -f /sbin/modprobe)"'
+	[ "$1" != faults ] || echo "umount \$(readlink -f /sbin/modprobe)"
 	# Whatever they did, all of it is undone
 	cat <<-END
 	scripts/guest/bind.sh all none

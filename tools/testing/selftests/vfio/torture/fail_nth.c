@@ -5,7 +5,6 @@
  * regions, mapped, exported, and closed.  Whatever fails, the next try without
  * failures works.  Needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -45,29 +44,31 @@ static void write_file(const char *path, const char *text)
 }
 
 /*
- * ACPICA uses what it has freed if an allocation of its own fails, so leave it
- * alone: whatever is called from its functions, which lie together, but for the
- * parts with a dot in their names.
+ * Leave alone what is called from the kernel's vfio_create_group(): if it cannot
+ * name the group, it warns of one that was not set up.
  */
-static void spare_acpica(void)
+static void spare_group(void)
 {
-	unsigned long address, start = ULONG_MAX, end = 0;
+	unsigned long address, start = 0, end = ULONG_MAX;
 	char line[256], name[128], type, text[32];
-	FILE *file = fopen("/proc/kallsyms", "r");
+	FILE *file;
+	int i;
 
-	VFIO_ASSERT_NOT_NULL(file);
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%lx %c %127s", &address, &type, name) != 3 ||
-		    tolower(type) != 't' || strchr(name, '.'))
-			continue;
-		if (!strncmp(name, "acpi_ds_", 8) && address < start)
-			start = address;
-		if (!strncmp(name, "acpi_ut_", 8) && address > end)
-			end = address;
+	/* Where it begins, and then what comes next */
+	for (i = 0; i < 2; i++) {
+		file = fopen("/proc/kallsyms", "r");
+		VFIO_ASSERT_NOT_NULL(file);
+		while (fgets(line, sizeof(line), file)) {
+			if (sscanf(line, "%lx %c %127s", &address, &type, name) != 3)
+				continue;
+			if (!i && !strcmp(name, "vfio_create_group"))
+				start = address;
+			if (i && address > start && address < end)
+				end = address;
+		}
+		fclose(file);
 	}
-	fclose(file);
-	if (start >= end)
-		return;
+	VFIO_ASSERT_NE(start, 0, "/proc/kallsyms does not tell\n");
 
 	snprintf(text, sizeof(text), "0x%lx", start);
 	write_file("/sys/kernel/debug/failslab/reject-start", text);
@@ -82,7 +83,7 @@ static int open_fail_nth(void)
 	/* All that can fail, also what may sleep, and without a word */
 	write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
 	write_file("/sys/kernel/debug/failslab/verbose", "0");
-	spare_acpica();
+	spare_group();
 	fd = open("/proc/self/fail-nth", O_RDWR);
 	VFIO_ASSERT_GE(fd, 0, "/proc/self/fail-nth: %m\n");
 

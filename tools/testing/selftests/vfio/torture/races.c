@@ -24,6 +24,8 @@
 
 #include "torture.h"
 
+#define PARAMETERS	"/sys/module/vfio_pci_torture/parameters/"
+
 const char *device_bdf;
 
 struct racer {
@@ -206,19 +208,23 @@ static void race_module(struct racer *racer)
 
 static void race_setup(struct racer *racer)
 {
-	static const char * const setups[] = {
-		"", "range 0 4 4; range 0 0x2ffc 8; range 7 0 4", "whole 0", "over 0; over 7",
-		"add 0xffff 1 0x2000 7; alias 0 0 0x1000", "fail 5", "fail 19",
-		"over 0; size 0x1000", "ranges 0 0 4 8 200", "range 0 4 0", "whole 6; fail 12",
+	static const char * const good[] = {
+		"", "range 0 4 4; range 0 0x2ffc 8; range 7 0 4", "over 0; over 7",
+		"add 0xffff 1 0x2000 7; alias 0 0 0x1000", "over 0; size 0x1000",
+		"ranges 0 0 4 8 200",
 	};
-	static const char * const params[] = { "setup", "setup_same", "setup_high" };
+	/* Those that fail to open the device, or may, or have no part in it */
+	static const char * const bad[] = {
+		"fail 5", "fail 19", "range 0 4 0", "whole 6; fail 12", "whole 0",
+	};
 	static const char * const handlers[] = { "keep", "pass", "slow", "fail", "nonsense" };
-	char path[PATH_MAX];
+	const char *setup = pick(racer, 5) ? good[pick(racer, ARRAY_SIZE(good))] :
+					     bad[pick(racer, ARRAY_SIZE(bad))];
 
-	snprintf(path, sizeof(path), "/sys/module/vfio_pci_torture/parameters/%s",
-		 params[pick(racer, 3)]);
-	racer->done += write_text(path, setups[pick(racer, ARRAY_SIZE(setups))]);
-	write_text("/sys/module/vfio_pci_torture/parameters/handler", handlers[pick(racer, 5)]);
+	racer->done += write_text(PARAMETERS "setup", setup);
+	write_text(PARAMETERS "setup_same", pick(racer, 5) ? "range 7 8 4" : setup);
+	write_text(PARAMETERS "setup_high", good[pick(racer, ARRAY_SIZE(good))]);
+	write_text(PARAMETERS "handler", handlers[pick(racer, 5)]);
 	usleep(pick(racer, 100000));
 }
 
