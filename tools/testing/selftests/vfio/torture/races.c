@@ -26,6 +26,8 @@
 
 #define PARAMETERS	"/sys/module/vfio_pci_torture/parameters/"
 
+#define NR_ERRNOS	128
+
 const char *device_bdf;
 
 struct racer {
@@ -34,6 +36,8 @@ struct racer {
 	unsigned int seed;
 	unsigned long rounds;
 	unsigned long done;
+	/* How often it could not be done, by errno */
+	unsigned long why[NR_ERRNOS];
 	pthread_t thread;
 };
 
@@ -86,6 +90,7 @@ static bool open_all(struct opened *o)
 {
 	char path[32];
 
+	errno = 0;
 	o->container = open("/dev/vfio/vfio", O_RDWR);
 	snprintf(path, sizeof(path), "/dev/vfio/%d", group_number());
 	o->group = open(path, O_RDWR);
@@ -158,6 +163,7 @@ static void race_open(struct racer *racer)
 		racer->done++;
 		use(racer, o.device);
 	} else {
+		racer->why[errno < NR_ERRNOS ? errno : 0]++;
 		/* Who holds the group needs the time more than we do */
 		usleep(pick(racer, 20000));
 	}
@@ -166,12 +172,18 @@ static void race_open(struct racer *racer)
 
 static void race_bind(struct racer *racer)
 {
-	/* Mostly bound, or there is nothing to open */
+	struct timespec before, after;
+
+	clock_gettime(CLOCK_MONOTONIC, &before);
 	if (write_text("/sys/bus/pci/drivers/vfio-pci/unbind", device_bdf))
 		racer->done++;
 	while (!write_text("/sys/bus/pci/drivers_probe", device_bdf) && !READ_ONCE(stop))
 		usleep(1000);
-	usleep(500000 + pick(racer, 2000000));
+	clock_gettime(CLOCK_MONOTONIC, &after);
+
+	/* Mostly bound, or there is nothing to open */
+	usleep(pick(racer, 1000000) + 3 * ((after.tv_sec - before.tv_sec) * 1000000 +
+					   (after.tv_nsec - before.tv_nsec) / 1000));
 }
 
 static void race_reset(struct racer *racer)
@@ -299,7 +311,11 @@ int main(int argc, char *argv[])
 	WRITE_ONCE(stop, true);
 	for (i = 0; i < ARRAY_SIZE(racers); i++) {
 		pthread_join(racers[i].thread, NULL);
-		printf("%lu rounds, %lu %s\n", racers[i].rounds, racers[i].done, racers[i].name);
+		printf("%lu rounds, %lu %s", racers[i].rounds, racers[i].done, racers[i].name);
+		for (c = 0; c < NR_ERRNOS; c++)
+			if (racers[i].why[c])
+				printf(", %lu %s", racers[i].why[c], strerror(c));
+		printf("\n");
 		if (racers[i].run != race_open && racers[i].run != race_look)
 			idle += !racers[i].done;
 	}
