@@ -9,7 +9,6 @@
 #ifndef VFIO_PCI_REGOPS_H
 #define VFIO_PCI_REGOPS_H
 
-#include <linux/array_size.h>
 #include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
@@ -457,8 +456,8 @@ void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
  * at the module check that none was forgotten.
  */
 #define MODULE_VFIO_PCI_VENDOR_TABLE(table) \
-	extern const struct pci_device_id \
-		__vfio_pci_vendor_table__##table[ARRAY_SIZE(table)] \
+	extern const struct pci_device_id __vfio_pci_vendor_table__##table \
+		[sizeof(table) / sizeof(struct pci_device_id)] \
 		__alias(table) __maybe_unused
 
 /**
