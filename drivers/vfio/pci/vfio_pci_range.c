@@ -103,37 +103,34 @@ static size_t vfio_pci_range_part(const struct vfio_pci_range *range, u64 pos,
 }
 
 /* As vfio_pci_lower_read(), for a region that has the size of that below */
-static ssize_t vfio_pci_range_read_lower(struct vfio_pci_region *region,
-					 char __user *buf, size_t count,
-					 loff_t pos)
+static __always_inline ssize_t
+vfio_pci_range_rw_lower(struct vfio_pci_region *region, char __user *buf,
+			size_t count, loff_t pos, bool iswrite)
 {
 	struct vfio_pci_region *lower = region->lower;
+
+	if (iswrite)
+		return lower->ops->write ?
+		       lower->ops->write(lower, buf, count, pos) : -EINVAL;
 
 	return lower->ops->read ? lower->ops->read(lower, buf, count, pos) :
 				  -EINVAL;
 }
 
-static ssize_t vfio_pci_range_write_lower(struct vfio_pci_region *region,
-					  const char __user *buf, size_t count,
-					  loff_t pos)
-{
-	struct vfio_pci_region *lower = region->lower;
-
-	return lower->ops->write ? lower->ops->write(lower, buf, count, pos) :
-				   -EINVAL;
-}
-
-static ssize_t vfio_pci_range_read(struct vfio_pci_region *region,
-				   char __user *buf, size_t count, loff_t pos)
+/* Compiled for each direction: most accesses go straight to what is below */
+static __always_inline ssize_t
+vfio_pci_range_rw(struct vfio_pci_region *region, char __user *buf,
+		  size_t count, loff_t pos, bool iswrite)
 {
 	const struct vfio_pci_range *range;
 	size_t done = 0;
 	ssize_t ret;
 	u64 end;
 
-	range = vfio_pci_range_first(region, pos, count, false);
+	range = vfio_pci_range_first(region, pos, count, iswrite);
 	if (range->start >= pos + count)
-		return vfio_pci_range_read_lower(region, buf, count, pos);
+		return vfio_pci_range_rw_lower(region, buf, count, pos,
+					       iswrite);
 
 	ret = vfio_pci_region_clip(region, count, pos);
 	if (ret < 0)
@@ -145,13 +142,16 @@ static ssize_t vfio_pci_range_read(struct vfio_pci_region *region,
 						  region->width);
 
 		if (pos >= range->start) {
-			ret = vfio_pci_range_read_reg(range, buf + done, part,
+			ret = iswrite ?
+			      vfio_pci_range_write_reg(range, buf + done, part,
+						       pos) :
+			      vfio_pci_range_read_reg(range, buf + done, part,
 						      pos);
 			if (ret)
 				return ret;
 		} else {
-			ret = vfio_pci_range_read_lower(region, buf + done,
-							part, pos);
+			ret = vfio_pci_range_rw_lower(region, buf + done, part,
+						      pos, iswrite);
 			if (ret < 0)
 				return ret;
 			if (ret < part)
@@ -161,55 +161,23 @@ static ssize_t vfio_pci_range_read(struct vfio_pci_region *region,
 		done += part;
 		pos += part;
 		if (pos >= range->end)
-			range = vfio_pci_range_next(range + 1, end, false);
+			range = vfio_pci_range_next(range + 1, end, iswrite);
 	}
 
 	return done;
+}
+
+static ssize_t vfio_pci_range_read(struct vfio_pci_region *region,
+				   char __user *buf, size_t count, loff_t pos)
+{
+	return vfio_pci_range_rw(region, buf, count, pos, false);
 }
 
 static ssize_t vfio_pci_range_write(struct vfio_pci_region *region,
 				    const char __user *buf, size_t count,
 				    loff_t pos)
 {
-	const struct vfio_pci_range *range;
-	size_t done = 0;
-	ssize_t ret;
-	u64 end;
-
-	range = vfio_pci_range_first(region, pos, count, true);
-	if (range->start >= pos + count)
-		return vfio_pci_range_write_lower(region, buf, count, pos);
-
-	ret = vfio_pci_region_clip(region, count, pos);
-	if (ret < 0)
-		return ret;
-
-	end = pos + ret;
-	while (pos < end) {
-		size_t part = vfio_pci_range_part(range, pos, end - pos,
-						  region->width);
-
-		if (pos >= range->start) {
-			ret = vfio_pci_range_write_reg(range, buf + done, part,
-						       pos);
-			if (ret)
-				return ret;
-		} else {
-			ret = vfio_pci_range_write_lower(region, buf + done,
-							 part, pos);
-			if (ret < 0)
-				return ret;
-			if (ret < part)
-				return done + ret;
-		}
-
-		done += part;
-		pos += part;
-		if (pos >= range->end)
-			range = vfio_pci_range_next(range + 1, end, true);
-	}
-
-	return done;
+	return vfio_pci_range_rw(region, (char __user *)buf, count, pos, true);
 }
 
 /* The same between the region and memory of the kernel, for regions above */
