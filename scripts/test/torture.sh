@@ -25,7 +25,7 @@ release	regions		pci-testdev	override	-t whole -t rom -t nothing
 release	regions		VGA		override	-t whole -t nothing
 debug	bypass		port/edu	bypass		-v iommufd
 debug	override	port/edu	override	-v iommufd
-debug	regions		pci-testdev	override	-v iommufd -t whole -t rom -t nothing
+debug	regions		pci-testdev	override	-t whole -t rom -t nothing
 faults	failures	edu		fail_nth'
 devices=([release]='port/edu igb pci-testdev VGA' [debug]='port/edu pci-testdev' [faults]='edu port/edu')
 
