@@ -300,7 +300,7 @@ struct vfio_pci_vendor_device {
 	/* private: */
 	struct list_head		node;
 	struct list_head		regions;
-	bool				in_reset;
+	u8				in_reset;
 };
 
 /**
@@ -371,7 +371,16 @@ struct vfio_pci_vendor_driver {
 	 * recovery from errors, while the device is open, with the lock of the
 	 * PCI device held; may sleep.  The memory lock of vfio-pci may be held
 	 * for writing, so that userspace has no access; a driver that needs to
-	 * keep its own regions from being used must see to that.  Optional.
+	 * keep its own regions from being used must see to that.
+	 *
+	 * No lock may be taken under which an operation of the driver reaches
+	 * what is below, or a register of the device: that waits for the memory
+	 * lock, and if it writes config space may itself start a reset.  Set a
+	 * flag, or take a lock that is held for nothing else.
+	 *
+	 * Resets that overlap are one.  Of an error only a fatal one counts,
+	 * after which the device may not answer any more.  That a device loses
+	 * its state in D3 is not told.  Optional.
 	 */
 	void (*reset_prepare)(struct vfio_pci_vendor_device *dev);
 
@@ -380,7 +389,8 @@ struct vfio_pci_vendor_driver {
 	 *
 	 * - @dev: the device, for which there was @reset_prepare
 	 *
-	 * The context is that of @reset_prepare.  Optional.
+	 * The context is that of @reset_prepare.  After a fatal error config
+	 * space is as the reset leaves it, or the device may be gone.  Optional.
 	 */
 	void (*reset_done)(struct vfio_pci_vendor_device *dev);
 
@@ -441,7 +451,9 @@ void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
  * @device: PCI device id, four hexadecimal digits in upper case, or *
  *
  * The module is loaded when a device with these ids is bound to a driver that
- * is open to vendor drivers.  A module has one for each entry of its id table.
+ * is open to vendor drivers, which waits for that, unless drivers are probed
+ * asynchronously.  So it must not register a driver for the device in turn,
+ * which would wait for the end of the probe.  One for each entry of the id table.
  * It is not an alias as variant drivers have, by which tools choose the driver
  * to bind: that stays vfio-pci.
  */
@@ -456,9 +468,9 @@ void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
  * at the module check that none was forgotten.
  */
 #define MODULE_VFIO_PCI_VENDOR_TABLE(table) \
-	extern const struct pci_device_id __vfio_pci_vendor_table__##table \
+	static const struct pci_device_id __vfio_pci_vendor_table__##table \
 		[sizeof(table) / sizeof(struct pci_device_id)] \
-		__alias(table) __maybe_unused
+		__used __alias(table)
 
 /**
  * struct vfio_pci_range - bytes of a region that a vendor driver handles
@@ -581,6 +593,7 @@ int vfio_pci_vendor_write_bar(struct vfio_pci_vendor_device *dev,
 /* For drivers built on vfio-pci-core */
 int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev);
 void vfio_pci_core_request_vendors(struct pci_dev *pdev);
+void vfio_pci_core_aer_resume(struct pci_dev *pdev);
 void vfio_pci_core_reset_prepare(struct pci_dev *pdev);
 void vfio_pci_core_reset_done(struct pci_dev *pdev);
 

@@ -69,7 +69,7 @@ int vfio_pci_region_set_areas(struct vfio_pci_region *region,
 {
 	struct vfio_pci_region *lower = region->lower;
 	u64 all = round_up(region->size, PAGE_SIZE), end = all;
-	unsigned int i, j, nr_lower = 1, nr_own = 1, at = 0;
+	unsigned int i, j, nr_lower = 1, nr_own = region->nr_areas ?: 1, at = 0;
 	struct vfio_region_sparse_mmap_area *own = region->areas;
 	struct vfio_pci_areas areas = {};
 	int ret = 0;
@@ -83,10 +83,9 @@ int vfio_pci_region_set_areas(struct vfio_pci_region *region,
 		      round_up(lower->size, PAGE_SIZE);
 		nr_lower = lower->nr_areas ?: 1;
 	}
-	nr_own = region->nr_areas ?: 1;
 
 	/* Mostly, there is nothing to be left out */
-	if (!region->ranges && end == all && !(lower && lower->areas))
+	if (!region->ranges && end == all && !own && !(lower && lower->areas))
 		return 0;
 
 	nr = (size_t)nr_own + nr_lower + (region->ranges ? region->ranges->nr : 0);
@@ -200,8 +199,9 @@ EXPORT_SYMBOL_GPL(vfio_pci_region_set_sparse_mmap);
 bool vfio_pci_region_mappable(struct vfio_pci_region *region, u64 start,
 			      u64 size)
 {
+	struct vfio_region_sparse_mmap_area *area;
 	u64 end = round_up(region->size, PAGE_SIZE);
-	unsigned int i;
+	unsigned int low = 0, high = region->nr_areas;
 
 	/* The regions of the device have their own idea of what there is */
 	if (!region->vendor)
@@ -210,15 +210,22 @@ bool vfio_pci_region_mappable(struct vfio_pci_region *region, u64 start,
 	if (!region->areas)
 		return start <= end && size <= end - start;
 
-	for (i = 0; i < region->nr_areas; i++) {
-		struct vfio_region_sparse_mmap_area *area = &region->areas[i];
+	/* They ascend: find the first that starts later */
+	while (low < high) {
+		unsigned int mid = low + (high - low) / 2;
 
-		if (start >= area->offset && start - area->offset <= area->size &&
-		    size <= area->size - (start - area->offset))
-			return true;
+		if (region->areas[mid].offset <= start)
+			low = mid + 1;
+		else
+			high = mid;
 	}
+	if (!low)
+		return false;
 
-	return false;
+	area = &region->areas[low - 1];
+	start -= area->offset;
+
+	return start <= area->size && size <= area->size - start;
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_mappable);
 

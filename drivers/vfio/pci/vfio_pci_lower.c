@@ -18,7 +18,9 @@ static ssize_t vfio_pci_lower_clip(struct vfio_pci_region *region, size_t count,
 	if (!region->lower)
 		return -EINVAL;
 
-	if (region->size >= region->lower->size)
+	/* Whoever knows the size of what is below, as of the ROM, is below */
+	if (region->size == region->lower->size ||
+	    (region->lower->size && region->size > region->lower->size))
 		return count;
 
 	return vfio_pci_region_clip(region, count, pos);
@@ -56,7 +58,8 @@ EXPORT_SYMBOL_GPL(vfio_pci_lower_read);
  * @count: number of bytes
  * @pos: byte offset in the region
  *
- * For a write operation to call, or to be one.
+ * For a write operation to call, or to be one.  A write of config space may
+ * reset the device, and so have the driver's own callbacks for that called.
  *
  * Return: as the write operation of struct vfio_pci_regops.
  */

@@ -67,17 +67,16 @@ static void vfio_pci_region_pass_on(struct vfio_pci_region *region,
 	if (!writes && !own->ioeventfd && lower->ops->ioeventfd)
 		ops->ioeventfd = vfio_pci_lower_ioeventfd;
 
-	if (!reads && !writes && !own->mmap && !own->fault &&
-	    lower->ops->mmap)
+	if (!reads && !writes && !own->mmap && !own->fault)
 		ops->mmap = vfio_pci_lower_mmap;
 	if (ops->mmap == vfio_pci_lower_mmap && !own->fault &&
 	    lower->ops->fault)
 		ops->fault = vfio_pci_lower_fault;
 	if (!reads && !writes && !own->get_dmabuf_phys &&
-	    !(less & VFIO_REGION_INFO_FLAG_MMAP) && lower->ops->get_dmabuf_phys)
+	    !(less & VFIO_REGION_INFO_FLAG_MMAP))
 		ops->get_dmabuf_phys = vfio_pci_lower_get_dmabuf_phys;
 
-	/* Ranges may lie on what cannot be mapped anyway */
+	/* What is below may have neither */
 	if (ops->mmap == vfio_pci_lower_mmap && !lower->ops->mmap)
 		ops->mmap = NULL;
 	if (ops->get_dmabuf_phys == vfio_pci_lower_get_dmabuf_phys &&
@@ -251,9 +250,19 @@ vfio_pci_vendor_new_region(struct vfio_pci_vendor_device *dev,
 	return region;
 }
 
-/* The first driver of the same priority has the bytes */
-static int vfio_pci_vendor_may_override(struct vfio_pci_vendor_device *dev,
-					unsigned int index, u64 start, u64 end)
+/**
+ * vfio_pci_vendor_check_override() - find whether bytes may be overridden
+ * @dev: the device, which the vendor driver is opening or not
+ * @index: index of the region
+ * @start: byte offset of the first byte
+ * @end: byte offset after the last byte, 0 for the whole region
+ *
+ * Return: 0, -EINVAL for a region that the device does not have, -EBUSY
+ * outside of the open callback, or if a driver of the same priority overrides
+ * the bytes already.
+ */
+int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
+				   unsigned int index, u64 start, u64 end)
 {
 	struct vfio_pci_core_device *vdev = dev->vdev;
 	struct vfio_pci_region *region;
@@ -298,28 +307,6 @@ static int vfio_pci_vendor_may_override(struct vfio_pci_vendor_device *dev,
 }
 
 /**
- * vfio_pci_vendor_check_override() - find whether bytes may be overridden
- * @dev: the device, which the vendor driver is opening or not
- * @index: index of the region
- * @start: byte offset of the first byte
- * @end: byte offset after the last byte, 0 for the whole region
- *
- * Return: 0, -EINVAL for a region that the device does not have, -EBUSY
- * outside of the open callback, or if a driver of the same priority overrides
- * the bytes already.
- */
-int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
-				   unsigned int index, u64 start, u64 end)
-{
-	int ret = vfio_pci_vendor_may_override(dev, index, start, end);
-
-	trace_vfio_pci_vendor_override(dev->pdev, dev->driver->name, index,
-				       start, end - start, ret);
-
-	return ret;
-}
-
-/**
  * vfio_pci_vendor_override_region() - override a region of a device
  * @dev: the device, in the open callback of the vendor driver
  * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or what
@@ -335,7 +322,8 @@ int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
  * there is no ioeventfd, unless @ops has operations for these, which may be
  * those that are named vfio_pci_lower_*().  get_info is passed on if size and
  * flags are unchanged.  A region that was made smaller ends there for what is
- * passed on, too.
+ * passed on, too.  The region of the ROM has no size and no flags, as what there
+ * is of it is found when the user asks: to hide it, have operations of your own.
  *
  * Of several drivers, that with the highest priority is asked first.  On
  * success the core calls @ops->release exactly once, when the device is closed
@@ -351,20 +339,25 @@ vfio_pci_vendor_override_region(struct vfio_pci_vendor_device *dev,
 				unsigned int index,
 				const struct vfio_pci_regops *ops, void *data)
 {
+	struct vfio_pci_region *region;
 	int ret;
 
 	ret = vfio_pci_vendor_check_override(dev, index, 0, 0);
-	if (ret)
-		return ERR_PTR(ret);
-
-	if (!ops) {
+	if (ret) {
+		region = ERR_PTR(ret);
+	} else if (!ops) {
 		dev_err_ratelimited(&dev->pdev->dev,
 				    "vendor driver %s overrides region %u without ops\n",
 				    dev->driver->name, index);
-		return ERR_PTR(-EINVAL);
+		region = ERR_PTR(-EINVAL);
+	} else {
+		region = vfio_pci_vendor_new_region(dev, dev->vdev->regions[index],
+						    ops, data);
 	}
 
-	return vfio_pci_vendor_new_region(dev, dev->vdev->regions[index], ops,
-					  data);
+	trace_vfio_pci_vendor_override(dev->pdev, dev->driver->name, index, 0, 0,
+				       PTR_ERR_OR_ZERO(region));
+
+	return region;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_override_region);

@@ -12,10 +12,10 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
+#include "vfio_pci_kunit.h"
 #include "vfio_pci_priv.h"
 
-/* Ids that no device has, so that no open outside of the tests asks us */
-#define TEST_VENDOR	0xfffe
+#define TEST_VENDOR	VFIO_PCI_KUNIT_VENDOR
 #define TEST_DEVICE	0x0002
 
 #define BAR		VFIO_PCI_BAR2_REGION_INDEX
@@ -51,6 +51,8 @@ struct override_test {
 	unsigned int nr_calls;
 	/* What the handlers of ranges return */
 	int ret;
+	/* How many bytes of one access the region below moves, all if 0 */
+	size_t most;
 	unsigned int nr_released;
 	int result;
 };
@@ -83,9 +85,12 @@ static ssize_t base_read(struct vfio_pci_region *region, char __user *buf,
 			 size_t count, loff_t pos)
 {
 	ssize_t ret = vfio_pci_region_clip(region, count, pos);
+	size_t most = region_test(region)->most;
 	size_t i;
 
 	test_call(region_test(region), 'b', false, count, pos);
+	if (most && ret > 0)
+		ret = min_t(ssize_t, ret, most);
 	for (i = 0; ret > 0 && i < ret; i++) {
 		if (put_user(base_byte(pos + i), buf + i))
 			return -EFAULT;
@@ -98,10 +103,11 @@ static ssize_t base_write(struct vfio_pci_region *region,
 			  const char __user *buf, size_t count, loff_t pos)
 {
 	ssize_t ret = vfio_pci_region_clip(region, count, pos);
+	size_t most = region_test(region)->most;
 
 	test_call(region_test(region), 'b', true, count, pos);
 
-	return ret;
+	return most && ret > 0 ? min_t(ssize_t, ret, most) : ret;
 }
 
 static int base_read_buf(struct vfio_pci_region *region, void *buf,
@@ -246,26 +252,17 @@ static void test_close_bar(struct kunit *test)
 
 static int override_test_init(struct kunit *test)
 {
-	struct vfio_pci_core_device *vdev;
 	struct override_test *t;
 	unsigned long addr;
 
 	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, t);
-	vdev = kunit_kzalloc(test, sizeof(*vdev), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, vdev);
-	vdev->pdev = kunit_kzalloc(test, sizeof(*vdev->pdev), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, vdev->pdev);
+	t->vdev = vfio_pci_kunit_device(test, TEST_DEVICE);
 	addr = kunit_vm_mmap(test, NULL, 0, BAR_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
 	KUNIT_ASSERT_NE(test, 0, addr);
 
-	vdev->pdev->vendor = TEST_VENDOR;
-	vdev->pdev->device = TEST_DEVICE;
-	mutex_init(&vdev->vendors_lock);
-	INIT_LIST_HEAD(&vdev->vendors);
-	t->vdev = vdev;
 	t->user = (u8 __user *)addr;
 	test->priv = t;
 
@@ -277,12 +274,9 @@ static void override_test_exit(struct kunit *test)
 	struct override_test *t = test->priv;
 	unsigned int i;
 
-	if (!t)
+	if (!t || !t->vdev)
 		return;
-	if (t->vdev->regions) {
-		vfio_pci_vendors_close(t->vdev);
-		vfio_pci_regions_free(t->vdev);
-	}
+	vfio_pci_kunit_close(t->vdev);
 	for (i = 0; i < NR_DRIVERS; i++)
 		if (t->drivers[i].registered)
 			vfio_pci_unregister_vendor_driver(&t->drivers[i].driver);
@@ -509,6 +503,7 @@ static void test_range_errors(struct kunit *test)
 	struct override_test *t = test->priv;
 	struct vfio_pci_region *region;
 	u8 __user *bad = t->user + BAR_SIZE - 4;
+	u8 bytes[4] = {};
 
 	test_register(test, "a", 0, open_end_ranges);
 	region = test_open_bar(test, 0);
@@ -545,6 +540,25 @@ static void test_range_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, t->nr_calls);
 	KUNIT_EXPECT_EQ(test, -EFAULT, region->ops->read(region, bad, 4, BAR_SIZE - 4));
 	KUNIT_EXPECT_EQ(test, 1, t->nr_calls);
+
+	/* What is below stops early: so do we, and no handler comes after it */
+	t->most = 3;
+	t->nr_calls = 0;
+	KUNIT_EXPECT_EQ(test, 3, region->ops->read(region, t->user, 16, BAR_SIZE - 16));
+	KUNIT_EXPECT_EQ(test, 3, region->ops->write(region, t->user, 16, BAR_SIZE - 16));
+	KUNIT_EXPECT_EQ(test, 2, t->nr_calls);
+	t->most = 0;
+
+	/* A handler reaches no further than the region below */
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_lower_read_buf(region, bytes, 4, BAR_SIZE - 4));
+	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_lower_read_buf(region, bytes, 4, BAR_SIZE - 3));
+	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_lower_read_buf(region, bytes, 4, BAR_SIZE));
+	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_lower_read_buf(region, bytes, 4, -1));
+	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_lower_read_buf(region, bytes, 0, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_lower_write_buf(region, bytes, 4, BAR_SIZE - 3));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, vfio_pci_lower_write_buf(region, bytes, 4, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			vfio_pci_lower_read_buf(region->lower, bytes, 4, 0));
 	test_close_bar(test);
 }
 
@@ -720,6 +734,16 @@ static int open_sparse(struct kunit *test, struct vfio_pci_vendor_device *dev)
 	return vfio_pci_region_set_sparse_mmap(region, good, 2);
 }
 
+/* It gets smaller after it was said what may be mapped */
+static int open_sparse_smaller(struct kunit *test, struct vfio_pci_vendor_device *dev)
+{
+	int ret = open_sparse(test, dev);
+
+	dev->vdev->regions[BAR]->size = 3 * PAGE_SIZE;
+
+	return ret;
+}
+
 static int open_sparse_range(struct kunit *test, struct vfio_pci_vendor_device *dev)
 {
 	return vfio_pci_vendor_override_range(dev, BAR, 3 * PAGE_SIZE + 8, 4,
@@ -740,6 +764,24 @@ static void test_sparse(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 2, region->nr_areas);
 	KUNIT_EXPECT_MEMEQ(test, areas, region->areas, sizeof(areas));
 	KUNIT_EXPECT_EQ(test, -EBUSY, vfio_pci_region_set_sparse_mmap(region, areas, 2));
+	test_close_bar(test);
+}
+
+static void test_sparse_smaller(struct kunit *test)
+{
+	const struct vfio_region_sparse_mmap_area areas[] = {
+		{ 0, PAGE_SIZE }, { 2 * PAGE_SIZE, PAGE_SIZE },
+	};
+	struct vfio_pci_region *region;
+
+	test_register(test, "a", 0, open_sparse_smaller);
+	region = test_open_bar(test, 0);
+	KUNIT_ASSERT_EQ(test, 2, region->nr_areas);
+	KUNIT_EXPECT_MEMEQ(test, areas, region->areas, sizeof(areas));
+	KUNIT_EXPECT_TRUE(test, vfio_pci_region_mappable(region, 2 * PAGE_SIZE, PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, vfio_pci_region_mappable(region, PAGE_SIZE, PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, vfio_pci_region_mappable(region, 3 * PAGE_SIZE, PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, vfio_pci_region_mappable(region, -PAGE_SIZE, PAGE_SIZE));
 	test_close_bar(test);
 }
 
@@ -958,6 +1000,7 @@ static struct kunit_case override_test_cases[] = {
 	KUNIT_CASE(test_many_ranges),
 	KUNIT_CASE_PARAM(test_areas, areas_gen_params),
 	KUNIT_CASE(test_sparse),
+	KUNIT_CASE(test_sparse_smaller),
 	KUNIT_CASE(test_smaller),
 	KUNIT_CASE_PARAM(test_conflicts, conflict_gen_params),
 	KUNIT_CASE(test_bad_overrides),

@@ -13,6 +13,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
+#include "trace.h"
 #include "vfio_pci_priv.h"
 
 static bool vfio_pci_range_handles(const struct vfio_pci_range *range,
@@ -67,7 +68,8 @@ static int vfio_pci_range_read_reg(const struct vfio_pci_range *range,
 	u64 val = 0;
 	int ret;
 
-	atomic_long_inc(&range->region->ranges->reads);
+	if (IS_ENABLED(CONFIG_VFIO_DEBUGFS))
+		atomic_long_inc(&range->region->ranges->reads);
 	ret = range->ops->read(range, &val, count, pos);
 	if (ret)
 		return vfio_pci_vendor_errno(range->region, ret);
@@ -85,7 +87,8 @@ static int vfio_pci_range_write_reg(const struct vfio_pci_range *range,
 	if (copy_from_user(&val, buf, count))
 		return -EFAULT;
 
-	atomic_long_inc(&range->region->ranges->writes);
+	if (IS_ENABLED(CONFIG_VFIO_DEBUGFS))
+		atomic_long_inc(&range->region->ranges->writes);
 	ret = range->ops->write(range, &val, count, pos);
 
 	return ret ? vfio_pci_vendor_errno(range->region, ret) : 0;
@@ -337,30 +340,9 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-/**
- * vfio_pci_vendor_override_range() - override bytes of a region of a device
- * @dev: the device, in the open callback of the vendor driver
- * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or what
- *	   vfio_pci_vendor_find_region() gives
- * @start: byte offset of the first byte in the region
- * @size: number of bytes
- * @ops: what handles the bytes
- * @data: for the use of @ops, stays the vendor driver's
- *
- * All accesses to the bytes get to @ops: pages that they are in can neither be
- * mapped nor exported, and if they are written by @ops, no ioeventfd is on
- * them.  What is known of config space otherwise, which parts of it are
- * emulated, for one, lies below.
- *
- * Context: Process context, may sleep.
- * Return: 0, -EINVAL if there are no @ops, no such region or no such bytes in
- * it, -EBUSY outside of the open callback, or if a driver of the same priority,
- * be it this one, overrides some of the bytes, -ENOMEM.
- */
-int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
-				   unsigned int index, u64 start, u64 size,
-				   const struct vfio_pci_range_ops *ops,
-				   void *data)
+static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
+			      unsigned int index, u64 start, u64 size,
+			      const struct vfio_pci_range_ops *ops, void *data)
 {
 	struct vfio_pci_ranges *ranges;
 	struct vfio_pci_region *region;
@@ -413,5 +395,38 @@ int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
 	vfio_pci_ranges_end(ranges);
 
 	return 0;
+}
+
+/**
+ * vfio_pci_vendor_override_range() - override bytes of a region of a device
+ * @dev: the device, in the open callback of the vendor driver
+ * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or what
+ *	   vfio_pci_vendor_find_region() gives
+ * @start: byte offset of the first byte in the region
+ * @size: number of bytes
+ * @ops: what handles the bytes
+ * @data: for the use of @ops, stays the vendor driver's
+ *
+ * All accesses to the bytes get to @ops: pages that they are in can neither be
+ * mapped nor exported, and if they are written by @ops, no ioeventfd is on
+ * them.  What is known of config space otherwise, which parts of it are
+ * emulated, for one, lies below.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -EINVAL if there are no @ops, no such region or no such bytes in
+ * it, -EBUSY outside of the open callback, or if a driver of the same priority,
+ * be it this one, overrides some of the bytes, -ENOMEM.
+ */
+int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
+				   unsigned int index, u64 start, u64 size,
+				   const struct vfio_pci_range_ops *ops,
+				   void *data)
+{
+	int ret = vfio_pci_range_add(dev, index, start, size, ops, data);
+
+	trace_vfio_pci_vendor_override(dev->pdev, dev->driver->name, index,
+				       start, size, ret);
+
+	return ret;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_override_range);

@@ -61,6 +61,7 @@ int vfio_pci_regions_alloc(struct vfio_pci_core_device *vdev)
 	vdev->regions = regions;
 	vdev->num_regions = VFIO_PCI_NUM_REGIONS;
 	vdev->regions_frozen = false;
+	vdev->vendors_asked = false;
 
 	return 0;
 }
@@ -211,7 +212,7 @@ int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
 /**
  * vfio_pci_core_register_dev_region() - add a device specific region
  * @vdev: the device, which is being opened: after vfio_pci_core_enable() and
- *	  before vfio_pci_core_finish_enable()
+ *	  before vfio_pci_core_open_vendors() and vfio_pci_core_finish_enable()
  * @type: VFIO_REGION_TYPE_*, or a PCI vendor id with
  *	  VFIO_REGION_TYPE_PCI_VENDOR_TYPE
  * @subtype: VFIO_REGION_SUBTYPE_* of the @type
@@ -226,7 +227,7 @@ int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
  *
  * Context: Process context, may sleep.
  * Return: 0, -ENOMEM, -EINVAL if the device is not enabled or there are no
- * @ops, -EBUSY if it is open already.
+ * @ops, -EBUSY if it is open already or vendor drivers have been asked.
  */
 int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 				      unsigned int type, unsigned int subtype,
@@ -238,7 +239,7 @@ int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 
 	if (!vdev->regions || !ops)
 		return -EINVAL;
-	if (vdev->regions_frozen)
+	if (vdev->regions_frozen || vdev->vendors_asked)
 		return -EBUSY;
 
 	region = kzalloc_obj(*region, GFP_KERNEL_ACCOUNT);

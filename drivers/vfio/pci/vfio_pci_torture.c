@@ -98,7 +98,9 @@ module_param_cb(handler, &torture_handler_ops, NULL, 0644);
 MODULE_PARM_DESC(handler, "What handlers do: keep what they handle for themselves, pass it on, be slow, fail, return nonsense");
 
 /* How often what happened, for all devices */
-static atomic_t reads, writes, opens, closes, releases, resets;
+static atomic_t reads, writes, opens, closes, releases, prepares, resets;
+/* How often we had the device read or write what we handle */
+static atomic_t approved;
 
 static int torture_get_count(char *buffer, const struct kernel_param *kp)
 {
@@ -114,7 +116,9 @@ module_param_cb(writes, &torture_count_ops, &writes, 0444);
 module_param_cb(opens, &torture_count_ops, &opens, 0444);
 module_param_cb(closes, &torture_count_ops, &closes, 0444);
 module_param_cb(releases, &torture_count_ops, &releases, 0444);
+module_param_cb(prepares, &torture_count_ops, &prepares, 0444);
 module_param_cb(resets, &torture_count_ops, &resets, 0444);
+module_param_cb(approved, &torture_count_ops, &approved, 0444);
 
 /* What a handler returns instead of what it should, 0 if it is to go on */
 static int torture_misbehave(enum torture_handler how)
@@ -132,6 +136,14 @@ static int torture_misbehave(enum torture_handler how)
 	}
 }
 
+static int torture_approve(int ret)
+{
+	if (!ret)
+		atomic_inc(&approved);
+
+	return ret;
+}
+
 static int torture_range_read(const struct vfio_pci_range *range, void *buf,
 			      size_t count, u64 pos)
 {
@@ -142,7 +154,8 @@ static int torture_range_read(const struct vfio_pci_range *range, void *buf,
 	if (ret)
 		return ret;
 	if (how != HANDLER_KEEP)
-		return vfio_pci_lower_read_buf(range->region, buf, count, pos);
+		return torture_approve(vfio_pci_lower_read_buf(range->region, buf,
+							       count, pos));
 
 	memset(buf, 0x5a, count);
 
@@ -159,7 +172,8 @@ static int torture_range_write(const struct vfio_pci_range *range,
 	if (ret || how == HANDLER_KEEP)
 		return ret;
 
-	return vfio_pci_lower_write_buf(range->region, buf, count, pos);
+	return torture_approve(vfio_pci_lower_write_buf(range->region, buf,
+							count, pos));
 }
 
 static const struct vfio_pci_range_ops torture_range_ops = {
@@ -396,6 +410,11 @@ static void torture_close(struct vfio_pci_vendor_device *dev)
 	atomic_inc(&closes);
 }
 
+static void torture_reset_prepare(struct vfio_pci_vendor_device *dev)
+{
+	atomic_inc(&prepares);
+}
+
 static void torture_reset_done(struct vfio_pci_vendor_device *dev)
 {
 	atomic_inc(&resets);
@@ -419,11 +438,13 @@ static int torture_feature(struct vfio_pci_vendor_device *dev, u32 flags,
 		return -EFAULT;
 
 	if (flags & VFIO_DEVICE_FEATURE_SET)
-		return vfio_pci_vendor_write_bar(dev, reg.bar, reg.offset,
-						 reg.width, reg.value);
+		return torture_approve(vfio_pci_vendor_write_bar(dev, reg.bar,
+								 reg.offset,
+								 reg.width,
+								 reg.value));
 
-	ret = vfio_pci_vendor_read_bar(dev, reg.bar, reg.offset, reg.width,
-				       &reg.value);
+	ret = torture_approve(vfio_pci_vendor_read_bar(dev, reg.bar, reg.offset,
+						       reg.width, &reg.value));
 	if (ret)
 		return ret;
 
@@ -435,6 +456,7 @@ static struct vfio_pci_vendor_driver torture_drivers[] = {
 		.name		= "vfio_pci_torture",
 		.open		= torture_open,
 		.close		= torture_close,
+		.reset_prepare	= torture_reset_prepare,
 		.reset_done	= torture_reset_done,
 		.device_feature	= torture_feature,
 	}, {

@@ -98,6 +98,8 @@ static int vfio_pci_vendor_parse_id(const char **ids, struct pci_device_id *id)
 	unsigned int subdevice = PCI_ANY_ID, class = 0, class_mask = 0;
 	int fields;
 
+	/* Empty ones do not count */
+	*ids += strspn(*ids, ",");
 	fields = sscanf(*ids, "%x:%x:%x:%x:%x:%x", &vendor, &device, &subvendor,
 			&subdevice, &class, &class_mask);
 	if (fields < 2)
@@ -113,7 +115,6 @@ static int vfio_pci_vendor_parse_id(const char **ids, struct pci_device_id *id)
 	};
 
 	*ids = strchrnul(*ids, ',');
-	*ids += **ids == ',';
 
 	return 0;
 }
@@ -129,7 +130,7 @@ static int vfio_pci_vendor_add_ids(struct vfio_pci_vendor_driver *driver)
 	for (; id && (id->vendor || id->subvendor || id->class_mask); id++)
 		num++;
 	for (; *ids; ids++)
-		num += ids == driver->ids || ids[-1] == ',';
+		num += *ids != ',' && (ids == driver->ids || ids[-1] == ',');
 	if (!num)
 		return -EINVAL;
 
@@ -163,16 +164,6 @@ err_remove:
 	return ret;
 }
 
-/* The order in which drivers open a device, never that in which they loaded */
-static int vfio_pci_vendor_cmp(const struct vfio_pci_vendor_driver *a,
-			       const struct vfio_pci_vendor_driver *b)
-{
-	if (a->priority != b->priority)
-		return a->priority < b->priority ? -1 : 1;
-
-	return strcmp(a->name, b->name);
-}
-
 /**
  * __vfio_pci_register_vendor_driver() - register a vendor driver
  * @driver: the vendor driver, which stays the caller's
@@ -190,7 +181,6 @@ int __vfio_pci_register_vendor_driver(struct vfio_pci_vendor_driver *driver,
 				      struct module *owner)
 {
 	struct vfio_pci_vendor_driver *other;
-	struct list_head *before;
 	int ret;
 
 	if (!driver->name || !*driver->name || !driver->open) {
@@ -202,15 +192,12 @@ int __vfio_pci_register_vendor_driver(struct vfio_pci_vendor_driver *driver,
 
 	guard(mutex)(&vfio_pci_vendor_lock);
 
-	before = &vfio_pci_vendor_drivers;
-	list_for_each_entry_reverse(other, &vfio_pci_vendor_drivers, node) {
+	list_for_each_entry(other, &vfio_pci_vendor_drivers, node) {
 		if (other == driver || !strcmp(other->name, driver->name)) {
 			pr_err("vfio-pci: vendor driver %s is registered already\n",
 			       driver->name);
 			return -EEXIST;
 		}
-		if (vfio_pci_vendor_cmp(driver, other) < 0)
-			before = &other->node;
 	}
 
 	driver->owner = owner;
@@ -225,7 +212,7 @@ int __vfio_pci_register_vendor_driver(struct vfio_pci_vendor_driver *driver,
 	}
 
 	init_waitqueue_head(&driver->closed);
-	list_add_tail(&driver->node, before);
+	list_add_tail(&driver->node, &vfio_pci_vendor_drivers);
 
 	return 0;
 }
@@ -237,7 +224,7 @@ EXPORT_SYMBOL_GPL(__vfio_pci_register_vendor_driver);
  *
  * Waits until no device is open that the driver has opened.  A module does not
  * wait for that in its exit function, as such a device keeps it from being
- * unloaded.
+ * unloaded; in its init function it does, and so should register last there.
  *
  * Context: Process context, may sleep.
  */
@@ -262,23 +249,27 @@ static void vfio_pci_vendor_put(struct vfio_pci_vendor_device *dev)
 	list_del(&dev->node);
 	kfree(dev);
 
-	scoped_guard(mutex, &vfio_pci_vendor_lock) {
-		WRITE_ONCE(driver->num_open, driver->num_open - 1);
-		wake_up(&driver->closed);
-	}
-	/* The driver may be gone from here on */
+	guard(mutex)(&vfio_pci_vendor_lock);
+
+	WRITE_ONCE(driver->num_open, driver->num_open - 1);
+	wake_up(&driver->closed);
+	/* Driver and module may be gone as soon as we unlock */
 	module_put(owner);
 }
 
-static int vfio_pci_vendor_device_cmp(void *priv, const struct list_head *a,
-				      const struct list_head *b)
+/* The order in which drivers open a device, never that in which they loaded */
+static int vfio_pci_vendor_cmp(void *priv, const struct list_head *a,
+			       const struct list_head *b)
 {
 	struct vfio_pci_vendor_device *da, *db;
 
 	da = list_entry(a, struct vfio_pci_vendor_device, node);
 	db = list_entry(b, struct vfio_pci_vendor_device, node);
 
-	return vfio_pci_vendor_cmp(da->driver, db->driver);
+	if (da->driver->priority != db->driver->priority)
+		return da->driver->priority < db->driver->priority ? -1 : 1;
+
+	return strcmp(da->driver->name, db->driver->name);
 }
 
 /* Let @list have the driver that an id is of, once, if it matches the device */
@@ -346,7 +337,7 @@ static int vfio_pci_vendor_match(struct vfio_pci_core_device *vdev,
 			return ret;
 	}
 
-	list_sort(NULL, list, vfio_pci_vendor_device_cmp);
+	list_sort(NULL, list, vfio_pci_vendor_cmp);
 
 	return 0;
 }
@@ -355,7 +346,8 @@ static int vfio_pci_vendor_match(struct vfio_pci_core_device *vdev,
 static void vfio_pci_vendor_close(struct vfio_pci_vendor_device *dev,
 				  bool opened)
 {
-	trace_vfio_pci_vendor_close(dev->pdev, dev->driver->name, 0);
+	if (opened)
+		trace_vfio_pci_vendor_close(dev->pdev, dev->driver->name, 0);
 	vfio_pci_regions_free_vendor(dev);
 	if (opened && dev->driver->close)
 		dev->driver->close(dev);
@@ -371,8 +363,9 @@ static void vfio_pci_vendor_close(struct vfio_pci_vendor_device *dev,
  * vfio_pci_core_disable() undoes it.
  *
  * Context: Process context, may sleep.
- * Return: 0, -ENOMEM, or what a vendor driver failed with; then the device
- * must be disabled.
+ * Return: 0, -EINVAL if the device is not enabled, -EBUSY if it is open already
+ * or this was called before, -ENOMEM, or what a vendor driver failed with; then
+ * the device must be disabled.
  */
 int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 {
@@ -381,6 +374,13 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 	bool opened;
 	int ret;
 
+	if (!vdev->regions)
+		return -EINVAL;
+	if (vdev->regions_frozen || vdev->vendors_asked)
+		return -EBUSY;
+
+	/* From here on, only they add regions, which go in the reverse order */
+	vdev->vendors_asked = true;
 	ret = vfio_pci_vendor_match(vdev, &found);
 
 	list_for_each_entry_safe(dev, next, &found, node) {
@@ -411,7 +411,7 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 			dev_err_ratelimited(&vdev->pdev->dev,
 					    "vendor driver %s cannot open the device: %d\n",
 					    dev->driver->name, ret);
-			if (ret > 0)
+			if (!IS_ERR_VALUE((long)ret))
 				ret = -EINVAL;
 		}
 		vfio_pci_vendor_close(dev, opened);
@@ -439,6 +439,41 @@ void vfio_pci_vendors_close(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_close);
 
+/* Why vendor drivers have been told of a reset, which both may be at a time */
+#define VFIO_PCI_IN_RESET	BIT(0)
+#define VFIO_PCI_IN_RECOVERY	BIT(1)
+
+static void vfio_pci_vendors_reset_prepare(struct vfio_pci_core_device *vdev,
+					   u8 why)
+{
+	struct vfio_pci_vendor_device *dev;
+
+	guard(mutex)(&vdev->vendors_lock);
+
+	list_for_each_entry_reverse(dev, &vdev->vendors, node) {
+		if (!dev->in_reset && dev->driver->reset_prepare)
+			dev->driver->reset_prepare(dev);
+		dev->in_reset |= why;
+	}
+}
+
+static void vfio_pci_vendors_reset_done(struct vfio_pci_core_device *vdev,
+					u8 why)
+{
+	struct vfio_pci_vendor_device *dev;
+
+	guard(mutex)(&vdev->vendors_lock);
+
+	list_for_each_entry(dev, &vdev->vendors, node) {
+		/* One that was opened meanwhile knows of no reset */
+		if (!(dev->in_reset & why))
+			continue;
+		dev->in_reset &= ~why;
+		if (!dev->in_reset && dev->driver->reset_done)
+			dev->driver->reset_done(dev);
+	}
+}
+
 /**
  * vfio_pci_core_reset_prepare() - tell vendor drivers that a reset comes
  * @pdev: a device that is bound to a driver built on vfio-pci-core
@@ -447,16 +482,10 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_close);
  */
 void vfio_pci_core_reset_prepare(struct pci_dev *pdev)
 {
-	struct vfio_pci_core_device *vdev = dev_get_drvdata(&pdev->dev);
-	struct vfio_pci_vendor_device *dev;
-
-	guard(mutex)(&vdev->vendors_lock);
-
-	list_for_each_entry_reverse(dev, &vdev->vendors, node) {
-		dev->in_reset = true;
-		if (dev->driver->reset_prepare)
-			dev->driver->reset_prepare(dev);
-	}
+	/* As the PCI core says for drivers that have no such callback */
+	pci_warn(pdev, "resetting");
+	vfio_pci_vendors_reset_prepare(dev_get_drvdata(&pdev->dev),
+				       VFIO_PCI_IN_RESET);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_reset_prepare);
 
@@ -468,19 +497,41 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_reset_prepare);
  */
 void vfio_pci_core_reset_done(struct pci_dev *pdev)
 {
-	struct vfio_pci_core_device *vdev = dev_get_drvdata(&pdev->dev);
-	struct vfio_pci_vendor_device *dev;
-
-	guard(mutex)(&vdev->vendors_lock);
-
-	list_for_each_entry(dev, &vdev->vendors, node) {
-		/* One that was opened meanwhile knows of no reset */
-		if (dev->in_reset && dev->driver->reset_done)
-			dev->driver->reset_done(dev);
-		dev->in_reset = false;
-	}
+	pci_warn(pdev, "reset done");
+	vfio_pci_vendors_reset_done(dev_get_drvdata(&pdev->dev),
+				    VFIO_PCI_IN_RESET);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_reset_done);
+
+/**
+ * vfio_pci_vendors_error() - tell vendor drivers of an error of the device
+ * @vdev: the device
+ * @state: what the error did to the channel to the device
+ *
+ * A fatal one has the port above reset the device, which is over when it resumes
+ * or is given up.
+ */
+void vfio_pci_vendors_error(struct vfio_pci_core_device *vdev,
+			    pci_channel_state_t state)
+{
+	if (state == pci_channel_io_frozen)
+		vfio_pci_vendors_reset_prepare(vdev, VFIO_PCI_IN_RECOVERY);
+	else if (state == pci_channel_io_perm_failure)
+		vfio_pci_vendors_reset_done(vdev, VFIO_PCI_IN_RECOVERY);
+}
+
+/**
+ * vfio_pci_core_aer_resume() - tell vendor drivers that a device has recovered
+ * @pdev: a device that is bound to a driver built on vfio-pci-core
+ *
+ * For the resume callback of struct pci_error_handlers.
+ */
+void vfio_pci_core_aer_resume(struct pci_dev *pdev)
+{
+	vfio_pci_vendors_reset_done(dev_get_drvdata(&pdev->dev),
+				    VFIO_PCI_IN_RECOVERY);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_core_aer_resume);
 
 /**
  * vfio_pci_vendor_feature() - ask vendor drivers for a device feature

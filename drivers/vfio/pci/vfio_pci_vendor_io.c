@@ -146,25 +146,29 @@ int vfio_pci_vendor_read_bar(struct vfio_pci_vendor_device *dev,
 	struct vfio_pci_core_device *vdev = dev->vdev;
 	void __iomem *io;
 	bool is_mem;
-	int ret;
+	u64 val64;
 	u32 val32;
 	u16 val16;
 	u8 val8;
+	int ret;
 
 	io = vfio_pci_vendor_io(dev, bar, offset, width, &is_mem);
 	if (IS_ERR(io))
 		return PTR_ERR(io);
 
+	/* What these read is as the device has it, for userspace: little endian */
 	switch (width) {
 	case 8:
-		return vfio_pci_core_ioread64(vdev, is_mem, val, io);
+		ret = vfio_pci_core_ioread64(vdev, is_mem, &val64, io);
+		*val = ret ? 0 : le64_to_cpu((__force __le64)val64);
+		return ret;
 	case 4:
 		ret = vfio_pci_core_ioread32(vdev, is_mem, &val32, io);
-		*val = ret ? 0 : val32;
+		*val = ret ? 0 : le32_to_cpu((__force __le32)val32);
 		return ret;
 	case 2:
 		ret = vfio_pci_core_ioread16(vdev, is_mem, &val16, io);
-		*val = ret ? 0 : val16;
+		*val = ret ? 0 : le16_to_cpu((__force __le16)val16);
 		return ret;
 	default:
 		ret = vfio_pci_core_ioread8(vdev, is_mem, &val8, io);
@@ -201,11 +205,14 @@ int vfio_pci_vendor_write_bar(struct vfio_pci_vendor_device *dev,
 
 	switch (width) {
 	case 8:
-		return vfio_pci_core_iowrite64(vdev, is_mem, val, io);
+		return vfio_pci_core_iowrite64(vdev, is_mem,
+					       (__force u64)cpu_to_le64(val), io);
 	case 4:
-		return vfio_pci_core_iowrite32(vdev, is_mem, val, io);
+		return vfio_pci_core_iowrite32(vdev, is_mem,
+					       (__force u32)cpu_to_le32(val), io);
 	case 2:
-		return vfio_pci_core_iowrite16(vdev, is_mem, val, io);
+		return vfio_pci_core_iowrite16(vdev, is_mem,
+					       (__force u16)cpu_to_le16(val), io);
 	default:
 		return vfio_pci_core_iowrite8(vdev, is_mem, val, io);
 	}

@@ -13,10 +13,10 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
+#include "vfio_pci_kunit.h"
 #include "vfio_pci_priv.h"
 
-/* Ids that no device has, so that no open outside of the tests asks us */
-#define TEST_VENDOR	0xfffe
+#define TEST_VENDOR	VFIO_PCI_KUNIT_VENDOR
 #define TEST_DEVICE	0x0001
 
 #define NR_DRIVERS	4
@@ -134,24 +134,15 @@ static void test_expect(struct kunit *test, int ret, const char *events)
 
 static int vendor_test_init(struct kunit *test)
 {
-	struct vfio_pci_core_device *vdev;
 	struct vendor_test *t;
 
 	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, t);
-	vdev = kunit_kzalloc(test, sizeof(*vdev), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, vdev);
-	vdev->pdev = kunit_kzalloc(test, sizeof(*vdev->pdev), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, vdev->pdev);
+	t->vdev = vfio_pci_kunit_device(test, TEST_DEVICE);
 
-	vdev->pdev->vendor = TEST_VENDOR;
-	vdev->pdev->device = TEST_DEVICE;
-	vdev->pdev->subsystem_vendor = 0x1111;
-	vdev->pdev->subsystem_device = 0x2222;
-	vdev->pdev->class = 0x028000;
-	mutex_init(&vdev->vendors_lock);
-	INIT_LIST_HEAD(&vdev->vendors);
-	t->vdev = vdev;
+	t->vdev->pdev->subsystem_vendor = 0x1111;
+	t->vdev->pdev->subsystem_device = 0x2222;
+	t->vdev->pdev->class = 0x028000;
 	test->priv = t;
 
 	return 0;
@@ -162,12 +153,9 @@ static void vendor_test_exit(struct kunit *test)
 	struct vendor_test *t = test->priv;
 	unsigned int i;
 
-	if (!t)
+	if (!t || !t->vdev)
 		return;
-	if (t->vdev->regions) {
-		vfio_pci_vendors_close(t->vdev);
-		vfio_pci_regions_free(t->vdev);
-	}
+	vfio_pci_kunit_close(t->vdev);
 	for (i = 0; i < NR_DRIVERS; i++)
 		if (t->drivers[i].registered)
 			test_unregister(&t->drivers[i]);
@@ -302,7 +290,7 @@ static void test_ids(struct kunit *test)
 
 static void test_option(struct kunit *test)
 {
-	static const char * const bad[] = { "", ",", "1", "x:1", "fffe:1,,1:2" };
+	static const char * const bad[] = { "", ",", "1", "x:1", "fffe:1,1" };
 	static const struct { const char *ids; bool match; } good[] = {
 		{ "fffe:1", true },
 		{ "FFFE:0001", true },
@@ -314,6 +302,7 @@ static void test_option(struct kunit *test)
 		{ "fffe:1:ffffffff:ffffffff:28100:ffffff", false },
 		{ "fffe:1,fffe:1", true },
 		{ "fffe:1,", true },
+		{ ",,1:2,,fffe:1", true },
 	};
 	struct vendor_test *t = test->priv;
 	struct test_driver *a = test_driver(t, "a", 0);
@@ -422,6 +411,89 @@ static void test_reset(struct kunit *test)
 	vfio_pci_vendors_close(t->vdev);
 	vfio_pci_core_reset_done(t->vdev->pdev);
 	KUNIT_EXPECT_STREQ(test, "+a+b+c<b<a>a>b<b<a-c-b-a", t->events);
+}
+
+/* Of errors, those that are fatal are followed by a reset, or by the end */
+static void test_errors(struct kunit *test)
+{
+	const struct pci_error_handlers *handlers = &vfio_pci_core_err_handlers;
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = test_driver(t, "a", 0);
+	struct pci_dev *pdev = t->vdev->pdev;
+
+	a->driver.reset_prepare = test_reset_prepare;
+	a->driver.reset_done = test_reset_done;
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	dev_set_drvdata(&pdev->dev, t->vdev);
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
+
+	handlers->error_detected(pdev, pci_channel_io_normal);
+	handlers->resume(pdev);
+	KUNIT_EXPECT_STREQ(test, "+a", t->events);
+	handlers->error_detected(pdev, pci_channel_io_frozen);
+	KUNIT_EXPECT_STREQ(test, "+a<a", t->events);
+	handlers->resume(pdev);
+	KUNIT_EXPECT_STREQ(test, "+a<a>a", t->events);
+	handlers->error_detected(pdev, pci_channel_io_frozen);
+	handlers->error_detected(pdev, pci_channel_io_perm_failure);
+	handlers->error_detected(pdev, pci_channel_io_perm_failure);
+	KUNIT_EXPECT_STREQ(test, "+a<a>a<a>a", t->events);
+
+	/* Resets that overlap are one */
+	t->events[0] = '\0';
+	handlers->error_detected(pdev, pci_channel_io_frozen);
+	handlers->reset_prepare(pdev);
+	handlers->reset_done(pdev);
+	KUNIT_EXPECT_STREQ(test, "<a", t->events);
+	handlers->resume(pdev);
+	handlers->reset_prepare(pdev);
+	handlers->error_detected(pdev, pci_channel_io_frozen);
+	handlers->resume(pdev);
+	KUNIT_EXPECT_STREQ(test, "<a>a<a", t->events);
+	handlers->reset_done(pdev);
+	KUNIT_EXPECT_STREQ(test, "<a>a<a>a", t->events);
+}
+
+static int test_open_late(struct vfio_pci_vendor_device *dev)
+{
+	struct test_driver *d = container_of(dev->driver, struct test_driver,
+					     driver);
+
+	/* Only the driver that bound the device does that, and earlier */
+	return vfio_pci_core_register_dev_region(dev->vdev, 7, 0, &test_ops, 16,
+						 VFIO_REGION_INFO_FLAG_READ, d);
+}
+
+/* What is called too early, too late or twice; what an open must not return */
+static void test_wrong_time(struct kunit *test)
+{
+	struct vendor_test *t = test->priv;
+	struct test_driver *a = test_driver(t, "a", 0);
+
+	KUNIT_ASSERT_EQ(test, 0, test_register(a));
+	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			vfio_pci_core_register_dev_region(t->vdev, 7, 0, &test_ops,
+							  16, 0, a));
+	vfio_pci_vendors_close(t->vdev);
+	vfio_pci_regions_free(t->vdev);
+
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
+	vfio_pci_regions_freeze(t->vdev);
+	KUNIT_EXPECT_EQ(test, -EBUSY, vfio_pci_core_open_vendors(t->vdev));
+	vfio_pci_regions_free(t->vdev);
+
+	a->driver.open = test_open_late;
+	test_expect(test, -EBUSY, "");
+	a->driver.open = test_open;
+	a->ret = 1;
+	test_expect(test, -EINVAL, "+a");
+	a->ret = -MAX_ERRNO - 1;
+	test_expect(test, -EINVAL, "+a");
 }
 
 static int unregister_thread(void *data)
@@ -671,6 +743,8 @@ static struct kunit_case vendor_test_cases[] = {
 	KUNIT_CASE(test_kernel_buffers),
 	KUNIT_CASE(test_memory),
 	KUNIT_CASE(test_reset),
+	KUNIT_CASE(test_errors),
+	KUNIT_CASE(test_wrong_time),
 	KUNIT_CASE(test_unregister_open),
 	{}
 };

@@ -275,7 +275,7 @@ static int vfio_pci_memory_mmap(struct vfio_pci_region *region,
 		vm_flags_clear(vma, VM_MAYWRITE);
 	}
 
-	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	vm_flags_set(vma, VM_DONTDUMP);
 
 	return 0;
 }

@@ -282,6 +282,30 @@ TEST_F_TIMEOUT(bypass, windows_after_reset, 120)
 	ASSERT_TRUE(windows_are_right(self->fd));
 }
 
+/* Nor while the device sleeps, or when it wakes up */
+TEST_F_TIMEOUT(bypass, windows_in_low_power, 120)
+{
+	struct vfio_device_feature feature = {
+		.argsz = sizeof(feature),
+		.flags = VFIO_DEVICE_FEATURE_SET |
+			 VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
+	};
+	u32 value;
+
+	ASSERT_EQ(0, ioctl(self->fd, VFIO_DEVICE_FEATURE, &feature));
+	ASSERT_TRUE(windows_are_right(self->fd));
+	/* An access wakes the device for as long as it takes */
+	ASSERT_EQ(4, pread(self->fd, &value, 4, EDU_LIVENESS));
+	ASSERT_EQ(self->handled, value);
+	feature.flags = VFIO_DEVICE_FEATURE_SET |
+			VFIO_DEVICE_FEATURE_LOW_POWER_EXIT;
+	ASSERT_EQ(0, ioctl(self->fd, VFIO_DEVICE_FEATURE, &feature));
+	vfio_pci_cmd_set(self->device, PCI_COMMAND_MEMORY);
+	ASSERT_TRUE(windows_are_right(self->fd));
+	ASSERT_EQ(4, pread(self->fd, &value, 4, EDU_LIVENESS));
+	ASSERT_EQ(self->handled, value);
+}
+
 /* What may be mapped cannot be made to reach what may not */
 TEST_F_TIMEOUT(bypass, remap, 120)
 {

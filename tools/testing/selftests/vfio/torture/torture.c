@@ -82,23 +82,30 @@ void torture_write_register(struct vfio_pci_device *device, u32 bar, u64 offset,
 	torture_feature(device, VFIO_DEVICE_FEATURE_SET, &reg);
 }
 
-static void torture_setup(const char *setup, const char *same, const char *high)
+void torture_setup(const char *setup, const char *same, const char *high)
 {
 	torture_set("setup", setup);
 	torture_set("setup_same", same);
 	torture_set("setup_high", high);
 }
 
-struct vfio_pci_device *torture_open(struct iommu *iommu, const char *setup,
-				     const char *same, const char *high)
+struct vfio_pci_device *torture_open_bdf(struct iommu *iommu, const char *bdf,
+					 const char *setup, const char *same,
+					 const char *high)
 {
 	struct vfio_pci_device *device;
 
 	torture_setup(setup, same, high);
-	device = vfio_pci_device_init(device_bdf, iommu);
+	device = vfio_pci_device_init(bdf, iommu);
 	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
 
 	return device;
+}
+
+struct vfio_pci_device *torture_open(struct iommu *iommu, const char *setup,
+				     const char *same, const char *high)
+{
+	return torture_open_bdf(iommu, device_bdf, setup, same, high);
 }
 
 int torture_open_errno(const char *setup, const char *same, const char *high)

@@ -7,17 +7,24 @@ TORTURE_SRCDIR ?= $(selfdir)/vfio/torture
 
 TORTURE_OUTPUT := $(OUTPUT)/torture
 TORTURE_PROGS := $(OUTPUT)/vfio_pci_torture_bypass \
+		 $(OUTPUT)/vfio_pci_torture_debugfs \
+		 $(OUTPUT)/vfio_pci_torture_errors \
 		 $(OUTPUT)/vfio_pci_torture_fail_nth \
+		 $(OUTPUT)/vfio_pci_torture_lifecycle \
 		 $(OUTPUT)/vfio_pci_torture_override \
-		 $(OUTPUT)/vfio_pci_torture_races
+		 $(OUTPUT)/vfio_pci_torture_races \
+		 $(OUTPUT)/vfio_pci_torture_sriov \
+		 $(OUTPUT)/vfio_pci_torture_tracing
+# What they share
+TORTURE_LIB := $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/events.o $(TORTURE_OUTPUT)/torture.o
 
 $(TORTURE_OUTPUT):
 	mkdir -p $@
 
-$(TORTURE_OUTPUT)/%.o: $(TORTURE_SRCDIR)/%.c $(TORTURE_SRCDIR)/torture.h | $(TORTURE_OUTPUT)
+$(TORTURE_OUTPUT)/%.o: $(TORTURE_SRCDIR)/%.c $(TORTURE_SRCDIR)/events.h $(TORTURE_SRCDIR)/torture.h | $(TORTURE_OUTPUT)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
-$(TORTURE_PROGS): $(OUTPUT)/vfio_pci_torture_%: $(TORTURE_OUTPUT)/%.o $(TORTURE_OUTPUT)/torture.o $(LIBVFIO_O)
+$(TORTURE_PROGS): $(OUTPUT)/vfio_pci_torture_%: $(TORTURE_OUTPUT)/%.o $(TORTURE_LIB) $(LIBVFIO_O)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lpthread -o $@
 
 EXTRA_CLEAN += $(TORTURE_OUTPUT)

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For KUnit tests of what vendor drivers make of a device
+ */
+#ifndef VFIO_PCI_KUNIT_H
+#define VFIO_PCI_KUNIT_H
+
+#include <kunit/test.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/vfio_pci_core.h>
+
+#include "vfio_pci_priv.h"
+
+/* No device has it, so that no open outside of the tests asks their drivers */
+#define VFIO_PCI_KUNIT_VENDOR	0xfffe
+
+/* A device that is just enough to be opened by vendor drivers */
+static inline struct vfio_pci_core_device *
+vfio_pci_kunit_device(struct kunit *test, u16 device)
+{
+	struct vfio_pci_core_device *vdev;
+
+	vdev = kunit_kzalloc(test, sizeof(*vdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vdev);
+	vdev->pdev = kunit_kzalloc(test, sizeof(*vdev->pdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vdev->pdev);
+
+	vdev->pdev->vendor = VFIO_PCI_KUNIT_VENDOR;
+	vdev->pdev->device = device;
+	mutex_init(&vdev->vendors_lock);
+	INIT_LIST_HEAD(&vdev->vendors);
+
+	return vdev;
+}
+
+/* Close it, at the end of a test that may have failed anywhere */
+static inline void vfio_pci_kunit_close(struct vfio_pci_core_device *vdev)
+{
+	if (!vdev->regions)
+		return;
+
+	vfio_pci_vendors_close(vdev);
+	vfio_pci_regions_free(vdev);
+}
+
+#endif /* VFIO_PCI_KUNIT_H */

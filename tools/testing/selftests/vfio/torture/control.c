@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What tests of the life of a device share: to load and unload the module, bind
+ * and open devices without more, and take them away while they are open.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "torture.h"
+
+int put_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	int ret = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = errno;
+	close(fd);
+
+	return ret;
+}
+
+bool torture_try_load(const char *ids)
+{
+	char option[256];
+	int status;
+	pid_t pid;
+
+	snprintf_assert(option, sizeof(option), "ids=%s", ids);
+	pid = fork();
+	VFIO_ASSERT_GE(pid, 0);
+	if (!pid) {
+		if (freopen("/dev/null", "w", stderr))
+			execlp("modprobe", "modprobe", "vfio_pci_torture", option, NULL);
+		_exit(127);
+	}
+	VFIO_ASSERT_EQ(waitpid(pid, &status, 0), pid);
+
+	return !status;
+}
+
+void torture_load(const char *ids)
+{
+	VFIO_ASSERT_TRUE(torture_try_load(ids), "the module vfio_pci_torture cannot be loaded\n");
+}
+
+int torture_unload(void)
+{
+	return syscall(SYS_delete_module, "vfio_pci_torture", O_NONBLOCK) ? errno : 0;
+}
+
+const char *device_file(const char *bdf, const char *file)
+{
+	static char path[PATH_MAX];
+
+	snprintf_assert(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", bdf, file);
+
+	return path;
+}
+
+bool device_exists(const char *bdf)
+{
+	return !access(device_file(bdf, ""), F_OK);
+}
+
+bool device_is_bound(const char *bdf)
+{
+	char *driver = sysfs_driver_get(bdf);
+	bool bound = driver && !strcmp(driver, "vfio-pci");
+
+	free(driver);
+
+	return bound;
+}
+
+int put_device(const char *bdf, const char *file, const char *text)
+{
+	return put_text(device_file(bdf, file), text);
+}
+
+void bind_device(const char *bdf)
+{
+	if (!device_exists(bdf))
+		put_text("/sys/bus/pci/rescan", "1");
+	VFIO_ASSERT_TRUE(device_exists(bdf), "%s is gone\n", bdf);
+	if (device_is_bound(bdf))
+		return;
+	VFIO_ASSERT_EQ(put_device(bdf, "driver_override", "vfio-pci"), 0);
+	VFIO_ASSERT_EQ(put_text("/sys/bus/pci/drivers_probe", bdf), 0);
+	VFIO_ASSERT_TRUE(device_is_bound(bdf), "vfio-pci does not take %s\n", bdf);
+}
+
+struct vfio_pci_device *open_bare(struct iommu *iommu, const char *bdf,
+				  const char *token, int *ret)
+{
+	struct vfio_pci_device *device = vfio_pci_device_alloc(bdf, iommu);
+
+	if (iommu->mode->container_path) {
+		vfio_pci_group_setup(device, bdf);
+		vfio_container_set_iommu(device);
+		__vfio_pci_group_get_device_fd(device, bdf, token);
+		*ret = device->fd < 0 ? errno : 0;
+	} else {
+		vfio_pci_cdev_open(device, bdf);
+		*ret = -__vfio_device_bind_iommufd(device->fd, iommu->iommufd, token);
+	}
+	if (*ret) {
+		close_bare(device);
+		return NULL;
+	}
+
+	/* For libvfio's access to config space */
+	device->config_space.offset = region_offset(VFIO_PCI_CONFIG_REGION_INDEX);
+
+	return device;
+}
+
+void close_bare(struct vfio_pci_device *device)
+{
+	if (device->fd >= 0)
+		VFIO_ASSERT_EQ(close(device->fd), 0);
+	if (device->group_fd)
+		VFIO_ASSERT_EQ(close(device->group_fd), 0);
+	vfio_pci_device_free(device);
+}
+
+char *read_regions(const char *bdf)
+{
+	size_t size = 0, room = 1 << 20;
+	char path[PATH_MAX], *text;
+	ssize_t ret;
+	int fd;
+
+	snprintf_assert(path, sizeof(path), "/sys/kernel/debug/vfio/%s/pci/regions", bdf);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return NULL;
+	text = calloc_assert(1, room);
+	/* One read gives no more than a page, or what one sees at a time */
+	while ((ret = read(fd, text + size, room - size - 1)) > 0)
+		size += ret;
+	VFIO_ASSERT_EQ(ret, 0, "%s: %m\n", path);
+	close(fd);
+
+	return text;
+}
+
+bool regions_have(const char *bdf, const char *what)
+{
+	char *text = read_regions(bdf);
+	bool found = text && strstr(text, what);
+
+	free(text);
+
+	return found;
+}
+
+int request_eventfd(struct vfio_pci_device *device)
+{
+	u8 buf[sizeof(struct vfio_irq_set) + sizeof(int)] = {};
+	struct vfio_irq_set *irq = (void *)buf;
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	VFIO_ASSERT_GE(fd, 0);
+	irq->argsz = sizeof(buf);
+	irq->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	irq->index = VFIO_PCI_REQ_IRQ_INDEX;
+	irq->count = 1;
+	memcpy(irq->data, &fd, sizeof(fd));
+	ioctl_assert(device->fd, VFIO_DEVICE_SET_IRQS, irq);
+
+	return fd;
+}
+
+bool is_requested(int fd, int timeout_ms)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, timeout_ms) == 1;
+}
+
+/*
+ * No thread, and with nothing of ours: when we fail and exit, the device must be
+ * closed, for which whoever waits for that would wait in vain.
+ */
+void writer_start(struct writer *writer, const char *path, const char *text)
+{
+	writer->pid = fork();
+	VFIO_ASSERT_GE(writer->pid, 0);
+	if (!writer->pid) {
+		close_range(STDERR_FILENO + 1, ~0U, 0);
+		execlp("sh", "sh", "-c", "printf %s \"$1\" >\"$2\"", "sh", text, path, NULL);
+		_exit(127);
+	}
+	writer->status = -1;
+}
+
+bool writer_waits(struct writer *writer)
+{
+	usleep(150000);
+
+	return !waitpid(writer->pid, &writer->status, WNOHANG);
+}
+
+int writer_join(struct writer *writer)
+{
+	VFIO_ASSERT_EQ(waitpid(writer->pid, &writer->status, 0), writer->pid);
+
+	return writer->status;
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Errors of the PCI bus while a device is open: whoever has this program run is
+ * to inject the error that it names into the device, and vendor drivers are told
+ * of the resets that follow.  For a device that reports errors by AER and has a
+ * BAR4, as QEMU's modern virtio devices with aer=on.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include "torture.h"
+
+const char *device_bdf;
+
+static int set_error_eventfd(struct vfio_pci_device *device)
+{
+	int fd = eventfd(0, 0);
+	struct {
+		struct vfio_irq_set set;
+		s32 fd;
+	} arg = {
+		.set.argsz = sizeof(arg),
+		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.set.index = VFIO_PCI_ERR_IRQ_INDEX,
+		.set.count = 1,
+		.fd = fd,
+	};
+
+	VFIO_ASSERT_GE(fd, 0);
+	ioctl_assert(device->fd, VFIO_DEVICE_SET_IRQS, &arg.set);
+
+	return fd;
+}
+
+static void wait_for_error(int fd, const char *name)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	eventfd_t count;
+
+	printf("inject %s\n", name);
+	VFIO_ASSERT_EQ(poll(&poll_fd, 1, 60000), 1, "no error was seen\n");
+	VFIO_ASSERT_EQ(eventfd_read(fd, &count), 0);
+	printf("%s: userspace is told\n", name);
+}
+
+/* Within 10 s: recovery goes on after userspace was told */
+static void expect_resets(int prepares, int resets)
+{
+	int i;
+
+	for (i = 0; i < 100 && torture_count("resets") < resets; i++)
+		usleep(100000);
+	VFIO_ASSERT_EQ(torture_count("prepares"), prepares);
+	VFIO_ASSERT_EQ(torture_count("resets"), resets);
+	printf("%d resets announced, %d over\n", prepares, resets);
+}
+
+int main(int argc, char *argv[])
+{
+	struct vfio_pci_device *device;
+	int fd, prepares, resets;
+	struct iommu *iommu;
+	u32 value = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+	iommu = iommu_init(MODE_VFIO_TYPE1V2_IOMMU);
+	device = torture_open(iommu, "range 4 0x10 4; range 7 0 4", "", "");
+	fd = set_error_eventfd(device);
+	prepares = torture_count("prepares");
+	resets = torture_count("resets");
+
+	/* No reset follows one that is not fatal */
+	wait_for_error(fd, "POISON_TLP");
+	sleep(1);
+	expect_resets(prepares, resets);
+	wait_for_error(fd, "DLP");
+	expect_resets(prepares + 1, resets + 1);
+
+	/* Overrides outlast it */
+	VFIO_ASSERT_EQ(vfio_pci_config_readl(device, PCI_VENDOR_ID), 0x5a5a5a5a);
+	VFIO_ASSERT_EQ(pread(device->fd, &value, 4, region_offset(4) + 0x10), 4);
+	VFIO_ASSERT_EQ(value, 0x5a5a5a5a);
+
+	/* With a reset that restores config space the device is well again */
+	ioctl_assert(device->fd, VFIO_DEVICE_RESET, NULL);
+	expect_resets(prepares + 2, resets + 2);
+	vfio_pci_device_cleanup(device);
+	iommu_cleanup(iommu);
+
+	device = vfio_pci_device_init(device_bdf, iommu_init(MODE_VFIO_TYPE1V2_IOMMU));
+	VFIO_ASSERT_EQ(vfio_pci_config_readl(device, PCI_VENDOR_ID), 0x5a5a5a5a);
+	printf("ok 1 errors\n");
+
+	return KSFT_PASS;
+}

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * When vendor drivers come and go, and devices do: two devices of one driver,
+ * a module that is loaded or unloaded while a device is open, a device that is
+ * removed meanwhile, and which ids let a driver be asked.
+ *
+ * Needs three of QEMU's edu devices, bound to vfio-pci, the third below a port,
+ * and loads the module vfio_pci_torture itself.  A fourth one is unplugged.
+ */
+#include <errno.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+
+#include <linux/compiler.h>
+
+#include "torture.h"
+
+#include "../kselftest_harness.h"
+
+#define IDS		"1234:11e8"
+/* How many drivers the module has */
+#define NR_DRIVERS	3
+
+/* Reads as the complement of what was written */
+#define EDU_LIVENESS	4
+/* Where region 9, which the setup adds, is */
+#define ADDED		region_offset(VFIO_PCI_NUM_REGIONS)
+#define ADD		"add 0xffff 1 0x1000 7"
+#define RANGE		"range 0 4 4"
+#define RANGE_SHOWN	"  vfio_pci_torture 0x4-0x7 "
+
+const char *device_bdf;
+static const char *other_bdf, *port_bdf, *spare_bdf;
+
+static u32 read_at(struct vfio_pci_device *device, u64 offset)
+{
+	u32 value;
+
+	VFIO_ASSERT_EQ(pread(device->fd, &value, sizeof(value), offset), sizeof(value));
+
+	return value;
+}
+
+static void write_at(struct vfio_pci_device *device, u64 offset, u32 value)
+{
+	VFIO_ASSERT_EQ(pwrite(device->fd, &value, sizeof(value), offset), sizeof(value));
+}
+
+/* Whether accesses reach the register of the device */
+static bool reaches(struct vfio_pci_device *device)
+{
+	static u32 value = 0x600df00d;
+
+	write_at(device, EDU_LIVENESS, ++value);
+
+	return read_at(device, EDU_LIVENESS) == ~value;
+}
+
+static bool handled(struct vfio_pci_device *device)
+{
+	return read_at(device, EDU_LIVENESS) == 0x5a5a5a5a;
+}
+
+static bool loaded(void)
+{
+	return !access("/sys/module/vfio_pci_torture", F_OK);
+}
+
+/* Opened with success and closed as often */
+static bool counts_are(int opens)
+{
+	return torture_count("opens") == opens && torture_count("closes") == opens;
+}
+
+static void bind_all(void)
+{
+	bind_device(device_bdf);
+	bind_device(other_bdf);
+	bind_device(port_bdf);
+}
+
+FIXTURE(lifecycle) {
+	struct iommu *iommu;
+};
+
+FIXTURE_VARIANT(lifecycle) {
+	const char *iommu_mode;
+};
+
+FIXTURE_VARIANT_ADD(lifecycle, vfio_type1_iommu) {
+	.iommu_mode = "vfio_type1_iommu",
+};
+
+FIXTURE_VARIANT_ADD(lifecycle, vfio_type1v2_iommu) {
+	.iommu_mode = "vfio_type1v2_iommu",
+};
+
+FIXTURE_VARIANT_ADD(lifecycle, iommufd_compat_type1) {
+	.iommu_mode = "iommufd_compat_type1",
+};
+
+FIXTURE_VARIANT_ADD(lifecycle, iommufd_compat_type1v2) {
+	.iommu_mode = "iommufd_compat_type1v2",
+};
+
+FIXTURE_VARIANT_ADD(lifecycle, iommufd) {
+	.iommu_mode = "iommufd",
+};
+
+FIXTURE_SETUP(lifecycle)
+{
+	torture_unload();
+	ASSERT_FALSE(loaded());
+	bind_all();
+	self->iommu = iommu_init(variant->iommu_mode);
+}
+
+FIXTURE_TEARDOWN(lifecycle)
+{
+	iommu_cleanup(self->iommu);
+	torture_unload();
+	bind_all();
+}
+
+/* Each of two devices has what its own open made of it, and for its own time */
+TEST_F_TIMEOUT(lifecycle, two_devices, 120)
+{
+	struct vfio_pci_device *a, *b;
+
+	torture_load(IDS);
+	a = torture_open_bdf(self->iommu, device_bdf, RANGE ";" ADD, "", "");
+	b = torture_open_bdf(self->iommu, other_bdf, ADD, "", "");
+	ASSERT_EQ(2 * NR_DRIVERS, torture_count("opens"));
+	ASSERT_TRUE(handled(a));
+	ASSERT_TRUE(reaches(b));
+	write_at(a, ADDED, 0xaaaa);
+	ASSERT_EQ(0, read_at(b, ADDED));
+	write_at(b, ADDED, 0xbbbb);
+	ASSERT_EQ(0xaaaa, read_at(a, ADDED));
+	ASSERT_TRUE(regions_have(device_bdf, RANGE_SHOWN "reads 1 writes 0\n"));
+	ASSERT_FALSE(regions_have(other_bdf, RANGE_SHOWN));
+	ASSERT_TRUE(regions_have(other_bdf, "9 ffff:1 size 0x1000 flags rwm reads 1 writes 1\n"));
+	ASSERT_EQ(EAGAIN, torture_unload());
+
+	vfio_pci_device_cleanup(a);
+	ASSERT_EQ(NR_DRIVERS, torture_count("closes"));
+	ASSERT_TRUE(reaches(b));
+	ASSERT_EQ(0xbbbb, read_at(b, ADDED));
+	ASSERT_FALSE(regions_have(device_bdf, "bar0"));
+	ASSERT_TRUE(regions_have(other_bdf, "bar0"));
+	ASSERT_EQ(EAGAIN, torture_unload());
+
+	/* What there was is gone, and nothing of the other device's is here */
+	a = torture_open_bdf(self->iommu, device_bdf, ADD, "", "");
+	ASSERT_TRUE(reaches(a));
+	ASSERT_EQ(0, read_at(a, ADDED));
+	vfio_pci_device_cleanup(b);
+	ASSERT_EQ(2 * NR_DRIVERS, torture_count("closes"));
+	ASSERT_TRUE(reaches(a));
+	ASSERT_EQ(EAGAIN, torture_unload());
+
+	vfio_pci_device_cleanup(a);
+	ASSERT_TRUE(counts_are(3 * NR_DRIVERS));
+	ASSERT_EQ(0, torture_unload());
+	ASSERT_FALSE(loaded());
+}
+
+/* A driver has a part in the opens that come, and in none that was */
+TEST_F_TIMEOUT(lifecycle, load_while_open, 120)
+{
+	struct vfio_pci_device *device;
+	void *map;
+
+	device = vfio_pci_device_init(device_bdf, self->iommu);
+	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
+	torture_load(IDS);
+	torture_setup(RANGE, "", "");
+	ASSERT_TRUE(reaches(device));
+	map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device->fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, munmap(map, PAGE));
+	ASSERT_FALSE(regions_have(device_bdf, "vfio_pci_torture"));
+	ASSERT_EQ(0, torture_count("opens"));
+	/* Nor does it keep the module */
+	ASSERT_EQ(0, torture_unload());
+	ASSERT_TRUE(reaches(device));
+	torture_load(IDS);
+	vfio_pci_device_cleanup(device);
+	ASSERT_TRUE(counts_are(0));
+
+	device = torture_open_bdf(self->iommu, device_bdf, RANGE, "", "");
+	ASSERT_TRUE(handled(device));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device->fd, 0));
+	ASSERT_EQ(EAGAIN, torture_unload());
+	ASSERT_TRUE(handled(device));
+	vfio_pci_device_cleanup(device);
+	ASSERT_TRUE(counts_are(NR_DRIVERS));
+	ASSERT_EQ(0, torture_unload());
+
+	device = vfio_pci_device_init(device_bdf, self->iommu);
+	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
+	ASSERT_TRUE(reaches(device));
+	ASSERT_FALSE(regions_have(device_bdf, "vfio_pci_torture"));
+	vfio_pci_device_cleanup(device);
+}
+
+/*
+ * While it is open somebody takes a device away: userspace is asked to give it
+ * back, which it may do when it likes, and until then all is as before.
+ */
+static void take_away(struct iommu *iommu, const char *bdf, const char *path,
+		      const char *text)
+{
+	int opens = torture_count("opens"), closes = torture_count("closes");
+	struct vfio_pci_device *device;
+	struct writer writer;
+	int fd;
+
+	device = torture_open_bdf(iommu, bdf, RANGE, "", ADD);
+	VFIO_ASSERT_EQ(opens + NR_DRIVERS, torture_count("opens"));
+	VFIO_ASSERT_TRUE(handled(device));
+	fd = request_eventfd(device);
+	VFIO_ASSERT_FALSE(is_requested(fd, 0));
+
+	writer_start(&writer, path, text);
+	VFIO_ASSERT_TRUE(is_requested(fd, 10000), "nobody is asked\n");
+	VFIO_ASSERT_TRUE(writer_waits(&writer));
+	VFIO_ASSERT_TRUE(handled(device));
+	VFIO_ASSERT_EQ(read_at(device, 0), torture_read_register(device, 0, 0));
+	write_at(device, ADDED, 0xcccc);
+	VFIO_ASSERT_EQ(read_at(device, ADDED), 0xcccc);
+	VFIO_ASSERT_EQ(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device->fd, 0), MAP_FAILED);
+	VFIO_ASSERT_NULL(read_regions(bdf));
+	VFIO_ASSERT_EQ(torture_count("closes"), closes);
+	VFIO_ASSERT_EQ(torture_unload(), EAGAIN);
+	VFIO_ASSERT_TRUE(writer_waits(&writer));
+
+	vfio_pci_device_cleanup(device);
+	VFIO_ASSERT_EQ(writer_join(&writer), 0);
+	close(fd);
+	VFIO_ASSERT_EQ(torture_count("opens"), opens + NR_DRIVERS);
+	VFIO_ASSERT_EQ(torture_count("closes"), closes + NR_DRIVERS);
+}
+
+TEST_F_TIMEOUT(lifecycle, remove, 120)
+{
+	struct vfio_pci_device *device;
+
+	torture_load(IDS);
+	take_away(self->iommu, port_bdf, device_file(port_bdf, "remove"), "1");
+	ASSERT_FALSE(device_exists(port_bdf));
+	bind_device(port_bdf);
+
+	device = torture_open_bdf(self->iommu, port_bdf, RANGE, "", "");
+	ASSERT_TRUE(handled(device));
+	ASSERT_TRUE(regions_have(port_bdf, RANGE_SHOWN));
+	vfio_pci_device_cleanup(device);
+	ASSERT_TRUE(counts_are(2 * NR_DRIVERS));
+	ASSERT_EQ(0, torture_unload());
+}
+
+/* The same for a driver that is to let go of the device */
+TEST_F_TIMEOUT(lifecycle, unbind, 120)
+{
+	torture_load(IDS);
+	take_away(self->iommu, device_bdf, device_file(device_bdf, "driver/unbind"), device_bdf);
+	ASSERT_FALSE(device_is_bound(device_bdf));
+	ASSERT_EQ(0, torture_unload());
+}
+
+/* Bound by its ids, not by name */
+TEST_F_TIMEOUT(lifecycle, new_id, 120)
+{
+	struct vfio_pci_device *device;
+
+	torture_load(IDS);
+	ASSERT_EQ(0, put_device(device_bdf, "driver/unbind", device_bdf));
+	ASSERT_EQ(0, put_device(device_bdf, "driver_override", "\n"));
+	ASSERT_FALSE(device_is_bound(device_bdf));
+	ASSERT_EQ(0, put_text("/sys/bus/pci/drivers/vfio-pci/new_id", "1234 11e8"));
+	ASSERT_TRUE(device_is_bound(device_bdf));
+
+	device = torture_open_bdf(self->iommu, device_bdf, RANGE, "", "");
+	ASSERT_TRUE(handled(device));
+	/* What binds a device has nothing to do with what is asked to open it */
+	ASSERT_EQ(0, put_text("/sys/bus/pci/drivers/vfio-pci/remove_id", "1234 11e8"));
+	ASSERT_TRUE(handled(device));
+	vfio_pci_device_cleanup(device);
+
+	device = torture_open_bdf(self->iommu, device_bdf, RANGE, "", "");
+	ASSERT_TRUE(handled(device));
+	vfio_pci_device_cleanup(device);
+	ASSERT_TRUE(counts_are(2 * NR_DRIVERS));
+	ASSERT_EQ(0, torture_unload());
+	ASSERT_EQ(0, put_device(device_bdf, "driver/unbind", device_bdf));
+}
+
+static unsigned int device_value(const char *file)
+{
+	unsigned int value;
+	FILE *f;
+	int ret;
+
+	f = fopen(device_file(device_bdf, file), "r");
+	VFIO_ASSERT_NOT_NULL(f);
+	ret = fscanf(f, "%x", &value);
+	VFIO_ASSERT_EQ(ret, 1);
+	fclose(f);
+
+	return value;
+}
+
+/* Load the module for ids, and find whether its drivers are asked to an open */
+static bool asked(const char *ids)
+{
+	struct iommu *iommu = iommu_init(NULL);
+	struct vfio_pci_device *device;
+	int opens, ret;
+
+	torture_load(ids);
+	device = open_bare(iommu, device_bdf, NULL, &ret);
+	VFIO_ASSERT_EQ(ret, 0);
+	opens = torture_count("opens");
+	/* All of them or none, each once, and a module is held if one is */
+	VFIO_ASSERT_TRUE(!opens || opens == NR_DRIVERS, "%d opens\n", opens);
+	VFIO_ASSERT_EQ(torture_unload(), opens ? EAGAIN : 0);
+	close_bare(device);
+	if (opens) {
+		VFIO_ASSERT_TRUE(counts_are(NR_DRIVERS));
+		VFIO_ASSERT_EQ(torture_unload(), 0);
+	}
+	iommu_cleanup(iommu);
+
+	return opens;
+}
+
+static const char *format_ids(const char *format, unsigned int value)
+{
+	static char ids[128];
+
+	snprintf_assert(ids, sizeof(ids), format, value);
+
+	return ids;
+}
+
+/* What is not about how a device is opened */
+FIXTURE(once) {
+};
+
+FIXTURE_SETUP(once)
+{
+	torture_unload();
+}
+
+FIXTURE_TEARDOWN(once)
+{
+}
+
+#define ANY	"ffffffff"
+
+TEST_F_TIMEOUT(once, ids, 300)
+{
+	unsigned int subvendor = device_value("subsystem_vendor");
+	unsigned int subdevice = device_value("subsystem_device");
+	unsigned int class = device_value("class");
+
+	bind_device(device_bdf);
+
+	EXPECT_TRUE(asked("1234:11e8"));
+	EXPECT_FALSE(asked("1234:11e9"));
+	EXPECT_TRUE(asked("1234:" ANY));
+	EXPECT_TRUE(asked(ANY ":11e8"));
+	EXPECT_FALSE(asked("1235:" ANY));
+
+	EXPECT_TRUE(asked(format_ids("1234:11e8:%x", subvendor)));
+	EXPECT_FALSE(asked(format_ids("1234:11e8:%x", subvendor ^ 1)));
+	EXPECT_TRUE(asked(format_ids("1234:11e8:" ANY ":%x", subdevice)));
+	EXPECT_FALSE(asked(format_ids("1234:11e8:" ANY ":%x", subdevice ^ 1)));
+
+	EXPECT_TRUE(asked(format_ids("1234:11e8:" ANY ":" ANY ":%x:ffffff", class)));
+	EXPECT_FALSE(asked(format_ids("1234:11e8:" ANY ":" ANY ":%x:ffffff", class ^ 1)));
+	/* Bits that the mask leaves out do not count, and a class by itself none */
+	EXPECT_TRUE(asked(format_ids("1234:11e8:" ANY ":" ANY ":%x:ffff00", class & ~0xff)));
+	EXPECT_TRUE(asked(format_ids("1234:11e8:" ANY ":" ANY ":%x", class ^ 1)));
+	EXPECT_TRUE(asked(format_ids(ANY ":" ANY ":" ANY ":" ANY ":%x:ffff00", class)));
+	EXPECT_FALSE(asked(format_ids(ANY ":" ANY ":" ANY ":" ANY ":%x:ff0000", class ^ 0x10000)));
+
+	/* Several that match are one, and one of several will do */
+	EXPECT_TRUE(asked("8086:10c9,1234:11e8"));
+	EXPECT_TRUE(asked("1234:11e8,1234:" ANY ",1234:11e8"));
+	EXPECT_FALSE(asked("8086:10c9,1234:11e9"));
+
+	/* What is malformed is refused, and leaves nothing behind */
+	EXPECT_FALSE(torture_try_load("1234"));
+	EXPECT_FALSE(torture_try_load("1234:11e8,edu"));
+	EXPECT_FALSE(torture_try_load("1234:" ANY ",1234:11e8,1234"));
+	EXPECT_FALSE(loaded());
+	EXPECT_TRUE(asked("1234:11e8"));
+}
+
+/* The file that switches the slot of a device off */
+static const char *slot_power(const char *bdf)
+{
+	char pattern[] = "/sys/bus/pci/slots/*/address", address[16] = "";
+	static char path[PATH_MAX];
+	glob_t found;
+	FILE *file;
+	size_t i;
+	int ret;
+
+	VFIO_ASSERT_EQ(glob(pattern, 0, NULL, &found), 0, "there are no slots\n");
+	for (i = 0; i < found.gl_pathc; i++) {
+		file = fopen(found.gl_pathv[i], "r");
+		VFIO_ASSERT_NOT_NULL(file);
+		ret = fscanf(file, "%15s", address);
+		VFIO_ASSERT_EQ(ret, 1);
+		fclose(file);
+		if (!strncmp(bdf, address, strlen("0000:00:00")))
+			break;
+	}
+	VFIO_ASSERT_LT(i, found.gl_pathc, "%s is in no slot\n", bdf);
+	snprintf_assert(path, sizeof(path), "%s", found.gl_pathv[i]);
+	strcpy(strrchr(path, '/') + 1, "power");
+	globfree(&found);
+
+	return path;
+}
+
+/* By the slot's own switch, for good: the device does not come back */
+TEST_F_TIMEOUT(once, unplug, 120)
+{
+	struct iommu *iommu;
+
+	if (!spare_bdf)
+		SKIP(return, "needs a fourth device");
+	bind_device(spare_bdf);
+	torture_load(IDS);
+	iommu = iommu_init(NULL);
+	take_away(iommu, spare_bdf, slot_power(spare_bdf), "0");
+	ASSERT_FALSE(device_exists(spare_bdf));
+	put_text("/sys/bus/pci/rescan", "1");
+	ASSERT_FALSE(device_exists(spare_bdf));
+	ASSERT_TRUE(counts_are(NR_DRIVERS));
+	ASSERT_EQ(0, torture_unload());
+	iommu_cleanup(iommu);
+}
+
+int main(int argc, char *argv[])
+{
+	char **bdfs;
+	int nr;
+
+	bdfs = vfio_selftests_get_bdfs(&argc, argv, &nr);
+	if (nr < 3) {
+		fprintf(stderr, "three devices are needed\n");
+		return KSFT_FAIL;
+	}
+	device_bdf = bdfs[0];
+	other_bdf = bdfs[1];
+	port_bdf = bdfs[2];
+	spare_bdf = nr > 3 ? bdfs[3] : NULL;
+
+	return test_harness_run(argc, argv);
+}

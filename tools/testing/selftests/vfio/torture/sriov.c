@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device with SR-IOV and a VF of it, both with overrides: each has its own, a
+ * VF needs the token that it needs without, and one that is open can be removed.
+ *
+ * Needs QEMU's igb, and loads the module vfio_pci_torture itself.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "torture.h"
+
+#include "../kselftest_harness.h"
+
+#define IDS		"8086:10c9,8086:10ca"
+#define NR_DRIVERS	3
+
+#define TOKEN		"7d5e1c1c-3d5c-44b1-9a5e-0f9a51a1e101"
+#define OTHER_TOKEN	"7d5e1c1c-3d5c-44b1-9a5e-0f9a51a1e102"
+
+/* The status register of both, and what may be read next to it */
+#define STATUS		8
+#define CONTROL		0
+
+#define ADDED		region_offset(VFIO_PCI_NUM_REGIONS)
+
+#define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
+
+const char *device_bdf;
+static char *vf_bdf;
+
+static u32 read_at(struct vfio_pci_device *device, u64 offset)
+{
+	u32 value;
+
+	VFIO_ASSERT_EQ(pread(device->fd, &value, sizeof(value), offset), sizeof(value));
+
+	return value;
+}
+
+/* Whether a register of BAR0 is handled; if not, it must be that of the device */
+static bool handled(struct vfio_pci_device *device, u64 offset)
+{
+	u32 value = read_at(device, offset);
+
+	if (value == 0x5a5a5a5a)
+		return true;
+	VFIO_ASSERT_EQ(value, torture_read_register(device, 0, offset));
+
+	return false;
+}
+
+static struct vfio_pci_device *open_with(struct iommu *iommu, const char *bdf,
+					 const char *setup, const char *high)
+{
+	struct vfio_pci_device *device;
+	int ret;
+
+	torture_setup(setup, "", high);
+	device = open_bare(iommu, bdf, TOKEN, &ret);
+	VFIO_ASSERT_EQ(ret, 0, "%s cannot be opened\n", bdf);
+	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
+
+	return device;
+}
+
+static void close_it(struct vfio_pci_device **device)
+{
+	if (*device)
+		close_bare(*device);
+	*device = NULL;
+}
+
+FIXTURE(sriov) {
+	struct iommu *iommu;
+	struct vfio_pci_device *pf, *vf;
+};
+
+FIXTURE_VARIANT(sriov) {
+	const char *iommu_mode;
+};
+
+FIXTURE_VARIANT_ADD(sriov, vfio_type1_iommu) {
+	.iommu_mode = "vfio_type1_iommu",
+};
+
+FIXTURE_VARIANT_ADD(sriov, vfio_type1v2_iommu) {
+	.iommu_mode = "vfio_type1v2_iommu",
+};
+
+FIXTURE_VARIANT_ADD(sriov, iommufd_compat_type1) {
+	.iommu_mode = "iommufd_compat_type1",
+};
+
+FIXTURE_VARIANT_ADD(sriov, iommufd_compat_type1v2) {
+	.iommu_mode = "iommufd_compat_type1v2",
+};
+
+FIXTURE_VARIANT_ADD(sriov, iommufd) {
+	.iommu_mode = "iommufd",
+};
+
+FIXTURE_SETUP(sriov)
+{
+	self->iommu = iommu_init(variant->iommu_mode);
+	torture_unload();
+	torture_load(IDS);
+	if (!sysfs_sriov_numvfs_get(device_bdf))
+		sysfs_sriov_numvfs_set(device_bdf, 1);
+	ASSERT_TRUE(device_is_bound(vf_bdf));
+}
+
+FIXTURE_TEARDOWN(sriov)
+{
+	close_it(&self->vf);
+	close_it(&self->pf);
+	iommu_cleanup(self->iommu);
+	/* As many closes as opens, and nothing that holds the module */
+	EXPECT_EQ(torture_count("opens"), torture_count("closes"));
+	EXPECT_EQ(0, torture_unload());
+}
+
+/* Vendor drivers are not asked to an open that the token does not allow */
+TEST_F_TIMEOUT(sriov, token, 60)
+{
+	int ret;
+
+	self->pf = open_with(self->iommu, device_bdf, "", "");
+	ASSERT_EQ(NR_DRIVERS, torture_count("opens"));
+	self->vf = open_bare(self->iommu, vf_bdf, NULL, &ret);
+	ASSERT_EQ(EACCES, ret);
+	self->vf = open_bare(self->iommu, vf_bdf, OTHER_TOKEN, &ret);
+	ASSERT_EQ(EACCES, ret);
+	ASSERT_EQ(NR_DRIVERS, torture_count("opens"));
+
+	self->vf = open_with(self->iommu, vf_bdf, "range 0 8 4", "");
+	ASSERT_EQ(2 * NR_DRIVERS, torture_count("opens"));
+	ASSERT_TRUE(handled(self->vf, STATUS));
+
+	/* Nor to one of the PF, now that its VF is in use */
+	close_it(&self->pf);
+	ASSERT_EQ(NR_DRIVERS, torture_count("closes"));
+	self->pf = open_bare(self->iommu, device_bdf, NULL, &ret);
+	ASSERT_EQ(EACCES, ret);
+	self->pf = open_bare(self->iommu, device_bdf, OTHER_TOKEN, &ret);
+	ASSERT_EQ(EACCES, ret);
+	ASSERT_EQ(2 * NR_DRIVERS, torture_count("opens"));
+	self->pf = open_with(self->iommu, device_bdf, "range 0 0 4", "");
+	ASSERT_TRUE(handled(self->pf, CONTROL));
+	ASSERT_TRUE(handled(self->vf, STATUS));
+
+	/* Another token from here on, by the PF as always */
+	vfio_device_set_vf_token(self->pf->fd, OTHER_TOKEN);
+	close_it(&self->vf);
+	self->vf = open_bare(self->iommu, vf_bdf, TOKEN, &ret);
+	ASSERT_EQ(EACCES, ret);
+	self->vf = open_bare(self->iommu, vf_bdf, OTHER_TOKEN, &ret);
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(4 * NR_DRIVERS, torture_count("opens"));
+}
+
+/* Config space of a VF is mostly vfio's emulation; an override lies above it */
+TEST_F_TIMEOUT(sriov, vf, 60)
+{
+	int reads;
+
+	self->pf = open_with(self->iommu, device_bdf, "", "");
+	self->vf = open_with(self->iommu, vf_bdf, "", "");
+	ASSERT_EQ(0x8086, vfio_pci_config_readw(self->vf, PCI_VENDOR_ID));
+	ASSERT_EQ(0x10ca, vfio_pci_config_readw(self->vf, PCI_DEVICE_ID));
+	ASSERT_FALSE(handled(self->vf, STATUS));
+	close_it(&self->vf);
+
+	self->vf = open_with(self->iommu, vf_bdf, "range 7 0 2; range 0 8 4", "");
+	reads = torture_count("reads");
+	ASSERT_EQ(0x5a5a, vfio_pci_config_readw(self->vf, PCI_VENDOR_ID));
+	ASSERT_EQ(0x10ca5a5a, vfio_pci_config_readl(self->vf, PCI_VENDOR_ID));
+	ASSERT_TRUE(handled(self->vf, STATUS));
+	ASSERT_FALSE(handled(self->vf, CONTROL));
+	ASSERT_EQ(reads + 3, torture_count("reads"));
+	torture_set("handler", "pass");
+	ASSERT_EQ(0x10ca8086, vfio_pci_config_readl(self->vf, PCI_VENDOR_ID));
+	ASSERT_FALSE(handled(self->vf, STATUS));
+	torture_set("handler", "keep");
+
+	/* The PF was opened with nothing, and is as it is */
+	ASSERT_FALSE(handled(self->pf, STATUS));
+	ASSERT_EQ(0x8086, vfio_pci_config_readw(self->pf, PCI_VENDOR_ID));
+}
+
+TEST_F_TIMEOUT(sriov, both, 60)
+{
+	u32 value = 0xaaaa;
+
+	self->pf = open_with(self->iommu, device_bdf, "range 0 8 4", "add 0xffff 1 0x1000 3");
+	self->vf = open_with(self->iommu, vf_bdf, "range 0 0 4; range 7 2 2",
+			     "add 0xffff 1 0x1000 3");
+	ASSERT_TRUE(handled(self->pf, STATUS));
+	ASSERT_FALSE(handled(self->pf, CONTROL));
+	ASSERT_FALSE(handled(self->vf, STATUS));
+	ASSERT_TRUE(handled(self->vf, CONTROL));
+	ASSERT_EQ(0x10c98086, vfio_pci_config_readl(self->pf, PCI_VENDOR_ID));
+	ASSERT_EQ(0x5a5a8086, vfio_pci_config_readl(self->vf, PCI_VENDOR_ID));
+	ASSERT_EQ(4, pwrite(self->pf->fd, &value, 4, ADDED));
+	ASSERT_EQ(0, read_at(self->vf, ADDED));
+	ASSERT_TRUE(regions_have(device_bdf, "  vfio_pci_torture 0x8-0xb reads 1 writes 0\n"));
+	ASSERT_TRUE(regions_have(vf_bdf, "  vfio_pci_torture 0x0-0x3 reads 1 writes 0\n"));
+	ASSERT_FALSE(regions_have(vf_bdf, "0x8-0xb"));
+
+	close_it(&self->vf);
+	ASSERT_TRUE(handled(self->pf, STATUS));
+	ASSERT_EQ(0xaaaa, read_at(self->pf, ADDED));
+	self->vf = open_with(self->iommu, vf_bdf, "", "");
+	ASSERT_FALSE(handled(self->vf, CONTROL));
+	close_it(&self->pf);
+	ASSERT_EQ(0x10ca8086, vfio_pci_config_readl(self->vf, PCI_VENDOR_ID));
+	ASSERT_EQ(3 * NR_DRIVERS, torture_count("opens"));
+	ASSERT_EQ(2 * NR_DRIVERS, torture_count("closes"));
+}
+
+/* VFs are removed while one is open, by who has the PF */
+TEST_F_TIMEOUT(sriov, remove, 120)
+{
+	struct writer writer;
+	int fd, ret;
+
+	self->pf = open_with(self->iommu, device_bdf, "range 0 0 4", "");
+	self->vf = open_with(self->iommu, vf_bdf, "range 0 8 4", "");
+	ASSERT_TRUE(handled(self->vf, STATUS));
+	fd = request_eventfd(self->vf);
+
+	writer_start(&writer, device_file(device_bdf, "sriov_numvfs"), "0");
+	ASSERT_TRUE(is_requested(fd, 10000));
+	ASSERT_TRUE(writer_waits(&writer));
+	ASSERT_TRUE(handled(self->vf, STATUS));
+	ASSERT_FALSE(handled(self->vf, CONTROL));
+	ASSERT_TRUE(handled(self->pf, CONTROL));
+	ASSERT_EQ(0, torture_count("closes"));
+	ASSERT_TRUE(writer_waits(&writer));
+	close_it(&self->vf);
+	ASSERT_EQ(0, writer_join(&writer));
+	close(fd);
+
+	ASSERT_FALSE(device_exists(vf_bdf));
+	ASSERT_EQ(NR_DRIVERS, torture_count("closes"));
+	ASSERT_TRUE(handled(self->pf, CONTROL));
+	ASSERT_FALSE(handled(self->pf, STATUS));
+
+	/* A new VF, and who opened the PF before opens it as before */
+	sysfs_sriov_numvfs_set(device_bdf, 1);
+	self->vf = open_bare(self->iommu, vf_bdf, NULL, &ret);
+	ASSERT_EQ(EACCES, ret);
+	self->vf = open_with(self->iommu, vf_bdf, "range 0 8 4", "");
+	ASSERT_TRUE(handled(self->vf, STATUS));
+	ASSERT_EQ(3 * NR_DRIVERS, torture_count("opens"));
+}
+
+static void remove_vfs(void)
+{
+	sysfs_sriov_numvfs_set(device_bdf, 0);
+	put_text(ENABLE_SRIOV, "N");
+}
+
+int main(int argc, char *argv[])
+{
+	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+	bind_device(device_bdf);
+	if (sysfs_sriov_totalvfs_get(device_bdf) <= 0) {
+		fprintf(stderr, "%s has no SR-IOV, or the kernel no CONFIG_PCI_MMCONFIG\n",
+			device_bdf);
+		return KSFT_FAIL;
+	}
+	VFIO_ASSERT_EQ(put_text(ENABLE_SRIOV, "Y"), 0);
+	sysfs_sriov_numvfs_set(device_bdf, 0);
+	sysfs_sriov_numvfs_set(device_bdf, 1);
+	vf_bdf = sysfs_sriov_vf_bdf_get(device_bdf, 0);
+
+	/* The harness does not return */
+	atexit(remove_vfs);
+
+	return test_harness_run(argc, argv);
+}
