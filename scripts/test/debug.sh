@@ -5,6 +5,8 @@
 # checkers (KASAN, UBSAN, lockdep, kmemleak) have nothing to say: vm.sh fails
 # if they do. It is several times as slow, so the suites do less. (The suite
 # selftests runs on both kernels.)
+#
+# One processor is enough for it.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -3,6 +3,8 @@
 #
 # demo.sh: the demo runs on every kernel that can have it, prints what it
 # promises, and fails when the device is not as it should be.
+#
+# One processor is enough for it.
 
 . "$(dirname "$0")/../lib.sh"
 

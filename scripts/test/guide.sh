@@ -3,6 +3,8 @@
 #
 # guide.sh: the modules that the guide for writers of vendor drivers shows are
 # compiled as they stand there, without a warning, and do in a VM what it says.
+#
+# One processor is enough for it.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # kunit.sh: our KUnit modules, loaded in a VM; each of their cases is a test.
+#
+# One processor is enough for it.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -6,7 +6,8 @@
 # IOMMU modes (each test brings its variants), on the release and on the debug
 # kernel (KERNEL names one of them). What they skip must be what they skip with
 # stock modules, of which a run is kept in the cache. The output stays in
-# out/selftests. The debug kernel does not run the longest ones in all modes.
+# out/selftests. The debug kernel does not run the longest ones in all modes, and
+# all of them under vendor drivers that override each region with nothing.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
@@ -39,7 +40,7 @@ run()
 	mkdir -p "$REPO/$dir"
 	# Upstream's libvfio maps BARs as a whole, which the sample for edu does not let it do.
 	KERNEL=$1 MODULES=$2 DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-1200} APPEND=$NO_VENDOR \
-		"$SCRIPTS/vm.sh" QUICK="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir"
+		"$SCRIPTS/vm.sh" QUICK="$quick" VENDOR="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir"
 }
 
 # judge KERNEL DEVICE PROGRAM
@@ -72,6 +73,18 @@ judge()
 		result 0 "$what ($passed_ passed, $skipped_ skipped, as with stock)"
 		sum=$((sum + passed_))
 	fi
+}
+
+# under_vendor KERNEL DEVICE: the vendor drivers that it was to run under were there
+under_vendor()
+{
+	local file=$folder/$1/ours-$2/vendor opens status=0
+
+	opens=$(sed -n 's,.*/opens:,,p' "$file") || true
+	[ "${opens:-0}" -gt 0 ] && [ "$opens" = "$(sed -n 's,.*/closes:,,p' "$file")" ] || status=1
+	# One of the three drivers overrides all nine regions
+	[ "$(sed -n 's,.*/releases:,,p' "$file")" = $((opens * 3)) ] || status=1
+	result "$status" "selftests $1 $2: under vendor drivers that override with nothing, $opens opens" "$file"
 }
 
 # start RUN: the VM of a RUN, which is "KERNEL MODULES DEVICE".
@@ -122,6 +135,7 @@ for kernel in "${kernels[@]}"; do
 		for program in "$CACHE/${programs#/cache/}"/vfio_*_test; do
 			judge "$kernel" "$device" "${program##*/}"
 		done
+		[ "$kernel" = release ] || under_vendor "$kernel" "$device"
 	done
 done
 echo "# $sum test cases of upstream's passed"

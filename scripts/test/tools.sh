@@ -3,6 +3,8 @@
 #
 # The tools themselves: what a VM returns, what counts as a failure, and one
 # clear line for each kind of bad input, with nothing half-made behind it.
+#
+# One processor is enough for it.
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -75,7 +77,7 @@ DEVICES='edu igb nvme port/e1000e pci-testdev VGA' try "$vm" '
 	scripts/guest/bind.sh 0000:00:1a.0 vfio-pci 2>&1'
 check "vm.sh: devices at their addresses, and their groups; bind.sh" \
 	prints '0000:00:02.0=edu 0000:00:03.0=igb 0000:00:04.0=nvme 0000:01:00.0=e1000e 0000:00:06.0=pci-testdev 0000:00:07.0=VGA
-0x11e8 1 0x10c9 1 0x0010 1 0x10d3 2 0x0005 1 0x1111 1
+0x11e8 1 0x10c9 1 0x0010 1 0x10d3 1 0x0005 1 0x1111 1
 8
 7
 error: there is no PCI device 0000:00:1a.0'
@@ -151,6 +153,13 @@ try "$tmp/checkout/scripts/test.sh"
 check "test.sh: fails" status_is 1
 check "test.sh: counts what failed, died and did nothing" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
+for name in good dies; do
+	sed -i '1a # One processor is enough for it.\n' "$tmp/checkout/scripts/test/$name.sh"
+done
+try "$tmp/checkout/scripts/test.sh"
+check "test.sh: counts the same of two at a time" \
+	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
+check "test.sh: two at a time are both named" [ "$(grep -c 'its output follows' "$tmp/err")" -eq 2 ]
 
 # --- what this machine may lack ---
 LINUX=$tmp try "$SCRIPTS/source.sh"

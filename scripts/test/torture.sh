@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # torture.sh: what vendor drivers can override and how, and that nobody gets
-# around it, with those of vfio_pci_torture in a VM; on the release and on the
-# debug kernel (KERNEL names one of them), which must have nothing to say, not
-# even when each allocation fails in turn, or all happens at once. SECONDS_RACE
-# and SEED say for how long that is, and what in which order.
+# around it, with those of vfio_pci_torture in a VM; that it holds when drivers
+# and devices come and go; and what is told of it in traces and debugfs. On the
+# release and on the debug kernel (KERNEL names one of them), which must have
+# nothing to say, not even when each allocation fails in turn, or all happens at
+# once. SECONDS_RACE and SEED say for how long that is, and what in which order.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
@@ -15,19 +16,33 @@ folder=$OUT/torture
 rm -rf "$folder"
 declare -A devices
 
-# What runs: KERNEL NAME DEVICE PROGRAM OPTIONS. The debug kernel, which is slow,
-# does less, and in one IOMMU mode.
+# What runs: VM NAME DEVICE[+DEVICE...] PROGRAM OPTIONS. The debug kernel, which is
+# slow, does less, and in one IOMMU mode; what is not about how a device is opened
+# is run in two.
 runs='
+release	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v vfio_type1v2_iommu -v iommufd -t unplug -t ids
+release	sriov		igb		sriov		-v vfio_type1v2_iommu -v iommufd
 release	bypass		port/edu	bypass
 release	override	port/edu	override
-release	override	igb		override
-release	regions		pci-testdev	override	-t whole -t rom -t nothing
-release	regions		VGA		override	-t whole -t nothing
+release	override	igb		override	-v vfio_type1v2_iommu -v iommufd
+release	regions		pci-testdev	override	-t whole -t rom -t nothing -t bytes
+release	regions		VGA		override	-t whole -t nothing -t bytes
+release	debugfs		edu		debugfs		-v vfio_type1v2_iommu -v iommufd
+release	debugfs		igb		debugfs		-T look_while_opened -v iommufd
+release	debugfs		VGA		debugfs		-T look_while_opened -v iommufd
+release	tracing		edu		tracing		-t open_close -t reads_writes -t maps -t ioeventfds -t failing_open -t refused -v iommufd
+traced	bypass		edu		bypass		-v vfio_type1v2_iommu -v iommufd
+errors	errors		port/virtio-rng-pci,id=victim,aer=on,disable-legacy=on	errors
+debug	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v iommufd -t unplug
 debug	bypass		port/edu	bypass		-v iommufd
 debug	override	port/edu	override	-v iommufd
-debug	regions		pci-testdev	override	-t whole -t rom -t nothing
+debug	regions		pci-testdev	override	-t whole -t rom -t nothing -t bytes
+debug	debugfs		edu		debugfs		-T look_while_opened -v iommufd
+debug	tracing		edu		tracing		-T off -T filters -v iommufd
+debug	sriov		igb		sriov		-v iommufd
 faults	failures	edu		fail_nth'
-devices=([release]='port/edu igb pci-testdev VGA' [debug]='port/edu pci-testdev' [faults]='edu port/edu')
+devices=([release]='port/edu igb pci-testdev VGA edu edu port/edu' [debug]='port/edu pci-testdev edu edu port/edu igb'
+	[faults]='edu port/edu' [traced]='edu' [errors]='port/virtio-rng-pci,id=victim,aer=on,disable-legacy=on')
 
 # runs_of VM: its lines of the above, without the first word
 runs_of()
@@ -35,16 +50,59 @@ runs_of()
 	tr -s '\t' <<<"$runs" | sed -n "s/^$1\t//p"
 }
 
+# tap NAME DEVICES [ENDING]: the file for what is found on a device
+tap()
+{
+	local device=${2##*/}
+
+	echo "$1-${device%%,*}.${3:-tap}"
+}
+
+# loads_itself PROGRAM: does it load and unload the module?
+loads_itself()
+{
+	[[ "$1" =~ ^(lifecycle|sriov)$ ]]
+}
+
+# command VM NAME DEVICES PROGRAM OPTIONS: what the guest runs for one line
+command()
+{
+	local device index args='' used=' ' all
+
+	mapfile -t all < <(tr ' ' '\n' <<<"${devices[$1]}")
+	for device in ${3//+/ }; do
+		for index in "${!all[@]}"; do
+			[ "${all[$index]}" != "$device" ] || [[ "$used" == *" $index "* ]] || break
+		done
+		used+="$index "
+		args+=" \"\${bdfs[$index]}\""
+	done
+	echo "$programs/vfio_pci_torture_$4 $5$args 2>&1 | tee \$out/$(tap "$2" "$3"); \
+		echo \${PIPESTATUS[0]} >\$out/$(tap "$2" "$3" status)"
+}
+
 # in_guest VM EDU: what the guest runs; it leaves its findings in out/torture/VM.
 # EDU is which device is to be raced for.
 in_guest()
 {
-	local name device program options index
+	local name device program options seconds=30
 
+	# What the release kernel does in this time takes the debug kernel minutes
+	[ "$1" = release ] || seconds=150
 	cat <<-END
 	out=/repo/out/torture/$1
 	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
-	modprobe vfio_pci_torture ids=1234:11e8,8086:10c9,1b36:5,1234:1111
+	modprobe vfio-pci
+	END
+	while IFS=$'\t' read -r name device program options; do
+		! loads_itself "$program" || command "$1" "$name" "$device" "$program" "$options"
+	done < <(runs_of "$1")
+	echo "lsmod >\$out/unloaded"
+
+	cat <<-END
+	# One may have been unplugged
+	VM_DEVICES=\$(for device in \$VM_DEVICES; do [ ! -e /sys/bus/pci/devices/\${device%%=*} ] || echo \$device; done)
+	modprobe vfio_pci_torture ids=1234:11e8,8086:10c9,1af4:1044,1b36:5,1234:1111
 	# One that is enabled already has no need for ACPI, which takes most of an open
 	[ $1 != faults ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	scripts/guest/bind.sh all vfio-pci
@@ -52,9 +110,7 @@ in_guest()
 	# What each bind has loaded is nothing here, and takes long on a debug kernel
 	[ "$1" != faults ] || echo "mount --bind /bin/true \$(readlink -f /sbin/modprobe)"
 	while IFS=$'\t' read -r name device program options; do
-		index=$(tr ' ' '\n' <<<"${devices[$1]}" | grep -n -x "$device" | cut -d : -f 1)
-		echo "$programs/vfio_pci_torture_$program $options \"\${bdfs[$((index - 1))]}\" \
-			>\$out/$name-${device#*/}.tap 2>&1; echo \$? >\$out/$name-${device#*/}.status"
+		loads_itself "$program" || command "$1" "$name" "$device" "$program" "$options"
 	done < <(runs_of "$1")
 	[ "$1" != faults ] || echo "umount \$(readlink -f /sbin/modprobe)"
 	# Whatever they did, all of it is undone
@@ -63,28 +119,71 @@ in_guest()
 	grep . /sys/module/vfio_pci_torture/parameters/* >\$out/counts
 	cat /sys/module/vfio_pci_torture/refcnt >\$out/refcnt
 	rmmod vfio_pci_torture
-	lsmod >\$out/unloaded
+	lsmod >>\$out/unloaded
 	END
-	[ "$1" != debug ] || return 0
+	[[ "$1" == release || "$1" == faults ]] || return 0
 	cat <<-END
 	scripts/guest/bind.sh all vfio-pci
-	$programs/vfio_pci_torture_races -i 1234:11e8 -r ${SEED:-1} -s ${SECONDS_RACE:-90} "\${bdfs[$2]}" >\$out/races 2>&1
+	$programs/vfio_pci_torture_races -i 1234:11e8 -r ${SEED:-1} -s ${SECONDS_RACE:-$seconds} "\${bdfs[$2]}" >\$out/races 2>&1
 	echo \$? >\$out/races.status
 	END
+}
+
+# kept: of what QEMU traces, the accesses of edu's registers that bypass keeps to
+# itself: 4 to 7, 0x2ffc to 0x3003, 0x6010 to 0x6013, or wider ones that reach
+# into them; as the device sees them, be they made by the module or not.
+kept()
+{
+	grep " name 'edu-mmio'" | sed -E -n \
+		's/.*memory_region_ops_(read|write) cpu [-0-9]+ mr 0x[0-9a-f]+ addr 0x[0-9a-f]*([0-9a-f]{5}) value (0x[0-9a-f]+) size ([0-9]+) .*/\2 \4 \1 \3/p' |
+		while read -r offset size what; do
+			first=$((16#$offset)) last=$((16#$offset + size - 1))
+			if ((first <= 7 && last >= 4)) || ((first <= 0x3003 && last >= 0x2ffc)) ||
+				((first <= 0x6013 && last >= 0x6010)); then
+				echo "0x$offset $size $what"
+			fi
+		done
+}
+
+# inject PID: have the device of the VM errors send the errors that its program
+# asks for, in the order in which it does, until process PID is gone.
+inject()
+{
+	local dir=$folder/errors done=0 line
+
+	cat "$dir/monitor.out" >"$dir/monitor" &
+	exec {monitor}>"$dir/monitor.in"
+	while kill -0 "$1" 2>/dev/null; do
+		line=$(sed -n 's/^inject //p' "$dir/log" | sed -n "$((done + 1))p")
+		if [ -n "$line" ]; then
+			echo "pcie_aer_inject_error victim $line" >&"$monitor"
+			done=$((done + 1))
+		fi
+		sleep 0.3
+	done
 }
 
 # start VM
 start()
 {
-	local kernel=debug edu=1
+	local kernel=release edu=0 qemu=''
 
-	[ "$1" != release ] || kernel=release edu=0
+	[[ "$1" != debug && "$1" != faults ]] || kernel=debug edu=1
 	mkdir -p "$folder/$1"
 	"$SCRIPTS/modules.sh" "$kernel" ours >/dev/null
 	say "torture: the VM $1"
-	KERNEL=$kernel MODULES=ours DEVICES=${devices[$1]} NAME=torture-$1 APPEND=$NO_VENDOR TIMEOUT=${TIMEOUT:-1200} \
+	if [ "$1" = traced ]; then
+		mkfifo "$folder/$1/fifo"
+		kept <"$folder/$1/fifo" >"$folder/$1/accesses" &
+		qemu="-trace memory_region_ops_read -trace memory_region_ops_write -D /repo/out/torture/$1/fifo"
+	elif [ "$1" = errors ]; then
+		mkfifo "$folder/$1"/monitor.{in,out}
+		qemu="-chardev pipe,id=monitor,path=/repo/out/torture/$1/monitor -mon chardev=monitor,mode=readline"
+	fi
+	KERNEL=$kernel MODULES=ours DEVICES=${devices[$1]} NAME=torture-$1 APPEND=$NO_VENDOR TIMEOUT=${TIMEOUT:-1200} QEMU=$qemu \
 		"$SCRIPTS/vm.sh" "$(in_guest "$1" "$edu")" </dev/null >"$folder/$1/log" 2>&1 &
 	running[$!]=$1
+	[ "$1" != errors ] || inject "$!" &
 }
 
 # reap: wait for one of the VMs.
@@ -100,14 +199,14 @@ reap()
 # judge VM: what it found
 judge()
 {
-	local dir=$folder/$1 name device program options tap status p f s opens closes
+	local dir=$folder/$1 name device program options tap status p f s opens closes seen approved
 
 	while IFS=$'\t' read -r name device program options; do
-		tap=$dir/$name-${device#*/}.tap status=0
+		tap=$dir/$(tap "$name" "$device") status=0
 		read -r p f s < <(counts "$tap")
 		[ "$f" -eq 0 ] && [ "$p" -ge 1 ] && [ "$(cat "${tap%.tap}.status")" = 0 ] || status=1
 		grep -B 3 '^not ok' "$tap" >"$folder/why" || tail -n 20 "$tap" >"$folder/why"
-		result "$status" "$1: $name on $device ($p passed, $s skipped)" "$folder/why"
+		result "$status" "$1: $name on ${device%%,*} ($p passed, $s skipped)" "$folder/why"
 	done < <(runs_of "$1")
 
 	status=0
@@ -117,15 +216,22 @@ judge()
 	[ "${opens:-0}" -gt 0 ] && [ "$opens" = "$closes" ] || status=1
 	result "$status" "$1: $opens opens, as many closes, and the module can be unloaded" "$dir/counts"
 
-	[ "$1" != debug ] || return 0
+	if [ "$1" = traced ]; then
+		status=0 approved=$(sed -n 's,.*/approved:,,p' "$dir/counts")
+		seen=$(wc -l <"$dir/accesses")
+		[ "$seen" -eq "$approved" ] && [ "$approved" -gt 0 ] || status=1
+		head -n 20 "$dir/accesses" >"$folder/why"
+		result "$status" "$1: the device saw $seen accesses to what is kept from userspace, $approved were the vendor driver's" "$folder/why"
+	fi
+	[[ "$1" == release || "$1" == faults ]] || return 0
 	grep -h '# .* allocations' "$dir"/*.tap | sed 's/.*# */# /' || true
 	sed 's/^/# /' "$dir/races"
 	result "$(cat "$dir/races.status")" "$1: all at once" "$dir/races"
 }
 
 # Two at a time, that which takes longest first
-vms=(faults debug release)
-[ -z "${KERNEL-}" ] || vms=(release)
+vms=(faults debug release traced errors)
+[ -z "${KERNEL-}" ] || vms=(release traced errors)
 [ "${KERNEL-}" != debug ] || vms=(faults debug)
 declare -A running=()
 for vm in "${vms[@]}"; do

@@ -4,7 +4,9 @@
 # vendor.sh: the sample vendor driver in a VM: loaded by itself when a device is
 # bound, its region there for userspace, gone without it, and its module pinned
 # while a device is open; on the release and on the debug kernel (KERNEL names
-# one of them), which must have nothing to say.
+# one of them), which must have nothing to say; that is slow and does less.
+#
+# One processor is enough for it.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
@@ -27,6 +29,9 @@ in_guest()
 	run first "\${bdfs[0]}"
 	run second "\${bdfs[1]}"
 	rmmod vfio_pci_edu && lsmod >\$out/unloaded
+	END
+	[ "$1" = release ] || return 0
+	cat <<-END
 	run without "\${bdfs[0]}"
 	modprobe vfio_pci_edu
 	run again "\${bdfs[0]}"
@@ -74,6 +79,7 @@ for kernel in "${kernels[@]}"; do
 	status=0
 	grep -q '^vfio_pci ' "$folder/$kernel/unloaded" && ! grep -q '^vfio_pci_edu ' "$folder/$kernel/unloaded" || status=1
 	result "$status" "$kernel: the module is unloaded once the devices are closed" "$folder/$kernel/unloaded"
+	[ "$kernel" = release ] || continue
 	fails "$kernel" without "without the module there is no region"
 	passes "$kernel" again "with the module it is there again"
 	fails "$kernel" other "a device of other ids does not have it"
