@@ -32,7 +32,8 @@ new_symbols()
 }
 
 # messages SRC: from a build log on stdin, what the compiler and its helpers
-# complain about, without what differs from one tree or line to the next. Each
+# complain about, without what differs from one tree or line to the next, or
+# with what else is installed by then (pahole, which no build here needs). Each
 # MODULE_* and module_param* line of each file is an error to Debian's sparse 0.6.4.
 messages()
 {
@@ -44,6 +45,7 @@ messages()
 			if (source ~ /^(MODULE_|module_param)/)
 				next
 		} { print }' | sed -n -E -e '/^WARNING: modpost: (.* undefined!$|suppressed )|^WARNING: .*Module.symvers/d' \
+		-e '/^warning: pahole version differs /d' \
 		-e "s,(\.\./)*(cache/|/cache/)?${1#/cache/}/,,g" \
 		-e '/warning: |error: |WARNING|objtool: |\*\*\*/{s/:[0-9]+(:[0-9]+)?:/:/g;p}' | sort
 }
