@@ -14,6 +14,7 @@
 #include <linux/mm_types.h>
 #include <linux/module.h>
 #include <linux/types.h>
+#include <linux/vfio_pci_migration.h>
 #include <linux/wait.h>
 
 struct p2pdma_provider;
@@ -22,6 +23,7 @@ struct pci_device_id;
 struct phys_vec;
 struct vfio_info_cap;
 struct vfio_pci_core_device;
+struct vfio_pci_migration;
 struct vfio_pci_ranges;
 struct vfio_pci_region;
 struct vfio_pci_vendor_id;
@@ -300,6 +302,7 @@ struct vfio_pci_vendor_device {
 	/* private: */
 	struct list_head		node;
 	struct list_head		regions;
+	struct vfio_pci_migration	*migration;
 	u8				in_reset;
 };
 
@@ -411,6 +414,14 @@ struct vfio_pci_vendor_driver {
 	 */
 	int (*device_feature)(struct vfio_pci_vendor_device *dev, u32 flags,
 			      void __user *arg, size_t argsz);
+
+	/**
+	 * @migration: How the driver migrates a device, or NULL if it does not.
+	 * Of the drivers that a device is opened by, the last one that has it
+	 * migrates the device, if one with the same abilities was registered
+	 * when the device was bound: what it can do must be known then.
+	 */
+	const struct vfio_pci_migration_ops *migration;
 
 	/* private: */
 	struct module *owner;
@@ -592,7 +603,7 @@ int vfio_pci_vendor_write_bar(struct vfio_pci_vendor_device *dev,
 
 /* For drivers built on vfio-pci-core */
 int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev);
-void vfio_pci_core_request_vendors(struct pci_dev *pdev);
+int vfio_pci_core_request_vendors(struct vfio_pci_core_device *vdev);
 void vfio_pci_core_aer_resume(struct pci_dev *pdev);
 void vfio_pci_core_reset_prepare(struct pci_dev *pdev);
 void vfio_pci_core_reset_done(struct pci_dev *pdev);

@@ -21,6 +21,7 @@
 #include <kunit/visibility.h>
 
 #include "trace.h"
+#include "vfio_pci_mig.h"
 #include "vfio_pci_priv.h"
 
 /* An id of a driver, found by vendor and device unless one of these is any */
@@ -173,9 +174,9 @@ err_remove:
  * driver is asked to the devices that are opened from now on.
  *
  * Context: Process context, may sleep.
- * Return: 0, -EINVAL if the driver has no name, no open callback or no ids,
- * or an id that cannot be parsed, -EEXIST if it or another of its name is
- * registered, -ENOMEM.
+ * Return: 0, -EINVAL if the driver has no name, no open callback or no ids, an id
+ * that cannot be parsed, or not all that it takes to migrate a device, -EEXIST if
+ * it or another of its name is registered, -ENOMEM.
  */
 int __vfio_pci_register_vendor_driver(struct vfio_pci_vendor_driver *driver,
 				      struct module *owner)
@@ -188,6 +189,13 @@ int __vfio_pci_register_vendor_driver(struct vfio_pci_vendor_driver *driver,
 		       owner ? module_name(owner) : "(built in)",
 		       driver->open ? "name" : "open callback");
 		return -EINVAL;
+	}
+
+	ret = vfio_pci_mig_check_driver(driver);
+	if (ret) {
+		pr_err("vfio-pci: vendor driver %s lacks what it takes to migrate\n",
+		       driver->name);
+		return ret;
 	}
 
 	guard(mutex)(&vfio_pci_vendor_lock);
@@ -354,6 +362,44 @@ static void vfio_pci_vendor_close(struct vfio_pci_vendor_device *dev,
 	vfio_pci_vendor_put(dev);
 }
 
+/* The driver that migrates a device: of those that have opened it the last */
+static struct vfio_pci_vendor_device *
+vfio_pci_vendor_migrates(struct list_head *vendors)
+{
+	struct vfio_pci_vendor_device *dev;
+
+	list_for_each_entry_reverse(dev, vendors, node)
+		if (dev->driver->migration)
+			return dev;
+
+	return NULL;
+}
+
+/* All vendor drivers have opened the device: it can be migrated by one of them */
+static int vfio_pci_vendor_open_migration(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_vendor_device *dev;
+	int ret;
+
+	dev = vfio_pci_vendor_migrates(&vdev->vendors);
+	if (!dev)
+		return 0;
+
+	/* The driver that has bound the device may have its own way to do it */
+	if (!vfio_pci_mig_bound(vdev, dev->driver->migration)) {
+		pci_info_ratelimited(vdev->pdev,
+				     "vendor driver %s was not there when the device was bound, and does not migrate it\n",
+				     dev->driver->name);
+		return 0;
+	}
+
+	vdev->vendor_opening = dev;
+	ret = vfio_pci_mig_open(dev);
+	vdev->vendor_opening = NULL;
+
+	return ret ?: vfio_pci_vendor_seal(dev);
+}
+
 /**
  * vfio_pci_core_open_vendors() - let vendor drivers open a device
  * @vdev: the device, which is being opened: after vfio_pci_core_enable() and
@@ -417,7 +463,7 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 		vfio_pci_vendor_close(dev, opened);
 	}
 
-	return ret;
+	return ret ?: vfio_pci_vendor_open_migration(vdev);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_open_vendors);
 
@@ -469,8 +515,12 @@ static void vfio_pci_vendors_reset_done(struct vfio_pci_core_device *vdev,
 		if (!(dev->in_reset & why))
 			continue;
 		dev->in_reset &= ~why;
-		if (!dev->in_reset && dev->driver->reset_done)
+		if (dev->in_reset)
+			continue;
+		if (dev->driver->reset_done)
 			dev->driver->reset_done(dev);
+		if (dev->migration)
+			vfio_pci_mig_reset(dev->migration);
 	}
 }
 
@@ -562,24 +612,49 @@ int vfio_pci_vendor_feature(struct vfio_pci_core_device *vdev, u32 flags,
 	return -ENOTTY;
 }
 
+/* What must be known of a device before it is registered with vfio */
+static int vfio_pci_vendor_bind_migration(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_vendor_device *dev, *next;
+	LIST_HEAD(found);
+	int ret;
+
+	ret = vfio_pci_vendor_match(vdev, &found);
+	dev = vfio_pci_vendor_migrates(&found);
+	if (!ret && dev && !vdev->vdev.mig_ops)
+		vfio_pci_mig_bind(vdev, dev->driver->migration);
+
+	list_for_each_entry_safe(dev, next, &found, node)
+		vfio_pci_vendor_put(dev);
+
+	return ret;
+}
+
 /**
  * vfio_pci_core_request_vendors() - load the vendor drivers for a device
- * @pdev: the device
+ * @vdev: the device, before vfio_pci_core_register_device()
  *
  * A driver that calls vfio_pci_core_open_vendors() calls this when it binds a
  * device.  Modules name the devices that they are for by aliases, see
- * MODULE_VFIO_PCI_VENDOR_ALIAS().  That there is none is no error.
+ * MODULE_VFIO_PCI_VENDOR_ALIAS().  That there is none is no error.  If one of
+ * the drivers can migrate the device, userspace will be told that it can be
+ * migrated, unless the caller has its own way to do it.
  *
  * Context: Process context, may sleep.
+ * Return: 0, -ENOMEM.
  */
-void vfio_pci_core_request_vendors(struct pci_dev *pdev)
+int vfio_pci_core_request_vendors(struct vfio_pci_core_device *vdev)
 {
+	struct pci_dev *pdev = vdev->pdev;
+
 	/* Ids of 16 bits: those of 32 that "pci:" has do not fit into a name */
 	__request_module(!current_is_async(),
 			 "vfio-pci-vendor:v%04Xd%04Xsv%04Xsd%04Xbc%02Xsc%02Xi%02X",
 			 pdev->vendor, pdev->device, pdev->subsystem_vendor,
 			 pdev->subsystem_device, (u8)(pdev->class >> 16),
 			 (u8)(pdev->class >> 8), (u8)pdev->class);
+
+	return vfio_pci_vendor_bind_migration(vdev);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_request_vendors);
 

@@ -168,7 +168,7 @@ bool regions_have(const char *bdf, const char *what)
 	return found;
 }
 
-int request_eventfd(struct vfio_pci_device *device)
+int irq_eventfd(struct vfio_pci_device *device, u32 index)
 {
 	u8 buf[sizeof(struct vfio_irq_set) + sizeof(int)] = {};
 	struct vfio_irq_set *irq = (void *)buf;
@@ -177,7 +177,7 @@ int request_eventfd(struct vfio_pci_device *device)
 	VFIO_ASSERT_GE(fd, 0);
 	irq->argsz = sizeof(buf);
 	irq->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	irq->index = VFIO_PCI_REQ_IRQ_INDEX;
+	irq->index = index;
 	irq->count = 1;
 	memcpy(irq->data, &fd, sizeof(fd));
 	ioctl_assert(device->fd, VFIO_DEVICE_SET_IRQS, irq);

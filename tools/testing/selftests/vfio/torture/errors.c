@@ -12,31 +12,10 @@
 #include <unistd.h>
 
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 
 #include "torture.h"
 
 const char *device_bdf;
-
-static int set_error_eventfd(struct vfio_pci_device *device)
-{
-	int fd = eventfd(0, 0);
-	struct {
-		struct vfio_irq_set set;
-		s32 fd;
-	} arg = {
-		.set.argsz = sizeof(arg),
-		.set.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-		.set.index = VFIO_PCI_ERR_IRQ_INDEX,
-		.set.count = 1,
-		.fd = fd,
-	};
-
-	VFIO_ASSERT_GE(fd, 0);
-	ioctl_assert(device->fd, VFIO_DEVICE_SET_IRQS, &arg.set);
-
-	return fd;
-}
 
 static void wait_for_error(int fd, const char *name)
 {
@@ -72,7 +51,7 @@ int main(int argc, char *argv[])
 	device_bdf = vfio_selftests_get_bdf(&argc, argv);
 	iommu = iommu_init(MODE_VFIO_TYPE1V2_IOMMU);
 	device = torture_open(iommu, "range 4 0x10 4; range 7 0 4", "", "");
-	fd = set_error_eventfd(device);
+	fd = irq_eventfd(device, VFIO_PCI_ERR_IRQ_INDEX);
 	prepares = torture_count("prepares");
 	resets = torture_count("resets");
 

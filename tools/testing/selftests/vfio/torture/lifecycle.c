@@ -224,7 +224,7 @@ static void take_away(struct iommu *iommu, const char *bdf, const char *path,
 	device = torture_open_bdf(iommu, bdf, RANGE, "", ADD);
 	VFIO_ASSERT_EQ(opens + NR_DRIVERS, torture_count("opens"));
 	VFIO_ASSERT_TRUE(handled(device));
-	fd = request_eventfd(device);
+	fd = irq_eventfd(device, VFIO_PCI_REQ_IRQ_INDEX);
 	VFIO_ASSERT_FALSE(is_requested(fd, 0));
 
 	writer_start(&writer, path, text);

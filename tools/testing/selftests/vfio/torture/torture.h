@@ -76,8 +76,8 @@ void close_bare(struct vfio_pci_device *device);
 char *read_regions(const char *bdf);
 bool regions_have(const char *bdf, const char *what);
 
-/* What tells that the device is wanted back */
-int request_eventfd(struct vfio_pci_device *device);
+/* What tells of an event, as that the device is wanted back */
+int irq_eventfd(struct vfio_pci_device *device, u32 index);
 bool is_requested(int fd, int timeout_ms);
 
 /* A write to a file that waits until the device is closed; 0 if it succeeds */

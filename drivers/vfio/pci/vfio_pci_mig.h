@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VFIO_PCI_MIG_H
+#define VFIO_PCI_MIG_H
+
+#include <linux/cleanup.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+#include <linux/vfio_pci_migration.h>
+#include <linux/xarray.h>
+
+struct iov_iter;
+struct iova_bitmap;
+struct vfio_pci_mig_log_range;
+
+/*
+ * The stream that a device's state is sent in, all of it little endian: a
+ * header, then records.  See Documentation/driver-api/vfio-pci-migration.rst.
+ */
+#define VFIO_PCI_MIG_MAGIC	"VFIO-PCI"
+#define VFIO_PCI_MIG_FORMAT	1
+#define VFIO_PCI_MIG_NAME	32
+
+struct vfio_pci_mig_header {
+	u8	magic[8] __nonstring;
+	__le32	format;
+	__le32	size;
+	__le16	vendor;
+	__le16	device;
+	__le16	subvendor;
+	__le16	subdevice;
+	u8	revision;
+	u8	reserved[3];
+	__le32	version;
+	u8	driver[VFIO_PCI_MIG_NAME] __nonstring;
+	__le64	nonce;
+	__le32	reserved2;
+	__le32	crc;
+};
+
+static_assert(sizeof(struct vfio_pci_mig_header) == 80);
+
+enum vfio_pci_mig_type {
+	VFIO_PCI_MIG_PRECOPY	= 1,
+	VFIO_PCI_MIG_DATA	= 2,
+	VFIO_PCI_MIG_END	= 3,
+};
+
+struct vfio_pci_mig_record {
+	__le32	type;
+	__le32	size;
+	__le32	reserved;
+	__le32	crc;
+};
+
+static_assert(sizeof(struct vfio_pci_mig_record) == 16);
+
+struct vfio_pci_mig_end {
+	__le64	precopy_bytes;
+	__le64	data_bytes;
+};
+
+/* A record with what is in it, hence all the memory that a stream takes */
+#define VFIO_PCI_MIG_WINDOW	SZ_256K
+#define VFIO_PCI_MIG_PART	(VFIO_PCI_MIG_WINDOW - \
+				 sizeof(struct vfio_pci_mig_record))
+
+/* What comes next */
+enum vfio_pci_mig_phase {
+	VFIO_PCI_MIG_AT_HEADER,
+	VFIO_PCI_MIG_AT_PRECOPY,
+	VFIO_PCI_MIG_AT_DATA,
+	VFIO_PCI_MIG_AT_END,
+	VFIO_PCI_MIG_COMPLETE,
+};
+
+/* A stream that is sent or received */
+struct vfio_pci_mig_stream {
+	struct vfio_pci_vendor_device	*dev;
+	enum vfio_pci_mig_phase		phase;
+	/* Of all until here */
+	u32				crc;
+	/* Bytes of the driver until here */
+	u64				precopy_bytes;
+	u64				data_bytes;
+
+	/* One that is sent: a record, and how much of it has been taken */
+	void				*window;
+	size_t				filled;
+	size_t				taken;
+
+	/* One that is received: how much of a header, or of a record */
+	void				*payload;
+	size_t				got;
+	int				error;
+	struct vfio_pci_mig_header	header;
+	struct vfio_pci_mig_record	record;
+};
+
+int vfio_pci_mig_errno(struct vfio_pci_vendor_device *dev, const char *what,
+		       ssize_t ret);
+
+void vfio_pci_mig_send(struct vfio_pci_mig_stream *stream,
+		       struct vfio_pci_vendor_device *dev, void *window);
+int vfio_pci_mig_fill(struct vfio_pci_mig_stream *stream, bool stopped);
+
+static inline size_t vfio_pci_mig_left(const struct vfio_pci_mig_stream *stream)
+{
+	return stream->filled - stream->taken;
+}
+
+u64 vfio_pci_mig_estimate(const struct vfio_pci_mig_stream *stream, u64 bytes);
+
+int vfio_pci_mig_receive(struct vfio_pci_mig_stream *stream,
+			 struct vfio_pci_vendor_device *dev);
+int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from);
+int vfio_pci_mig_received(const struct vfio_pci_mig_stream *stream);
+void vfio_pci_mig_end(struct vfio_pci_mig_stream *stream);
+
+/* By which protocol userspace migrates a device, the first that it uses */
+enum vfio_pci_mig_protocol {
+	VFIO_PCI_MIG_NO_PROTOCOL,
+	VFIO_PCI_MIG_BY_REGION,
+	VFIO_PCI_MIG_BY_FEATURE,
+};
+
+/* What memory a device has written */
+struct vfio_pci_mig_log {
+	/* Protects what is below; taken in handlers of the driver */
+	struct mutex			lock;
+	/* If it is logged at all: which addresses are */
+	struct vfio_pci_mig_log_range	*ranges;
+	unsigned int			nr_ranges;
+	/* There was no memory, so all of them may be dirty */
+	bool				lost;
+	struct xarray			chunks;
+};
+
+void vfio_pci_mig_log_init(struct vfio_pci_mig_log *log);
+int vfio_pci_mig_log_begin(struct vfio_pci_mig_log *log,
+			   struct rb_root_cached *root, u32 nnodes);
+bool vfio_pci_mig_log_end(struct vfio_pci_mig_log *log);
+int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length);
+int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
+			  struct iova_bitmap *dirty);
+
+/* The migration of an open device */
+struct vfio_pci_migration {
+	/* Of the open device, and of each data file */
+	struct kref			kref;
+	/* Protects what is below; taken before the locks of a region access */
+	struct mutex			lock;
+	/* NULL once the device is closed */
+	struct vfio_pci_core_device	*vdev;
+	struct vfio_pci_vendor_device	*dev;
+	const struct vfio_pci_migration_ops *ops;
+	enum vfio_device_mig_state	state;
+	/* The data transfer that is on: a data file is of one of them */
+	u64				session;
+	struct vfio_pci_mig_stream	stream;
+	bool				precopy_started;
+	/* The region protocol's: what the states of the other have no room for */
+	bool				v1_saving;
+	bool				v1_offered;
+
+	/* It has a lock of its own */
+	struct vfio_pci_mig_log		log;
+
+	/* Set once, without a lock */
+	enum vfio_pci_mig_protocol	protocol;
+	void				*window;
+
+	/* Whether there was a reset while someone held the lock */
+	spinlock_t			reset_lock;
+	bool				deferred_reset;
+};
+
+void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
+		       const struct vfio_pci_migration_ops *ops);
+bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
+			const struct vfio_pci_migration_ops *ops);
+int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver);
+int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev);
+void vfio_pci_mig_close(struct vfio_pci_migration *mig);
+void vfio_pci_mig_reset(struct vfio_pci_migration *mig);
+
+struct vfio_pci_migration *vfio_pci_mig_get(struct vfio_device *core_vdev);
+void vfio_pci_mig_put(struct vfio_pci_migration *mig);
+DEFINE_FREE(vfio_pci_mig_put, struct vfio_pci_migration *, vfio_pci_mig_put(_T))
+
+void vfio_pci_mig_lock(struct vfio_pci_migration *mig);
+void vfio_pci_mig_unlock(struct vfio_pci_migration *mig);
+DEFINE_GUARD(vfio_pci_mig, struct vfio_pci_migration *,
+	     vfio_pci_mig_lock(_T), vfio_pci_mig_unlock(_T))
+
+int vfio_pci_mig_claim(struct vfio_pci_migration *mig,
+		       enum vfio_pci_mig_protocol protocol);
+void *vfio_pci_mig_window(struct vfio_pci_migration *mig);
+bool vfio_pci_mig_is_saving(enum vfio_device_mig_state state);
+bool vfio_pci_mig_is_stopped(enum vfio_device_mig_state state);
+int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,
+			   enum vfio_device_mig_state state);
+int vfio_pci_mig_pending(struct vfio_pci_migration *mig, u64 *initial,
+			 u64 *dirty);
+void vfio_pci_mig_stop_logging(struct vfio_pci_migration *mig);
+
+extern const struct vfio_pci_regops vfio_pci_mig_regops;
+extern const struct vfio_log_ops vfio_pci_mig_log_ops;
+
+#endif /* VFIO_PCI_MIG_H */

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO PCI migration by device features
+ *
+ * VFIO_DEVICE_FEATURE_MIGRATION and its kin, and the files that data is read
+ * from and written to.  Such a file may outlive the data transfer that it is
+ * for, and even the open device; then it fails with -ENODEV.  It never blocks:
+ * what there is to read is made by who reads it.
+ */
+
+#include <linux/anon_inodes.h>
+#include <linux/compat.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/pci.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+
+#include "vfio_pci_mig.h"
+#include "vfio_pci_priv.h"
+
+struct vfio_pci_mig_file {
+	struct vfio_pci_migration	*mig;
+	u64				session;
+};
+
+/* Lock the migration, if the file is of the data transfer that is on */
+static int vfio_pci_mig_file_lock(struct vfio_pci_mig_file *mig_file)
+{
+	struct vfio_pci_migration *mig = mig_file->mig;
+	int ret = -ENODEV;
+
+	vfio_pci_mig_lock(mig);
+	if (mig->vdev && mig->session == mig_file->session)
+		ret = vfio_pci_access_begin(mig->vdev);
+	if (ret)
+		vfio_pci_mig_unlock(mig);
+
+	return ret;
+}
+
+static void vfio_pci_mig_file_unlock(struct vfio_pci_mig_file *mig_file)
+{
+	struct vfio_pci_migration *mig = mig_file->mig;
+
+	vfio_pci_access_end(mig->vdev);
+	vfio_pci_mig_unlock(mig);
+}
+
+static ssize_t vfio_pci_mig_read(struct vfio_pci_migration *mig,
+				 struct iov_iter *to)
+{
+	struct vfio_pci_mig_stream *stream = &mig->stream;
+	bool stopped = vfio_pci_mig_is_stopped(mig->state);
+	size_t count = iov_iter_count(to), copied;
+	int ret = 0;
+
+	while (iov_iter_count(to)) {
+		ret = vfio_pci_mig_fill(stream, stopped);
+		if (ret)
+			break;
+
+		/* There may be more later, unless the device is stopped */
+		if (!vfio_pci_mig_left(stream)) {
+			ret = stopped ? 0 : -ENOMSG;
+			break;
+		}
+
+		copied = copy_to_iter(stream->window + stream->taken,
+				      vfio_pci_mig_left(stream), to);
+		stream->taken += copied;
+		if (vfio_pci_mig_left(stream) && iov_iter_count(to)) {
+			ret = -EFAULT;
+			break;
+		}
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		cond_resched();
+	}
+
+	return count - iov_iter_count(to) ?: ret;
+}
+
+static ssize_t vfio_pci_mig_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct vfio_pci_mig_file *mig_file = iocb->ki_filp->private_data;
+	ssize_t ret;
+
+	ret = vfio_pci_mig_file_lock(mig_file);
+	if (ret)
+		return ret;
+
+	ret = vfio_pci_mig_read(mig_file->mig, to);
+	vfio_pci_mig_file_unlock(mig_file);
+
+	return ret;
+}
+
+static ssize_t vfio_pci_mig_write_iter(struct kiocb *iocb,
+				       struct iov_iter *from)
+{
+	struct vfio_pci_mig_file *mig_file = iocb->ki_filp->private_data;
+	size_t count = iov_iter_count(from);
+	ssize_t ret;
+
+	ret = vfio_pci_mig_file_lock(mig_file);
+	if (ret)
+		return ret;
+
+	ret = vfio_pci_mig_feed(&mig_file->mig->stream, from);
+	/* What could be got of a buffer that is not all there */
+	if (!ret || ret == -EFAULT)
+		ret = count - iov_iter_count(from) ?: ret;
+	vfio_pci_mig_file_unlock(mig_file);
+
+	return ret;
+}
+
+static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
+				    unsigned long arg)
+{
+	struct vfio_pci_mig_file *mig_file = file->private_data;
+	struct vfio_pci_migration *mig = mig_file->mig;
+	struct vfio_precopy_info info = {};
+	u64 initial, dirty;
+	int ret;
+
+	ret = vfio_pci_mig_file_lock(mig_file);
+	if (ret)
+		return ret;
+
+	ret = vfio_check_precopy_ioctl(&mig->vdev->vdev, cmd, arg, &info);
+	if (!ret && (!vfio_pci_mig_is_saving(mig->state) ||
+		     vfio_pci_mig_is_stopped(mig->state)))
+		ret = -EINVAL;
+	if (!ret)
+		ret = vfio_pci_mig_pending(mig, &initial, &dirty);
+	vfio_pci_mig_file_unlock(mig_file);
+	if (ret)
+		return ret;
+
+	info.initial_bytes = initial;
+	info.dirty_bytes = dirty;
+
+	return copy_to_user((void __user *)arg, &info,
+			    offsetofend(struct vfio_precopy_info, dirty_bytes)) ?
+	       -EFAULT : 0;
+}
+
+static int vfio_pci_mig_file_release(struct inode *inode, struct file *file)
+{
+	struct vfio_pci_mig_file *mig_file = file->private_data;
+
+	vfio_pci_mig_put(mig_file->mig);
+	kfree(mig_file);
+
+	return 0;
+}
+
+static const struct file_operations vfio_pci_mig_save_fops = {
+	.owner		= THIS_MODULE,
+	.read_iter	= vfio_pci_mig_read_iter,
+	.unlocked_ioctl	= vfio_pci_mig_file_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.release	= vfio_pci_mig_file_release,
+};
+
+static const struct file_operations vfio_pci_mig_load_fops = {
+	.owner		= THIS_MODULE,
+	.write_iter	= vfio_pci_mig_write_iter,
+	.release	= vfio_pci_mig_file_release,
+};
+
+/* A file for the data transfer that is on */
+static struct file *vfio_pci_mig_data_file(struct vfio_pci_migration *mig)
+{
+	bool saving = vfio_pci_mig_is_saving(mig->state);
+	struct vfio_pci_mig_file *mig_file;
+	struct file *file;
+
+	mig_file = kzalloc_obj(*mig_file, GFP_KERNEL_ACCOUNT);
+	if (!mig_file)
+		return ERR_PTR(-ENOMEM);
+
+	file = anon_inode_getfile("vfio-pci-migration",
+				  saving ? &vfio_pci_mig_save_fops :
+					   &vfio_pci_mig_load_fops,
+				  mig_file, saving ? O_RDONLY : O_WRONLY);
+	if (IS_ERR(file)) {
+		kfree(mig_file);
+		return file;
+	}
+
+	stream_open(file_inode(file), file);
+	kref_get(&mig->kref);
+	mig_file->mig = mig;
+	mig_file->session = mig->session;
+
+	return file;
+}
+
+static struct file *vfio_pci_mig_change_state(struct vfio_pci_migration *mig,
+					      enum vfio_device_mig_state state)
+{
+	enum vfio_device_mig_state old = mig->state;
+	struct file *file;
+	int ret;
+
+	ret = vfio_pci_mig_set_state(mig, state);
+	if (ret)
+		return ERR_PTR(ret);
+
+	/* One that goes on saving has its file */
+	if (old == state || (state != VFIO_DEVICE_STATE_RESUMING &&
+			     (!vfio_pci_mig_is_saving(state) ||
+			      vfio_pci_mig_is_saving(old))))
+		return NULL;
+
+	file = vfio_pci_mig_data_file(mig);
+	if (IS_ERR(file)) {
+		/* Nobody can use it: back to where it does not matter */
+		vfio_pci_mig_set_state(mig, vfio_pci_mig_is_stopped(state) ?
+				       VFIO_DEVICE_STATE_STOP :
+				       VFIO_DEVICE_STATE_RUNNING);
+	}
+
+	return file;
+}
+
+static struct file *
+vfio_pci_mig_feature_set_state(struct vfio_device *core_vdev,
+			       enum vfio_device_mig_state state)
+{
+	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
+		vfio_pci_mig_get(core_vdev);
+	int ret;
+
+	/* Its vendor driver has gone since the device was bound */
+	if (!mig)
+		return ERR_PTR(-ENODEV);
+
+	ret = vfio_pci_mig_claim(mig, VFIO_PCI_MIG_BY_FEATURE);
+	if (ret)
+		return ERR_PTR(ret);
+
+	guard(vfio_pci_mig)(mig);
+
+	return vfio_pci_mig_change_state(mig, state);
+}
+
+/* Also called by debugfs, for devices that are not open: those run */
+static int vfio_pci_mig_feature_get_state(struct vfio_device *core_vdev,
+					  enum vfio_device_mig_state *state)
+{
+	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
+		vfio_pci_mig_get(core_vdev);
+
+	*state = VFIO_DEVICE_STATE_RUNNING;
+	if (!mig)
+		return 0;
+
+	guard(vfio_pci_mig)(mig);
+
+	*state = mig->state;
+
+	return 0;
+}
+
+static int vfio_pci_mig_feature_data_size(struct vfio_device *core_vdev,
+					  unsigned long *length)
+{
+	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
+		vfio_pci_mig_get(core_vdev);
+	u64 bytes;
+
+	if (!mig)
+		return -ENODEV;
+
+	guard(vfio_pci_mig)(mig);
+
+	bytes = vfio_pci_mig_estimate(&mig->stream, mig->ops->size(mig->dev));
+
+	*length = min_t(u64, bytes, ULONG_MAX);
+
+	return 0;
+}
+
+static const struct vfio_migration_ops vfio_pci_mig_feature_ops = {
+	.migration_set_state		= vfio_pci_mig_feature_set_state,
+	.migration_get_state		= vfio_pci_mig_feature_get_state,
+	.migration_get_data_size	= vfio_pci_mig_feature_data_size,
+};
+
+static u32 vfio_pci_mig_flags(const struct vfio_pci_migration_ops *ops)
+{
+	return VFIO_MIGRATION_STOP_COPY |
+	       (ops->quiesce ? VFIO_MIGRATION_P2P : 0) |
+	       (ops->precopy_save ? VFIO_MIGRATION_PRE_COPY : 0);
+}
+
+static const struct vfio_log_ops *
+vfio_pci_mig_logs(const struct vfio_pci_migration_ops *ops)
+{
+	return IS_ENABLED(CONFIG_IOMMUFD_DRIVER) && ops->log_start ?
+	       &vfio_pci_mig_log_ops : NULL;
+}
+
+/**
+ * vfio_pci_mig_bind() - say that a device can be migrated
+ * @vdev: the device, before it is registered
+ * @ops: how its vendor driver does that
+ */
+void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
+		       const struct vfio_pci_migration_ops *ops)
+{
+	vdev->vdev.mig_ops = &vfio_pci_mig_feature_ops;
+	vdev->vdev.migration_flags = vfio_pci_mig_flags(ops);
+	vdev->vdev.log_ops = vfio_pci_mig_logs(ops);
+}
+
+/**
+ * vfio_pci_mig_bound() - find whether a device is known to be migrated so
+ * @vdev: the device
+ * @ops: how a vendor driver would do it
+ *
+ * Return: whether vfio_pci_mig_bind() was called for the like of it.
+ */
+bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
+			const struct vfio_pci_migration_ops *ops)
+{
+	return vdev->vdev.mig_ops == &vfio_pci_mig_feature_ops &&
+	       vdev->vdev.migration_flags == vfio_pci_mig_flags(ops) &&
+	       vdev->vdev.log_ops == vfio_pci_mig_logs(ops);
+}

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO PCI migration: logging of what memory a device writes
+ *
+ * A vendor driver tells of each write of the device, as it comes to know of it.
+ * What is kept is a bitmap for each part of the address space that was written,
+ * so that it takes memory and time for what is dirty, not for what is mapped.
+ */
+
+#include <linux/bitmap.h>
+#include <linux/interval_tree.h>
+#include <linux/iova_bitmap.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+#include <linux/xarray.h>
+#include <kunit/visibility.h>
+
+#include "vfio_pci_mig.h"
+#include "vfio_pci_priv.h"
+
+/* Pages of one bitmap */
+#define LOG_CHUNK_PAGES	2048
+#define LOG_CHUNK_SIZE	((u64)LOG_CHUNK_PAGES << PAGE_SHIFT)
+
+struct vfio_pci_mig_chunk {
+	DECLARE_BITMAP(dirty, LOG_CHUNK_PAGES);
+};
+
+/* Addresses that are logged: from the first to the last of them */
+struct vfio_pci_mig_log_range {
+	u64	start;
+	u64	last;
+};
+
+static void vfio_pci_mig_log_free(struct vfio_pci_mig_log *log)
+{
+	struct vfio_pci_mig_chunk *chunk;
+	unsigned long index;
+
+	xa_for_each(&log->chunks, index, chunk)
+		kfree(chunk);
+	xa_destroy(&log->chunks);
+	kvfree(log->ranges);
+	log->ranges = NULL;
+	log->nr_ranges = 0;
+	log->lost = false;
+}
+
+void vfio_pci_mig_log_init(struct vfio_pci_mig_log *log)
+{
+	mutex_init(&log->lock);
+	xa_init_flags(&log->chunks, XA_FLAGS_ACCOUNT);
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_init);
+
+/**
+ * vfio_pci_mig_log_begin() - begin to log
+ * @log: the log
+ * @root: the ranges of addresses, which do not overlap, as struct
+ *	  interval_tree_node
+ * @nnodes: number of them, not 0
+ *
+ * Return: 0, -EBUSY if it had begun, -ENOMEM.
+ */
+int vfio_pci_mig_log_begin(struct vfio_pci_mig_log *log,
+			   struct rb_root_cached *root, u32 nnodes)
+{
+	struct interval_tree_node *node;
+	unsigned int i = 0;
+
+	guard(mutex)(&log->lock);
+
+	if (log->ranges)
+		return -EBUSY;
+
+	log->ranges = kvmalloc_objs(*log->ranges, nnodes, GFP_KERNEL_ACCOUNT);
+	if (!log->ranges)
+		return -ENOMEM;
+
+	for (node = interval_tree_iter_first(root, 0, ULONG_MAX);
+	     node && i < nnodes;
+	     node = interval_tree_iter_next(node, 0, ULONG_MAX), i++) {
+		log->ranges[i].start = node->start;
+		log->ranges[i].last = node->last;
+	}
+	log->nr_ranges = i;
+
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_begin);
+
+/**
+ * vfio_pci_mig_log_end() - end to log, and forget what was
+ * @log: the log, which may not have begun
+ *
+ * Return: whether it had begun.
+ */
+bool vfio_pci_mig_log_end(struct vfio_pci_mig_log *log)
+{
+	guard(mutex)(&log->lock);
+
+	if (!log->ranges)
+		return false;
+
+	vfio_pci_mig_log_free(log);
+
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_end);
+
+static int vfio_pci_mig_log_pages(struct vfio_pci_mig_log *log, u64 first,
+				  u64 last)
+{
+	struct vfio_pci_mig_chunk *chunk;
+	u64 index, from, to;
+	int ret;
+
+	for (index = first / LOG_CHUNK_PAGES; index <= last / LOG_CHUNK_PAGES;
+	     index++) {
+		chunk = xa_load(&log->chunks, index);
+		if (!chunk) {
+			chunk = kzalloc_obj(*chunk, GFP_KERNEL_ACCOUNT);
+			if (!chunk)
+				return -ENOMEM;
+			ret = xa_err(xa_store(&log->chunks, index, chunk,
+					      GFP_KERNEL_ACCOUNT));
+			if (ret) {
+				kfree(chunk);
+				return ret;
+			}
+		}
+		from = max(first, index * LOG_CHUNK_PAGES);
+		to = min(last, index * LOG_CHUNK_PAGES + LOG_CHUNK_PAGES - 1);
+		bitmap_set(chunk->dirty, from % LOG_CHUNK_PAGES, to - from + 1);
+		cond_resched();
+	}
+
+	return 0;
+}
+
+/**
+ * vfio_pci_mig_log_write() - log that a device has written
+ * @log: the log
+ * @iova: first address
+ * @length: number of bytes
+ *
+ * Return: 0, -ENOMEM if that cannot be kept, so that from now on all that is
+ * logged is taken for dirty.
+ */
+int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length)
+{
+	unsigned int i;
+	u64 last;
+	int ret;
+
+	if (!length)
+		return 0;
+	if (check_add_overflow(iova, length - 1, &last))
+		last = U64_MAX;
+
+	guard(mutex)(&log->lock);
+
+	for (i = 0; i < log->nr_ranges && !log->lost; i++) {
+		const struct vfio_pci_mig_log_range *range = &log->ranges[i];
+
+		if (last < range->start || iova > range->last)
+			continue;
+		ret = vfio_pci_mig_log_pages(log,
+					     max(iova, range->start) >> PAGE_SHIFT,
+					     min(last, range->last) >> PAGE_SHIFT);
+		if (ret) {
+			log->lost = true;
+			return ret;
+		}
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_write);
+
+/* Report and forget the pages of a chunk that are among @first to @last */
+static void vfio_pci_mig_log_report(struct vfio_pci_mig_log *log, u64 index,
+				    struct vfio_pci_mig_chunk *chunk,
+				    u64 first, u64 last,
+				    struct iova_bitmap *dirty)
+{
+	u64 base = index * LOG_CHUNK_PAGES;
+	unsigned int from, to, end;
+
+	from = first > base ? first - base : 0;
+	end = min(last - base, LOG_CHUNK_PAGES - 1) + 1;
+	for_each_set_bitrange_from(from, to, chunk->dirty, end)
+		iova_bitmap_set(dirty, (base + from) << PAGE_SHIFT,
+				(u64)(to - from) << PAGE_SHIFT);
+
+	from = first > base ? first - base : 0;
+	bitmap_clear(chunk->dirty, from, end - from);
+	if (!bitmap_empty(chunk->dirty, LOG_CHUNK_PAGES))
+		return;
+
+	xa_erase(&log->chunks, index);
+	kfree(chunk);
+}
+
+/**
+ * vfio_pci_mig_log_read() - report what is dirty, and take it for clean
+ * @log: the log
+ * @iova: first address
+ * @length: number of bytes, not 0; what is not logged is not dirty
+ * @dirty: to be told
+ *
+ * Return: 0, -EINVAL if nothing is logged.
+ */
+int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
+			  struct iova_bitmap *dirty)
+{
+	u64 first = iova >> PAGE_SHIFT, last = (iova + length - 1) >> PAGE_SHIFT;
+	struct vfio_pci_mig_chunk *chunk;
+	unsigned long index;
+
+	guard(mutex)(&log->lock);
+
+	if (!log->ranges)
+		return -EINVAL;
+
+	if (log->lost) {
+		iova_bitmap_set(dirty, iova, length);
+		return 0;
+	}
+
+	xa_for_each_range(&log->chunks, index, chunk, first / LOG_CHUNK_PAGES,
+			  last / LOG_CHUNK_PAGES) {
+		vfio_pci_mig_log_report(log, index, chunk, first, last, dirty);
+		cond_resched();
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_read);
+
+/**
+ * vfio_pci_vendor_log_dma() - tell that a device writes memory
+ * @dev: the device
+ * @iova: first address that it writes
+ * @length: number of bytes
+ *
+ * For a vendor driver that has the log_start operation, which calls this before
+ * or after each write, and before log_sync returns.  What userspace does not log
+ * is ignored.
+ *
+ * Context: Process context, may sleep.
+ */
+void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
+			     u64 length)
+{
+	struct vfio_pci_migration *mig = dev->migration;
+
+	if (mig && vfio_pci_mig_log_write(&mig->log, iova, length))
+		dev_warn_ratelimited(&dev->pdev->dev,
+				     "vendor driver %s: no memory to log DMA, all is taken for dirty\n",
+				     dev->driver->name);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_vendor_log_dma);
+
+/**
+ * vfio_pci_mig_stop_logging() - end the logging of a device
+ * @mig: the migration, locked
+ */
+void vfio_pci_mig_stop_logging(struct vfio_pci_migration *mig)
+{
+	if (vfio_pci_mig_log_end(&mig->log) && mig->ops->log_stop)
+		mig->ops->log_stop(mig->dev);
+}
+
+static int vfio_pci_mig_log_start(struct vfio_device *core_vdev,
+				  struct rb_root_cached *ranges, u32 nnodes,
+				  u64 *page_size)
+{
+	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
+		vfio_pci_mig_get(core_vdev);
+	int ret;
+
+	if (!mig)
+		return -ENODEV;
+	if (!is_power_of_2(*page_size))
+		return -EINVAL;
+
+	guard(vfio_pci_mig)(mig);
+
+	ret = vfio_pci_mig_log_begin(&mig->log, ranges, nnodes);
+	if (ret)
+		return ret;
+
+	ret = mig->ops->log_start(mig->dev);
+	if (ret) {
+		vfio_pci_mig_log_end(&mig->log);
+		return vfio_pci_mig_errno(mig->dev, "log_start", ret);
+	}
+
+	/* What the bits are of; whoever asks for larger pages gets these */
+	*page_size = PAGE_SIZE;
+
+	return 0;
+}
+
+static int vfio_pci_mig_log_stop(struct vfio_device *core_vdev)
+{
+	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
+		vfio_pci_mig_get(core_vdev);
+
+	if (!mig)
+		return -ENODEV;
+
+	guard(vfio_pci_mig)(mig);
+
+	vfio_pci_mig_stop_logging(mig);
+
+	return 0;
+}
+
+static int vfio_pci_mig_log_read_and_clear(struct vfio_device *core_vdev,
+					   unsigned long iova,
+					   unsigned long length,
+					   struct iova_bitmap *dirty)
+{
+	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
+		vfio_pci_mig_get(core_vdev);
+	int ret;
+
+	if (!mig)
+		return -ENODEV;
+
+	if (mig->ops->log_sync) {
+		guard(vfio_pci_mig)(mig);
+
+		ret = mig->ops->log_sync(mig->dev, iova, length);
+		if (ret)
+			return vfio_pci_mig_errno(mig->dev, "log_sync", ret);
+	}
+
+	return vfio_pci_mig_log_read(&mig->log, iova, length, dirty);
+}
+
+const struct vfio_log_ops vfio_pci_mig_log_ops = {
+	.log_start		= vfio_pci_mig_log_start,
+	.log_stop		= vfio_pci_mig_log_stop,
+	.log_read_and_clear	= vfio_pci_mig_log_read_and_clear,
+};
+
+MODULE_IMPORT_NS("IOMMUFD");

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO PCI migration
+ *
+ * The state machine of a device that its vendor driver can migrate.  It is that
+ * of the device features, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE; the states of
+ * the migration region are a view of it.
+ *
+ * One lock keeps the operations of the driver apart, and is held while userspace
+ * is given or gives data.  A reset, which may find locks held that are taken
+ * inside of that one, does not wait for it: whoever holds it then does what the
+ * reset is to do before giving it up.
+ */
+
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+#include <linux/vmalloc.h>
+#include <kunit/visibility.h>
+
+#include "vfio_pci_mig.h"
+#include "vfio_pci_priv.h"
+
+/* How much a device does in a state */
+enum vfio_pci_mig_level {
+	VFIO_PCI_MIG_STOPPED,
+	VFIO_PCI_MIG_QUIET,
+	VFIO_PCI_MIG_RUNNING,
+};
+
+static enum vfio_pci_mig_level vfio_pci_mig_level(enum vfio_device_mig_state state)
+{
+	switch (state) {
+	case VFIO_DEVICE_STATE_RUNNING:
+	case VFIO_DEVICE_STATE_PRE_COPY:
+		return VFIO_PCI_MIG_RUNNING;
+	case VFIO_DEVICE_STATE_RUNNING_P2P:
+	case VFIO_DEVICE_STATE_PRE_COPY_P2P:
+		return VFIO_PCI_MIG_QUIET;
+	default:
+		return VFIO_PCI_MIG_STOPPED;
+	}
+}
+
+bool vfio_pci_mig_is_stopped(enum vfio_device_mig_state state)
+{
+	return vfio_pci_mig_level(state) == VFIO_PCI_MIG_STOPPED;
+}
+
+bool vfio_pci_mig_is_saving(enum vfio_device_mig_state state)
+{
+	return state == VFIO_DEVICE_STATE_STOP_COPY ||
+	       state == VFIO_DEVICE_STATE_PRE_COPY ||
+	       state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
+}
+
+/**
+ * vfio_pci_mig_window() - get the buffer that data is sent from
+ * @mig: the migration
+ *
+ * Return: VFIO_PCI_MIG_WINDOW bytes that may be mapped by userspace, which exist
+ * until the device is closed, or NULL if there is no memory.
+ */
+void *vfio_pci_mig_window(struct vfio_pci_migration *mig)
+{
+	void *window = READ_ONCE(mig->window), *other;
+
+	if (window)
+		return window;
+
+	window = vmalloc_user(VFIO_PCI_MIG_WINDOW);
+	if (!window)
+		return NULL;
+
+	other = cmpxchg(&mig->window, NULL, window);
+	if (other) {
+		vfree(window);
+		return other;
+	}
+
+	return window;
+}
+
+/* Forget about a data transfer, without a word to the driver */
+static void vfio_pci_mig_drop(struct vfio_pci_migration *mig)
+{
+	mig->session++;
+	mig->v1_offered = false;
+	vfio_pci_mig_end(&mig->stream);
+}
+
+static void vfio_pci_mig_stop_saving(struct vfio_pci_migration *mig)
+{
+	if (mig->precopy_started && mig->ops->precopy_stop)
+		mig->ops->precopy_stop(mig->dev);
+	mig->precopy_started = false;
+	vfio_pci_mig_drop(mig);
+}
+
+static int vfio_pci_mig_start_saving(struct vfio_pci_migration *mig, bool precopy)
+{
+	void *window = vfio_pci_mig_window(mig);
+	int ret;
+
+	if (!window)
+		return -ENOMEM;
+
+	if (precopy && mig->ops->precopy_start) {
+		ret = mig->ops->precopy_start(mig->dev);
+		if (ret)
+			return vfio_pci_mig_errno(mig->dev, "precopy_start",
+						  ret);
+	}
+	mig->precopy_started = precopy;
+	mig->session++;
+	vfio_pci_mig_send(&mig->stream, mig->dev, window);
+
+	return 0;
+}
+
+static int vfio_pci_mig_start_resuming(struct vfio_pci_migration *mig)
+{
+	int ret;
+
+	ret = vfio_pci_mig_receive(&mig->stream, mig->dev);
+	if (!ret)
+		mig->session++;
+
+	return ret;
+}
+
+/*
+ * All that was to come has.  A device that got nothing is as it was; one that
+ * got a part is, too, but must not run as if it had got all.
+ */
+static int vfio_pci_mig_stop_resuming(struct vfio_pci_migration *mig)
+{
+	int ret = vfio_pci_mig_received(&mig->stream);
+
+	vfio_pci_mig_drop(mig);
+	if (ret == -ENODATA)
+		return 0;
+	if (!ret) {
+		ret = mig->ops->load_done(mig->dev);
+		if (ret)
+			ret = vfio_pci_mig_errno(mig->dev, "load_done", ret);
+	}
+	if (ret)
+		mig->state = VFIO_DEVICE_STATE_ERROR;
+
+	return ret;
+}
+
+/* Let the device do what it does in a state, and no more */
+static int vfio_pci_mig_set_level(struct vfio_pci_migration *mig,
+				  enum vfio_pci_mig_level level)
+{
+	const char *what;
+	int ret;
+
+	switch (level) {
+	case VFIO_PCI_MIG_RUNNING:
+		what = "run";
+		ret = mig->ops->run(mig->dev);
+		break;
+	case VFIO_PCI_MIG_QUIET:
+		what = "quiesce";
+		ret = mig->ops->quiesce(mig->dev);
+		break;
+	default:
+		what = "stop";
+		ret = mig->ops->stop(mig->dev);
+		break;
+	}
+
+	return ret ? vfio_pci_mig_errno(mig->dev, what, ret) : 0;
+}
+
+/* One arc of the state machine: to another level, or to or from data */
+static int vfio_pci_mig_arc(struct vfio_pci_migration *mig,
+			    enum vfio_device_mig_state next)
+{
+	enum vfio_device_mig_state state = mig->state;
+	bool precopy;
+	int ret = 0;
+
+	if (vfio_pci_mig_level(state) != vfio_pci_mig_level(next)) {
+		ret = vfio_pci_mig_set_level(mig, vfio_pci_mig_level(next));
+	} else if (state == VFIO_DEVICE_STATE_RESUMING) {
+		ret = vfio_pci_mig_stop_resuming(mig);
+	} else if (next == VFIO_DEVICE_STATE_RESUMING) {
+		ret = vfio_pci_mig_start_resuming(mig);
+	} else if (vfio_pci_mig_is_saving(state) &&
+		   !vfio_pci_mig_is_saving(next)) {
+		vfio_pci_mig_stop_saving(mig);
+	} else if (vfio_pci_mig_is_saving(next) &&
+		   !vfio_pci_mig_is_saving(state)) {
+		precopy = next != VFIO_DEVICE_STATE_STOP_COPY;
+		ret = vfio_pci_mig_start_saving(mig, precopy);
+	}
+	if (!ret)
+		mig->state = next;
+
+	return ret;
+}
+
+/**
+ * vfio_pci_mig_set_state() - bring a device to a state
+ * @mig: the migration, locked
+ * @state: the state
+ *
+ * If it fails, the device is in the last state on the way that it could reach.
+ *
+ * Return: 0, -EINVAL for a state that cannot be reached, -ENOMEM, or what the
+ * driver failed with.
+ */
+int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,
+			   enum vfio_device_mig_state state)
+{
+	enum vfio_device_mig_state next;
+	int ret;
+
+	while (mig->state != state) {
+		ret = vfio_mig_get_next_state(&mig->vdev->vdev, mig->state,
+					      state, &next);
+		if (ret)
+			return ret;
+
+		ret = vfio_pci_mig_arc(mig, next);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_set_state);
+
+/**
+ * vfio_pci_mig_pending() - tell what there is to be read while a device runs
+ * @mig: the migration, locked, in one of the states of pre-copy
+ * @initial: set to the bytes that should be read before the device is stopped
+ * @dirty: set to how many others there are
+ *
+ * Return: 0, or what the driver failed with.
+ */
+int vfio_pci_mig_pending(struct vfio_pci_migration *mig, u64 *initial,
+			 u64 *dirty)
+{
+	u64 ready = vfio_pci_mig_left(&mig->stream);
+	int ret;
+
+	*initial = 0;
+	*dirty = 0;
+	ret = mig->ops->precopy_pending(mig->dev, initial, dirty);
+	if (ret)
+		return vfio_pci_mig_errno(mig->dev, "precopy_pending", ret);
+
+	if (mig->stream.phase == VFIO_PCI_MIG_AT_HEADER)
+		ready = sizeof(struct vfio_pci_mig_header);
+	if (check_add_overflow(*initial, ready, initial))
+		*initial = U64_MAX;
+
+	return 0;
+}
+
+/**
+ * vfio_pci_mig_claim() - let userspace migrate a device by one protocol only
+ * @mig: the migration
+ * @protocol: the protocol
+ *
+ * Return: 0, -EBUSY if it has used the other.
+ */
+int vfio_pci_mig_claim(struct vfio_pci_migration *mig,
+		       enum vfio_pci_mig_protocol protocol)
+{
+	enum vfio_pci_mig_protocol old;
+
+	old = cmpxchg(&mig->protocol, VFIO_PCI_MIG_NO_PROTOCOL, protocol);
+
+	return old == VFIO_PCI_MIG_NO_PROTOCOL || old == protocol ? 0 : -EBUSY;
+}
+
+void vfio_pci_mig_lock(struct vfio_pci_migration *mig)
+{
+	mutex_lock(&mig->lock);
+}
+
+/* The device was reset: it runs, and nothing of before matters */
+static void vfio_pci_mig_do_reset(struct vfio_pci_migration *mig)
+{
+	mig->state = VFIO_DEVICE_STATE_RUNNING;
+	mig->precopy_started = false;
+	mig->v1_saving = false;
+	vfio_pci_mig_drop(mig);
+	if (mig->vdev && mig->ops->reset)
+		mig->ops->reset(mig->dev);
+}
+
+void vfio_pci_mig_unlock(struct vfio_pci_migration *mig)
+{
+	for (;;) {
+		spin_lock(&mig->reset_lock);
+		if (!mig->deferred_reset)
+			break;
+		mig->deferred_reset = false;
+		spin_unlock(&mig->reset_lock);
+		vfio_pci_mig_do_reset(mig);
+	}
+	/* A reset that comes now finds it unlocked */
+	mutex_unlock(&mig->lock);
+	spin_unlock(&mig->reset_lock);
+}
+
+/**
+ * vfio_pci_mig_reset() - the device was reset
+ * @mig: the migration
+ *
+ * Waits for nothing.
+ */
+void vfio_pci_mig_reset(struct vfio_pci_migration *mig)
+{
+	spin_lock(&mig->reset_lock);
+	mig->deferred_reset = true;
+	if (!mutex_trylock(&mig->lock)) {
+		spin_unlock(&mig->reset_lock);
+		return;
+	}
+	spin_unlock(&mig->reset_lock);
+	vfio_pci_mig_unlock(mig);
+}
+
+static void vfio_pci_mig_free(struct kref *kref)
+{
+	struct vfio_pci_migration *mig =
+		container_of(kref, struct vfio_pci_migration, kref);
+
+	mutex_destroy(&mig->log.lock);
+	mutex_destroy(&mig->lock);
+	vfree(mig->window);
+	kfree(mig);
+}
+
+/**
+ * vfio_pci_mig_get() - get the migration of a device
+ * @core_vdev: the device, which may be opened or closed meanwhile
+ *
+ * Return: the migration, to be put, or NULL.
+ */
+struct vfio_pci_migration *vfio_pci_mig_get(struct vfio_device *core_vdev)
+{
+	struct vfio_pci_core_device *vdev =
+		container_of(core_vdev, struct vfio_pci_core_device, vdev);
+
+	guard(mutex)(&vdev->vendors_lock);
+
+	if (vdev->migration)
+		kref_get(&vdev->migration->kref);
+
+	return vdev->migration;
+}
+
+void vfio_pci_mig_put(struct vfio_pci_migration *mig)
+{
+	if (mig)
+		kref_put(&mig->kref, vfio_pci_mig_free);
+}
+
+/**
+ * vfio_pci_mig_check_driver() - check that a vendor driver can migrate
+ * @driver: the vendor driver
+ *
+ * Return: 0, -EINVAL if it has some operation, but lacks one that goes with it.
+ */
+int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
+{
+	const struct vfio_pci_migration_ops *ops = driver->migration;
+
+	if (!ops)
+		return 0;
+
+	if (!ops->stop || !ops->run || !ops->size || !ops->save || !ops->load ||
+	    !ops->load_done || ops->min_version > ops->version)
+		return -EINVAL;
+	if (ops->precopy_save ?
+	    !ops->precopy_pending || !ops->precopy_load :
+	    ops->precopy_pending || ops->precopy_load || ops->precopy_start ||
+	    ops->precopy_stop)
+		return -EINVAL;
+	if (!ops->log_start && (ops->log_stop || ops->log_sync))
+		return -EINVAL;
+
+	return strlen(driver->name) > VFIO_PCI_MIG_NAME ? -EINVAL : 0;
+}
+
+/**
+ * vfio_pci_mig_open() - be ready to migrate a device
+ * @dev: the device, whose vendor driver is in its open callback, or could be
+ *
+ * Return: 0, -ENOMEM, -EINVAL.
+ */
+int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
+{
+	struct vfio_region_sparse_mmap_area area = {
+		.offset	= PAGE_SIZE,
+		.size	= VFIO_PCI_MIG_WINDOW,
+	};
+	struct vfio_pci_migration *mig;
+	struct vfio_pci_region *region;
+	int ret;
+
+	mig = kzalloc_obj(*mig, GFP_KERNEL_ACCOUNT);
+	if (!mig)
+		return -ENOMEM;
+
+	kref_init(&mig->kref);
+	mutex_init(&mig->lock);
+	spin_lock_init(&mig->reset_lock);
+	vfio_pci_mig_log_init(&mig->log);
+	mig->vdev = dev->vdev;
+	mig->dev = dev;
+	mig->ops = dev->driver->migration;
+	mig->state = VFIO_DEVICE_STATE_RUNNING;
+
+	region = vfio_pci_vendor_add_region(dev, VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
+					    VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED,
+					    &vfio_pci_mig_regops,
+					    PAGE_SIZE + VFIO_PCI_MIG_WINDOW,
+					    VFIO_REGION_INFO_FLAG_READ |
+					    VFIO_REGION_INFO_FLAG_WRITE |
+					    VFIO_REGION_INFO_FLAG_MMAP, mig);
+	if (IS_ERR(region)) {
+		ret = PTR_ERR(region);
+		vfio_pci_mig_put(mig);
+		return ret;
+	}
+
+	/* From here on the region owns it */
+	ret = vfio_pci_region_set_sparse_mmap(region, &area, 1);
+	if (ret)
+		return ret;
+
+	scoped_guard(mutex, &dev->vdev->vendors_lock) {
+		dev->migration = mig;
+		dev->vdev->migration = mig;
+	}
+
+	return 0;
+}
+
+/**
+ * vfio_pci_mig_close() - end the migration of a device that is closed
+ * @mig: the migration, which is gone once its last data file is
+ */
+void vfio_pci_mig_close(struct vfio_pci_migration *mig)
+{
+	scoped_guard(mutex, &mig->vdev->vendors_lock) {
+		mig->dev->migration = NULL;
+		mig->vdev->migration = NULL;
+	}
+
+	scoped_guard(vfio_pci_mig, mig) {
+		vfio_pci_mig_stop_saving(mig);
+		vfio_pci_mig_stop_logging(mig);
+		mig->vdev = NULL;
+	}
+
+	vfio_pci_mig_put(mig);
+}
