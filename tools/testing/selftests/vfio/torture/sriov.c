@@ -229,7 +229,7 @@ TEST_F_TIMEOUT(sriov, remove, 120)
 	self->pf = open_with(self->iommu, device_bdf, "range 0 0 4", "");
 	self->vf = open_with(self->iommu, vf_bdf, "range 0 8 4", "");
 	ASSERT_TRUE(handled(self->vf, STATUS));
-	fd = request_eventfd(self->vf);
+	fd = irq_eventfd(self->vf, VFIO_PCI_REQ_IRQ_INDEX);
 
 	writer_start(&writer, device_file(device_bdf, "sriov_numvfs"), "0");
 	ASSERT_TRUE(is_requested(fd, 10000));
