@@ -181,28 +181,35 @@ int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_write);
 
-/* Report and forget the pages of a chunk that are among @first to @last */
-static void vfio_pci_mig_log_report(struct vfio_pci_mig_log *log, u64 index,
-				    struct vfio_pci_mig_chunk *chunk,
-				    u64 first, u64 last,
+/* Report the pages of a chunk that have any of the bytes @iova to @last */
+static void vfio_pci_mig_log_report(struct vfio_pci_mig_chunk *chunk, u64 base,
+				    u64 iova, u64 last,
 				    struct iova_bitmap *dirty)
 {
-	u64 base = index * LOG_CHUNK_PAGES;
 	unsigned int from, to, end;
+	u64 first = iova >> PAGE_SHIFT, start, stop;
 
 	from = first > base ? first - base : 0;
-	end = min(last - base, LOG_CHUNK_PAGES - 1) + 1;
-	for_each_set_bitrange_from(from, to, chunk->dirty, end)
-		iova_bitmap_set(dirty, (base + from) << PAGE_SHIFT,
-				(u64)(to - from) << PAGE_SHIFT);
+	end = min((last >> PAGE_SHIFT) - base, LOG_CHUNK_PAGES - 1) + 1;
+	for_each_set_bitrange_from(from, to, chunk->dirty, end) {
+		/* There are no bits for what was not asked for */
+		start = max((base + from) << PAGE_SHIFT, iova);
+		stop = min(((base + to) << PAGE_SHIFT) - 1, last);
+		iova_bitmap_set(dirty, start, stop - start + 1);
+	}
+}
 
-	from = first > base ? first - base : 0;
-	bitmap_clear(chunk->dirty, from, end - from);
-	if (!bitmap_empty(chunk->dirty, LOG_CHUNK_PAGES))
-		return;
+/* Forget them, but not those of which only a part was reported */
+static void vfio_pci_mig_log_forget(struct vfio_pci_mig_chunk *chunk, u64 base,
+				    u64 iova, u64 last)
+{
+	u64 first = (iova >> PAGE_SHIFT) + !!offset_in_page(iova);
+	u64 end = (last >> PAGE_SHIFT) + !offset_in_page(last + 1);
 
-	xa_erase(&log->chunks, index);
-	kfree(chunk);
+	first = max(first, base);
+	end = min(end, base + LOG_CHUNK_PAGES);
+	if (first < end)
+		bitmap_clear(chunk->dirty, first - base, end - first);
 }
 
 /**
@@ -217,8 +224,8 @@ static void vfio_pci_mig_log_report(struct vfio_pci_mig_log *log, u64 index,
 int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 			  struct iova_bitmap *dirty)
 {
-	u64 first = iova >> PAGE_SHIFT, last = (iova + length - 1) >> PAGE_SHIFT;
 	struct vfio_pci_mig_chunk *chunk;
+	u64 last = iova + length - 1;
 	unsigned long index;
 
 	guard(mutex)(&log->lock);
@@ -231,9 +238,16 @@ int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 		return 0;
 	}
 
-	xa_for_each_range(&log->chunks, index, chunk, first / LOG_CHUNK_PAGES,
-			  last / LOG_CHUNK_PAGES) {
-		vfio_pci_mig_log_report(log, index, chunk, first, last, dirty);
+	xa_for_each_range(&log->chunks, index, chunk, iova / LOG_CHUNK_SIZE,
+			  last / LOG_CHUNK_SIZE) {
+		u64 base = (u64)index * LOG_CHUNK_PAGES;
+
+		vfio_pci_mig_log_report(chunk, base, iova, last, dirty);
+		vfio_pci_mig_log_forget(chunk, base, iova, last);
+		if (bitmap_empty(chunk->dirty, LOG_CHUNK_PAGES)) {
+			xa_erase(&log->chunks, index);
+			kfree(chunk);
+		}
 		cond_resched();
 	}
 
@@ -332,6 +346,8 @@ static int vfio_pci_mig_log_read_and_clear(struct vfio_device *core_vdev,
 
 	if (!mig)
 		return -ENODEV;
+	if (!length)
+		return -EINVAL;
 
 	if (mig->ops->log_sync) {
 		guard(vfio_pci_mig)(mig);

@@ -235,6 +235,7 @@ u64 vfio_pci_mig_estimate(const struct vfio_pci_mig_stream *stream, u64 bytes)
 
 	return bytes;
 }
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_estimate);
 
 /**
  * vfio_pci_mig_receive() - begin to receive the state of a device

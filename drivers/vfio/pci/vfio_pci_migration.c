@@ -222,6 +222,10 @@ int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,
 	int ret;
 
 	while (mig->state != state) {
+		/* Only a reset leads out of it, and vfio warns if it is asked */
+		if (mig->state == VFIO_DEVICE_STATE_ERROR)
+			return -EINVAL;
+
 		ret = vfio_mig_get_next_state(&mig->vdev->vdev, mig->state,
 					      state, &next);
 		if (ret)
@@ -263,6 +267,7 @@ int vfio_pci_mig_pending(struct vfio_pci_migration *mig, u64 *initial,
 
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_pending);
 
 /**
  * vfio_pci_mig_claim() - let userspace migrate a device by one protocol only
@@ -280,11 +285,13 @@ int vfio_pci_mig_claim(struct vfio_pci_migration *mig,
 
 	return old == VFIO_PCI_MIG_NO_PROTOCOL || old == protocol ? 0 : -EBUSY;
 }
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_claim);
 
 void vfio_pci_mig_lock(struct vfio_pci_migration *mig)
 {
 	mutex_lock(&mig->lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_lock);
 
 /* The device was reset: it runs, and nothing of before matters */
 static void vfio_pci_mig_do_reset(struct vfio_pci_migration *mig)
@@ -311,6 +318,7 @@ void vfio_pci_mig_unlock(struct vfio_pci_migration *mig)
 	mutex_unlock(&mig->lock);
 	spin_unlock(&mig->reset_lock);
 }
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_unlock);
 
 /**
  * vfio_pci_mig_reset() - the device was reset
@@ -329,6 +337,7 @@ void vfio_pci_mig_reset(struct vfio_pci_migration *mig)
 	spin_unlock(&mig->reset_lock);
 	vfio_pci_mig_unlock(mig);
 }
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_reset);
 
 static void vfio_pci_mig_free(struct kref *kref)
 {
@@ -359,12 +368,14 @@ struct vfio_pci_migration *vfio_pci_mig_get(struct vfio_device *core_vdev)
 
 	return vdev->migration;
 }
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_get);
 
 void vfio_pci_mig_put(struct vfio_pci_migration *mig)
 {
 	if (mig)
 		kref_put(&mig->kref, vfio_pci_mig_free);
 }
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_put);
 
 /**
  * vfio_pci_mig_check_driver() - check that a vendor driver can migrate

@@ -127,7 +127,10 @@ void vfio_pci_regions_freeze(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_freeze);
 
-/* Remove what is the last of all, or of all that override a region */
+/*
+ * Remove what is the last of its driver, or of all that override a region.  The
+ * region of a migration comes after those of drivers that are closed before it.
+ */
 static void vfio_pci_region_remove(struct vfio_pci_region *region)
 {
 	struct vfio_pci_core_device *vdev = region->vdev;
@@ -135,7 +138,7 @@ static void vfio_pci_region_remove(struct vfio_pci_region *region)
 	if (region->lower)
 		vdev->regions[region->index] = region->lower;
 	else
-		vdev->num_regions = region->index;
+		vdev->num_regions = min(vdev->num_regions, region->index);
 
 	if (region->ops->release)
 		region->ops->release(region);

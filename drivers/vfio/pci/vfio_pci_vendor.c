@@ -613,7 +613,8 @@ int vfio_pci_vendor_feature(struct vfio_pci_core_device *vdev, u32 flags,
 }
 
 /* What must be known of a device before it is registered with vfio */
-static int vfio_pci_vendor_bind_migration(struct vfio_pci_core_device *vdev)
+VISIBLE_IF_KUNIT int
+vfio_pci_vendor_bind_migration(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_vendor_device *dev, *next;
 	LIST_HEAD(found);
@@ -629,6 +630,7 @@ static int vfio_pci_vendor_bind_migration(struct vfio_pci_core_device *vdev)
 
 	return ret;
 }
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendor_bind_migration);
 
 /**
  * vfio_pci_core_request_vendors() - load the vendor drivers for a device

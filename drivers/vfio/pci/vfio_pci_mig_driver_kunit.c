@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of which vendor driver migrates a vfio-pci device, and for whom
+ */
+
+#include <kunit/test.h>
+#include <linux/bitops.h>
+#include <linux/interval_tree.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+
+#include "vfio_pci_mig_device_kunit.h"
+
+/* Who has used one protocol has used it */
+static void test_protocols(struct kunit *test)
+{
+	struct mig_device *t = test->priv;
+
+	mig_start(test, false, false);
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_claim(t->mig,
+						    VFIO_PCI_MIG_BY_REGION));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			vfio_pci_mig_claim(t->mig, VFIO_PCI_MIG_BY_FEATURE));
+	vfio_pci_mig_reset(t->mig);
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_claim(t->mig,
+						    VFIO_PCI_MIG_BY_REGION));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			vfio_pci_mig_claim(t->mig, VFIO_PCI_MIG_BY_FEATURE));
+
+	/* Until it is opened anew */
+	mig_start(test, false, false);
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_claim(t->mig,
+						    VFIO_PCI_MIG_BY_FEATURE));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			vfio_pci_mig_claim(t->mig, VFIO_PCI_MIG_BY_REGION));
+}
+
+/* Logging goes on in any state, and through a reset, until it is ended */
+static void test_logging(struct kunit *test)
+{
+	struct interval_tree_node node = { .start = 0, .last = PAGE_SIZE - 1 };
+	struct rb_root_cached root = RB_ROOT_CACHED;
+	const struct vfio_log_ops *ops;
+	struct mig_device *t = test->priv;
+	struct vfio_device *vdev;
+	u64 page_size = SZ_64K;
+
+	if (!IS_ENABLED(CONFIG_IOMMUFD_DRIVER))
+		kunit_skip(test, "no CONFIG_IOMMUFD_DRIVER");
+
+	interval_tree_insert(&node, &root);
+	mig_start(test, true, true);
+	vdev = &t->vdev->vdev;
+	ops = vdev->log_ops;
+	KUNIT_ASSERT_NOT_NULL(test, ops);
+	mig_fake_forget(t->fake);
+
+	KUNIT_EXPECT_EQ(test, 0, ops->log_start(vdev, &root, 1, &page_size));
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, page_size);
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			ops->log_start(vdev, &root, 1, &page_size));
+	vfio_pci_mig_reset(t->mig);
+	KUNIT_EXPECT_EQ(test, 0, ops->log_read_and_clear(vdev, 0, PAGE_SIZE,
+							 NULL));
+	/* Nothing has no last byte */
+	KUNIT_EXPECT_EQ(test, -EINVAL, ops->log_read_and_clear(vdev, 0, 0,
+							       NULL));
+	KUNIT_EXPECT_EQ(test, 0, ops->log_stop(vdev));
+	KUNIT_EXPECT_EQ(test, 0, ops->log_stop(vdev));
+	KUNIT_EXPECT_STREQ(test, "lym", t->fake->events);
+	KUNIT_EXPECT_EQ(test, -EINVAL, ops->log_read_and_clear(vdev, 0,
+							       PAGE_SIZE, NULL));
+
+	mig_fake_forget(t->fake);
+	t->fake->fails = 'l';
+	t->fake->fail_ret = -ENOSPC;
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			ops->log_start(vdev, &root, 1, &page_size));
+	t->fake->fails = 'y';
+	KUNIT_EXPECT_EQ(test, 0, ops->log_start(vdev, &root, 1, &page_size));
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			ops->log_read_and_clear(vdev, 0, PAGE_SIZE, NULL));
+	page_size = 3 * PAGE_SIZE;
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			ops->log_start(vdev, &root, 1, &page_size));
+
+	/* And to be closed is the end of it */
+	mig_fake_forget(t->fake);
+	vfio_pci_vendors_close(t->vdev);
+	KUNIT_EXPECT_STREQ(test, "m-", t->fake->events);
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			ops->log_start(vdev, &root, 1, &page_size));
+	KUNIT_EXPECT_EQ(test, -ENODEV, ops->log_stop(vdev));
+	KUNIT_EXPECT_EQ(test, -ENODEV,
+			ops->log_read_and_clear(vdev, 0, PAGE_SIZE, NULL));
+}
+
+#define OP(name)	offsetof(struct vfio_pci_migration_ops, name)
+#define PRECOPY_OPS	OP(precopy_start), OP(precopy_stop), \
+			OP(precopy_pending), OP(precopy_save), OP(precopy_load)
+
+/* What a driver may do without */
+static void test_check_driver(struct kunit *test)
+{
+	static const struct {
+		int ret;
+		/* Up to 0, where the version is */
+		size_t without[7];
+	} cases[] = {
+		{ 0, {} },
+		{ -EINVAL, { OP(stop) } },
+		{ -EINVAL, { OP(run) } },
+		{ -EINVAL, { OP(size) } },
+		{ -EINVAL, { OP(save) } },
+		{ -EINVAL, { OP(load) } },
+		{ -EINVAL, { OP(load_done) } },
+		{ 0, { OP(quiesce) } },
+		{ 0, { PRECOPY_OPS } },
+		{ 0, { OP(precopy_start), OP(precopy_stop) } },
+		{ 0, { OP(precopy_start) } },
+		{ 0, { OP(precopy_stop) } },
+		{ -EINVAL, { OP(precopy_save) } },
+		{ -EINVAL, { OP(precopy_pending) } },
+		{ -EINVAL, { OP(precopy_load) } },
+		{ -EINVAL, { OP(precopy_stop), OP(precopy_pending),
+			     OP(precopy_save), OP(precopy_load) } },
+		{ -EINVAL, { OP(precopy_start), OP(precopy_pending),
+			     OP(precopy_save), OP(precopy_load) } },
+		{ -EINVAL, { OP(precopy_start), OP(precopy_stop),
+			     OP(precopy_save), OP(precopy_load) } },
+		{ -EINVAL, { OP(precopy_start), OP(precopy_stop),
+			     OP(precopy_pending), OP(precopy_save) } },
+		{ 0, { OP(log_start), OP(log_stop), OP(log_sync) } },
+		{ 0, { OP(log_stop), OP(log_sync) } },
+		{ -EINVAL, { OP(log_start) } },
+		{ -EINVAL, { OP(log_start), OP(log_stop) } },
+		{ -EINVAL, { OP(log_start), OP(log_sync) } },
+	};
+	struct mig_device *t = test->priv;
+	unsigned int i, j;
+
+	BUILD_BUG_ON(OP(version));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		t->fake->ops = mig_fake_ops;
+		for (j = 0; cases[i].without[j]; j++)
+			memset((void *)&t->fake->ops + cases[i].without[j], 0,
+			       sizeof(void *));
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].ret, mig_register(t, 0),
+				    "%u", i);
+		mig_unregister(t, 0);
+	}
+
+	t->fake->ops = mig_fake_ops;
+	t->fake->ops.min_version = t->fake->ops.version + 1;
+	KUNIT_EXPECT_EQ(test, -EINVAL, mig_register(t, 0));
+	t->fake->ops.min_version = t->fake->ops.version;
+	KUNIT_EXPECT_EQ(test, 0, mig_register(t, 0));
+	mig_unregister(t, 0);
+
+	/* The name has to be in the stream */
+	t->fake->driver.name = "a_name_that_is_33_characters_long";
+	KUNIT_EXPECT_EQ(test, -EINVAL, mig_register(t, 0));
+	t->fake->driver.name++;
+	KUNIT_EXPECT_EQ(test, 0, mig_register(t, 0));
+	mig_unregister(t, 0);
+	t->fake->driver.name--;
+	t->fake->driver.migration = NULL;
+	KUNIT_EXPECT_EQ(test, 0, mig_register(t, 0));
+}
+
+static void test_nothing(struct mig_fake *f, bool p2p)
+{
+	f->ops = mig_fake_ops;
+	if (!p2p)
+		f->ops.quiesce = NULL;
+	memset(f->events, 0, sizeof(f->events));
+}
+
+/* The driver that migrates: the last in order, of those that can */
+static void test_which(struct kunit *test)
+{
+	struct mig_device *t = test->priv;
+	struct mig_fake **f = t->fakes;
+	unsigned int i;
+
+	/* By name, as there is nothing else: a, b, c; c is there first */
+	for (i = MIG_DRIVERS; i-- > 0;)
+		KUNIT_ASSERT_EQ(test, 0, mig_register(t, i));
+
+	mig_bind(test);
+	mig_open(test);
+	KUNIT_ASSERT_NOT_NULL(test, t->mig);
+	KUNIT_EXPECT_PTR_EQ(test, &f[2]->ops,
+			    t->mig->ops);
+
+	/* By priority: a is the last */
+	mig_close(t);
+	mig_unregister(t, 0);
+	f[0]->driver.priority = 1;
+	KUNIT_ASSERT_EQ(test, 0, mig_register(t, 0));
+	test_nothing(f[0], false);
+	mig_bind(test);
+	mig_open(test);
+	KUNIT_ASSERT_NOT_NULL(test, t->mig);
+	KUNIT_EXPECT_PTR_EQ(test, &f[0]->ops,
+			    t->mig->ops);
+	KUNIT_EXPECT_EQ(test, VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY,
+			t->vdev->vdev.migration_flags);
+	KUNIT_EXPECT_EQ(test, 0, mig_set(t, VFIO_DEVICE_STATE_STOP));
+	KUNIT_EXPECT_STREQ(test, "+s", f[0]->events);
+
+	/* One that has nothing to do with it does not matter */
+	mig_close(t);
+	f[0]->driver.migration = NULL;
+	mig_bind(test);
+	mig_open(test);
+	KUNIT_ASSERT_NOT_NULL(test, t->mig);
+	KUNIT_EXPECT_PTR_EQ(test, &f[2]->ops,
+			    t->mig->ops);
+
+	/* What it is at open is what it was when it was bound, or nothing */
+	mig_close(t);
+	f[0]->driver.migration = &f[0]->ops;
+	mig_open(test);
+	KUNIT_EXPECT_NULL(test, t->mig);
+	mig_close(t);
+	test_nothing(f[0], true);
+	mig_open(test);
+	KUNIT_ASSERT_NOT_NULL(test, t->mig);
+	KUNIT_EXPECT_PTR_EQ(test, &f[0]->ops,
+			    t->mig->ops);
+
+	/* The one that is not for this device leaves it to the one before */
+	mig_close(t);
+	f[0]->fails = '+';
+	f[0]->fail_ret = -ENODEV;
+	mig_open(test);
+	KUNIT_ASSERT_NOT_NULL(test, t->mig);
+	KUNIT_EXPECT_PTR_EQ(test, &f[2]->ops,
+			    t->mig->ops);
+
+	/* None is there any more: it opens, and cannot be migrated */
+	mig_close(t);
+	for (i = 0; i < MIG_DRIVERS; i++)
+		mig_unregister(t, i);
+	mig_open(test);
+	KUNIT_EXPECT_NULL(test, t->mig);
+	KUNIT_EXPECT_NULL(test, vfio_pci_mig_get(&t->vdev->vdev));
+
+	/* Or was not there when it was bound */
+	mig_bind(test);
+	KUNIT_EXPECT_NULL(test, t->vdev->vdev.mig_ops);
+	KUNIT_EXPECT_EQ(test, 0, t->vdev->vdev.migration_flags);
+	KUNIT_ASSERT_EQ(test, 0, mig_register(t, 1));
+	mig_open(test);
+	KUNIT_EXPECT_NULL(test, t->mig);
+}
+
+/* Drivers that are built on vfio-pci-core may know better */
+static void test_own_way(struct kunit *test)
+{
+	static const struct vfio_migration_ops own_ops;
+	struct mig_device *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, 0, mig_register(t, 0));
+	t->vdev = vfio_pci_kunit_device(test, MIG_DEVICE);
+	t->vdev->vdev.mig_ops = &own_ops;
+	t->vdev->vdev.migration_flags = VFIO_MIGRATION_STOP_COPY;
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_vendor_bind_migration(t->vdev));
+	KUNIT_EXPECT_PTR_EQ(test, &own_ops,
+			    t->vdev->vdev.mig_ops);
+	KUNIT_EXPECT_EQ(test, VFIO_MIGRATION_STOP_COPY,
+			t->vdev->vdev.migration_flags);
+	KUNIT_EXPECT_NULL(test, t->vdev->vdev.log_ops);
+	mig_open(test);
+	KUNIT_EXPECT_NULL(test, t->mig);
+}
+
+static void test_region_release(struct vfio_pci_region *region)
+{
+	mig_fake_event(region->vendor, '~');
+}
+
+static const struct vfio_pci_regops test_region_ops = {
+	.release	= test_region_release,
+};
+
+static int test_open_region(struct vfio_pci_vendor_device *dev)
+{
+	struct vfio_pci_region *region;
+
+	region = vfio_pci_vendor_add_region(dev, 7, 0, &test_region_ops, 16, 0,
+					    NULL);
+
+	return PTR_ERR_OR_ZERO(region);
+}
+
+/* The migration region is the last, and all go, whoever else has some */
+static void test_regions(struct kunit *test)
+{
+	struct vfio_pci_region *region;
+	struct mig_device *t = test->priv;
+	struct mig_fake **f = t->fakes;
+	unsigned int i, migrates, has, index;
+
+	for (i = 0; i < MIG_DRIVERS; i++)
+		KUNIT_ASSERT_EQ(test, 0, mig_register(t, i));
+
+	/* One that migrates, and each set of those that have a region */
+	for (migrates = 0; migrates < MIG_DRIVERS; migrates++) {
+		for (has = 0; has < BIT(MIG_DRIVERS); has++) {
+			for (i = 0; i < MIG_DRIVERS; i++) {
+				test_nothing(f[i], true);
+				f[i]->driver.migration =
+					i == migrates ? &f[i]->ops : NULL;
+				f[i]->driver.open = has & BIT(i) ?
+					test_open_region : mig_fake_open;
+			}
+			mig_bind(test);
+			mig_open(test);
+			KUNIT_ASSERT_NOT_NULL(test, t->mig);
+			index = VFIO_PCI_NUM_REGIONS + hweight32(has);
+			region = vfio_pci_region_get(t->vdev, index);
+			KUNIT_ASSERT_NOT_NULL(test, region);
+			KUNIT_EXPECT_EQ(test, index + 1, t->vdev->num_regions);
+			KUNIT_EXPECT_PTR_EQ(test, t->mig->region, region);
+			KUNIT_EXPECT_PTR_EQ(test, t->mig->dev, region->vendor);
+			KUNIT_EXPECT_EQ(test,
+					VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
+					region->type);
+			KUNIT_EXPECT_EQ(test, PAGE_SIZE + VFIO_PCI_MIG_WINDOW,
+					region->size);
+
+			vfio_pci_vendors_close(t->vdev);
+			KUNIT_EXPECT_NULL(test, t->vdev->migration);
+			for (i = 0; i < MIG_DRIVERS; i++)
+				KUNIT_EXPECT_STREQ(test, has & BIT(i) ?
+						   "~-" : "+-", f[i]->events);
+			KUNIT_EXPECT_EQ_MSG(test, VFIO_PCI_NUM_REGIONS,
+					    t->vdev->num_regions,
+					    "%u migrates, regions of %#x",
+					    migrates, has);
+			/* Not those that are gone */
+			t->vdev->num_regions = VFIO_PCI_NUM_REGIONS;
+			vfio_pci_regions_free(t->vdev);
+		}
+	}
+}
+
+static struct kunit_case driver_test_cases[] = {
+	KUNIT_CASE(test_protocols),
+	KUNIT_CASE(test_logging),
+	KUNIT_CASE(test_check_driver),
+	KUNIT_CASE(test_which),
+	KUNIT_CASE(test_own_way),
+	KUNIT_CASE(test_regions),
+	{}
+};
+
+static struct kunit_suite driver_test_suite = {
+	.name		= "vfio-pci-mig-driver",
+	.init		= mig_device_init,
+	.exit		= mig_device_exit,
+	.test_cases	= driver_test_cases,
+};
+
+kunit_test_suite(driver_test_suite);
+
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+MODULE_DESCRIPTION("KUnit tests of which vendor driver migrates a vfio-pci device");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,710 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the stream that a vfio-pci device migrates in
+ */
+
+#include <kunit/test.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+#include <linux/vfio_pci_core.h>
+
+#include "vfio_pci_mig_kunit.h"
+
+#define PART		((u32)VFIO_PCI_MIG_PART)
+#define NONCE		0x1122334455667788ULL
+/* Room for the largest stream of these tests */
+#define STREAM_MAX	(5 * VFIO_PCI_MIG_WINDOW)
+
+struct stream_test {
+	struct mig_fake *fake;
+	struct vfio_pci_vendor_device dev;
+	struct vfio_pci_core_device *vdev;
+	void *window;
+	struct mig_bytes sent;
+	struct mig_bytes bytes;
+};
+
+static int stream_test_init(struct kunit *test)
+{
+	struct stream_test *t;
+
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	t->vdev = vfio_pci_kunit_device(test, 0x1234);
+	t->vdev->pdev->subsystem_vendor = 0x5678;
+	t->vdev->pdev->subsystem_device = 0x9abc;
+	t->vdev->pdev->revision = 0xde;
+	t->fake = mig_fake_alloc(test, "stream_test", 0x1234);
+	t->dev = (struct vfio_pci_vendor_device) {
+		.vdev = t->vdev,
+		.pdev = t->vdev->pdev,
+		.driver = &t->fake->driver,
+	};
+	t->window = mig_vmalloc(test, VFIO_PCI_MIG_WINDOW);
+	mig_bytes_alloc(test, &t->sent, STREAM_MAX);
+	mig_bytes_alloc(test, &t->bytes, STREAM_MAX);
+	test->priv = t;
+
+	return 0;
+}
+
+static void stream_parts(struct stream_test *t, int kind, const u32 *parts)
+{
+	unsigned int i;
+
+	for (i = 0; i < MIG_PARTS && parts[i]; i++)
+		t->fake->parts[kind][i] = parts[i];
+	t->fake->parts[kind][i] = 0;
+}
+
+/* A stream that is short enough to try each bit of it */
+static void stream_short(struct stream_test *t)
+{
+	stream_parts(t, MIG_PRECOPY, (u32 []){ 5, 0 });
+	stream_parts(t, MIG_DATA, (u32 []){ 3, 17, 0 });
+	mig_put_all(&t->bytes, t->fake, t->dev.pdev, NONCE);
+}
+
+static int stream_verdict(struct stream_test *t)
+{
+	return mig_verdict(t->fake, &t->dev, t->bytes.data, t->bytes.len,
+			   SIZE_MAX);
+}
+
+/* As after all of it was received */
+static void stream_expect_loaded(struct stream_test *t)
+{
+	unsigned int kind, nr;
+
+	for (kind = 0; kind < MIG_KINDS; kind++) {
+		for (nr = 0; t->fake->parts[kind][nr]; nr++)
+			;
+		KUNIT_EXPECT_EQ(t->fake->test, nr, t->fake->loaded[kind]);
+	}
+}
+
+static void stream_take(struct stream_test *t,
+			struct vfio_pci_mig_stream *stream, size_t size)
+{
+	struct mig_bytes *sent = &t->sent;
+
+	KUNIT_ASSERT_LE(t->fake->test, size, vfio_pci_mig_left(stream));
+	KUNIT_ASSERT_LE(t->fake->test, sent->len + size, sent->max);
+	memcpy(sent->data + sent->len, stream->window + stream->taken, size);
+	stream->taken += size;
+	sent->len += size;
+}
+
+/* Take all there is for now, each record in two pieces */
+static void stream_take_all(struct stream_test *t,
+			    struct vfio_pci_mig_stream *stream, bool stopped)
+{
+	struct kunit *test = t->fake->test;
+
+	for (;;) {
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(stream, stopped));
+		if (!vfio_pci_mig_left(stream))
+			return;
+		stream_take(t, stream, vfio_pci_mig_left(stream) / 2);
+		/* Nothing is done while there is something to be taken */
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(stream, stopped));
+		stream_take(t, stream, vfio_pci_mig_left(stream));
+	}
+}
+
+struct layout {
+	const char *name;
+	u32 precopy[MIG_PARTS];
+	u32 data[MIG_PARTS];
+};
+
+static const struct layout layouts[] = {
+	{ "nothing" },
+	{ "a byte", {}, { 1 } },
+	{ "a byte less than a part", {}, { PART - 1 } },
+	{ "a part", {}, { PART } },
+	{ "a byte more than a part", {}, { PART, 1 } },
+	{ "parts", {}, { PART, PART, 77 } },
+	{ "pieces", {}, { 1, 2, 3, 65536, 4, 5, 6, 7 } },
+	{ "precopy only", { 5, 1 }, {} },
+	{ "precopy", { PART, 3, PART - 1 }, { 9, PART } },
+};
+
+static void layout_name(const struct layout *layout, char *name)
+{
+	strscpy(name, layout->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(layout, layouts, layout_name);
+
+/* What is sent is what the documentation says, and what is received */
+static void test_round_trip(struct kunit *test)
+{
+	static const size_t pieces[] = { SIZE_MAX, 4097, 81, 79, 16, 7, 1 };
+	const struct layout *layout = test->param_value;
+	struct stream_test *t = test->priv;
+	struct vfio_pci_mig_stream stream;
+	unsigned int i;
+
+	stream_parts(t, MIG_PRECOPY, layout->precopy);
+	stream_parts(t, MIG_DATA, layout->data);
+
+	vfio_pci_mig_send(&stream, &t->dev, t->window);
+	stream_take_all(t, &stream, false);
+	KUNIT_EXPECT_EQ(test, 0, t->fake->saved[MIG_DATA]);
+	stream_take_all(t, &stream, true);
+	KUNIT_EXPECT_EQ(test, VFIO_PCI_MIG_COMPLETE, stream.phase);
+
+	mig_put_all(&t->bytes, t->fake, t->dev.pdev,
+		    get_unaligned_le64(t->sent.data + 64));
+	KUNIT_ASSERT_EQ(test, t->bytes.len, t->sent.len);
+	/* Not MEMEQ, which would show all of them */
+	KUNIT_EXPECT_EQ(test, 0, memcmp(t->bytes.data, t->sent.data,
+					t->sent.len));
+
+	for (i = 0; i < ARRAY_SIZE(pieces); i++) {
+		/* A byte at a time takes long, and is the same in a part */
+		if (t->sent.len / pieces[i] > 100000)
+			continue;
+		KUNIT_EXPECT_EQ(test, 0,
+				mig_verdict(t->fake, &t->dev, t->sent.data,
+					    t->sent.len, pieces[i]));
+		stream_expect_loaded(t);
+	}
+}
+
+/* The header, byte by byte */
+static void test_header_bytes(struct kunit *test)
+{
+	static const u8 start[64] = {
+		'V', 'F', 'I', 'O', '-', 'P', 'C', 'I', 1, 0, 0, 0, 80, 0, 0, 0,
+		0xfe, 0xff, 0x34, 0x12, 0x78, 0x56, 0xbc, 0x9a, 0xde, 0, 0, 0,
+		5, 0, 0, 0,
+		's', 't', 'r', 'e', 'a', 'm', '_', 't', 'e', 's', 't',
+	};
+	struct stream_test *t = test->priv;
+	struct vfio_pci_mig_stream stream;
+	u64 nonces[2];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		vfio_pci_mig_send(&stream, &t->dev, t->window);
+		KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&stream));
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, true));
+		KUNIT_ASSERT_EQ(test, 80, vfio_pci_mig_left(&stream));
+		KUNIT_EXPECT_MEMEQ(test, t->window, start, sizeof(start));
+		nonces[i] = get_unaligned_le64(t->window + 64);
+		KUNIT_EXPECT_EQ(test, 0, get_unaligned_le32(t->window + 72));
+		KUNIT_EXPECT_EQ(test, crc32c(0xffffffff, t->window, 76),
+				get_unaligned_le32(t->window + 76));
+	}
+	/* Also those of one state are not like each other */
+	KUNIT_EXPECT_NE(test, nonces[0], nonces[1]);
+
+	/* A name of as many bytes as there are has no end */
+	t->fake->driver.name = "a_name_that_is_32_characters_long";
+	KUNIT_ASSERT_EQ(test, 33, strlen(t->fake->driver.name));
+	t->fake->driver.name++;
+	vfio_pci_mig_send(&stream, &t->dev, t->window);
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, true));
+	KUNIT_EXPECT_MEMEQ(test, t->window + 32, t->fake->driver.name, 32);
+	mig_put_all(&t->bytes, t->fake, t->dev.pdev, NONCE);
+	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
+	t->bytes.data[63] ^= 1;
+	put_unaligned_le32(crc32c(0xffffffff, t->bytes.data, 76),
+			   t->bytes.data + 76);
+	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
+}
+
+/* Never less than what comes, if parts are as large as they can be */
+static void test_estimate(struct kunit *test)
+{
+	const struct layout *layout = test->param_value;
+	struct stream_test *t = test->priv;
+	struct vfio_pci_mig_stream stream;
+	u64 bytes, left, estimate;
+	unsigned int heads;
+
+	stream_parts(t, MIG_DATA, layout->data);
+	bytes = mig_fake_bytes(t->fake, MIG_DATA);
+	/* Those that the driver could have done without are not foreseen */
+	heads = 0;
+	while (t->fake->parts[MIG_DATA][heads])
+		heads++;
+	heads -= DIV_ROUND_UP(bytes, PART);
+
+	mig_put_header(&t->bytes, t->fake, t->dev.pdev, NONCE);
+	mig_put_parts(&t->bytes, t->fake, MIG_DATA);
+	mig_put_end(&t->bytes, 0, bytes);
+	left = t->bytes.len - heads * MIG_HEAD;
+
+	vfio_pci_mig_send(&stream, &t->dev, t->window);
+	estimate = vfio_pci_mig_estimate(&stream, bytes);
+	KUNIT_EXPECT_GE(test, estimate, left);
+	KUNIT_EXPECT_LE(test, estimate, left + MIG_HEAD);
+	KUNIT_EXPECT_EQ(test, U64_MAX,
+			vfio_pci_mig_estimate(&stream, U64_MAX));
+	KUNIT_EXPECT_EQ(test, U64_MAX,
+			vfio_pci_mig_estimate(&stream, U64_MAX - 100));
+
+	while (stream.phase != VFIO_PCI_MIG_COMPLETE) {
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, true));
+		while (vfio_pci_mig_left(&stream)) {
+			left = t->bytes.len - t->sent.len - heads * MIG_HEAD;
+			estimate = vfio_pci_mig_estimate(&stream, bytes);
+			if (!heads)
+				KUNIT_EXPECT_GE(test, estimate, left);
+			KUNIT_EXPECT_LE(test, estimate,
+					left + (heads + 1) * MIG_HEAD);
+			/* A device whose state got less has no less than that */
+			KUNIT_EXPECT_GE(test, vfio_pci_mig_estimate(&stream, 0),
+					vfio_pci_mig_left(&stream));
+			stream_take(t, &stream,
+				    DIV_ROUND_UP(vfio_pci_mig_left(&stream), 2));
+		}
+	}
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_estimate(&stream, U64_MAX));
+}
+
+/* Nothing but all of it is whole, and it may end and go on anywhere */
+static void test_truncated(struct kunit *test)
+{
+	struct stream_test *t = test->priv;
+	struct vfio_pci_mig_stream stream;
+	size_t at;
+
+	stream_short(t);
+	for (at = 0; at < t->bytes.len; at++) {
+		memset(t->fake->loaded, 0, sizeof(t->fake->loaded));
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->dev));
+		KUNIT_EXPECT_EQ(test, 0, mig_feed(&stream, t->bytes.data, at,
+						  SIZE_MAX));
+		KUNIT_EXPECT_EQ_MSG(test, at ? -EINVAL : -ENODATA,
+				    vfio_pci_mig_received(&stream),
+				    "after %zu bytes", at);
+		KUNIT_EXPECT_EQ(test, 0, mig_feed(&stream, t->bytes.data + at,
+						  t->bytes.len - at, SIZE_MAX));
+		KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_received(&stream));
+		stream_expect_loaded(t);
+		vfio_pci_mig_end(&stream);
+	}
+}
+
+static void test_bit_flips(struct kunit *test)
+{
+	struct stream_test *t = test->priv;
+	size_t bit;
+	int ret;
+
+	stream_short(t);
+	for (bit = 0; bit < t->bytes.len * 8; bit++) {
+		t->bytes.data[bit / 8] ^= BIT(bit % 8);
+		ret = stream_verdict(t);
+		KUNIT_EXPECT_TRUE_MSG(test, ret == -EINVAL || ret == -EBADMSG,
+				      "bit %zu: %d", bit, ret);
+		t->bytes.data[bit / 8] ^= BIT(bit % 8);
+	}
+	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
+	stream_expect_loaded(t);
+}
+
+/* Once there is something wrong, nothing makes it good */
+static void test_error_stays(struct kunit *test)
+{
+	struct stream_test *t = test->priv;
+	struct vfio_pci_mig_stream stream;
+	size_t at;
+
+	stream_short(t);
+	/* In the first record after the header */
+	at = MIG_HEADER + MIG_HEAD;
+	t->bytes.data[at] ^= 1;
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->dev));
+	KUNIT_EXPECT_EQ(test, -EBADMSG, mig_feed(&stream, t->bytes.data,
+						 t->bytes.len, SIZE_MAX));
+	t->bytes.data[at] ^= 1;
+	KUNIT_EXPECT_EQ(test, -EBADMSG, mig_feed(&stream, t->bytes.data,
+						 t->bytes.len, SIZE_MAX));
+	KUNIT_EXPECT_EQ(test, -EBADMSG,
+			mig_feed(&stream, t->bytes.data + at,
+				 t->bytes.len - at, SIZE_MAX));
+	KUNIT_EXPECT_EQ(test, -EBADMSG, vfio_pci_mig_received(&stream));
+	KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_PRECOPY]);
+	KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_DATA]);
+	vfio_pci_mig_end(&stream);
+}
+
+#define NR_RECORDS	6
+
+/* Where the records of the next test are: all are of one size */
+#define RECORD		(MIG_HEAD + 16)
+#define RECORD_AT(i)	(MIG_HEADER + (i) * RECORD)
+
+static void stream_copy(struct mig_bytes *b, const u8 *from, size_t len)
+{
+	memcpy(b->data + b->len, from, len);
+	b->len += len;
+}
+
+/* Whole records, but not those of the stream, or not in their order */
+static void test_records(struct kunit *test)
+{
+	struct stream_test *t = test->priv;
+	u8 *one = t->sent.data, *other = t->sent.data + PAGE_SIZE;
+	struct mig_bytes *b = &t->bytes;
+	unsigned int i, j;
+	size_t len;
+
+	stream_parts(t, MIG_PRECOPY, (u32 []){ 16, 16, 0 });
+	stream_parts(t, MIG_DATA, (u32 []){ 16, 16, 16, 0 });
+	mig_put_all(b, t->fake, t->dev.pdev, NONCE + 1);
+	len = b->len;
+	KUNIT_ASSERT_EQ(test, RECORD_AT(NR_RECORDS), len);
+	memcpy(other, b->data, len);
+	mig_put_all(b, t->fake, t->dev.pdev, NONCE);
+	memcpy(one, b->data, len);
+
+	for (i = 0; i < NR_RECORDS; i++) {
+		/* One is missing */
+		b->len = 0;
+		stream_copy(b, one, RECORD_AT(i));
+		stream_copy(b, one + RECORD_AT(i + 1), len - RECORD_AT(i + 1));
+		KUNIT_EXPECT_NE_MSG(test, 0, stream_verdict(t), "%u", i);
+
+		/* One comes twice */
+		b->len = 0;
+		stream_copy(b, one, RECORD_AT(i + 1));
+		stream_copy(b, one + RECORD_AT(i), len - RECORD_AT(i));
+		KUNIT_EXPECT_NE_MSG(test, 0, stream_verdict(t), "%u", i);
+
+		/* Two have changed places */
+		for (j = i + 1; j < NR_RECORDS; j++) {
+			b->len = 0;
+			stream_copy(b, one, len);
+			memcpy(b->data + RECORD_AT(i), one + RECORD_AT(j),
+			       RECORD);
+			memcpy(b->data + RECORD_AT(j), one + RECORD_AT(i),
+			       RECORD);
+			KUNIT_EXPECT_NE_MSG(test, 0, stream_verdict(t),
+					    "%u %u", i, j);
+		}
+
+		/* From here on it is another of the same, or there it is */
+		b->len = 0;
+		stream_copy(b, one, RECORD_AT(i));
+		stream_copy(b, other + RECORD_AT(i), len - RECORD_AT(i));
+		KUNIT_EXPECT_EQ_MSG(test, -EBADMSG, stream_verdict(t), "%u", i);
+		b->len = 0;
+		stream_copy(b, one, len);
+		memcpy(b->data + RECORD_AT(i), other + RECORD_AT(i), RECORD);
+		KUNIT_EXPECT_EQ_MSG(test, -EBADMSG, stream_verdict(t), "%u", i);
+	}
+
+	/* It goes on after its end */
+	b->len = 0;
+	stream_copy(b, one, len);
+	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
+	b->data[b->len++] = 0;
+	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
+	b->len = len;
+	stream_copy(b, one, len);
+	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
+}
+
+/* Records that cannot be, with checksums as if they could */
+static void test_record_heads(struct kunit *test)
+{
+	static const struct { u32 type, size, reserved; } bad[] = {
+		{ 0, 16 }, { 4, 16 }, { 0xffffffff, 16 }, { 0x01000000, 16 },
+		{ 1, 0 }, { 2, 0 }, { 3, 0 },
+		{ 1, PART + 1 }, { 2, PART + 1 }, { 3, PART + 1 },
+		{ 1, 0x7fffffff }, { 2, 0x7fffffff }, { 3, 0x7fffffff },
+		{ 1, 0x80000000 }, { 2, 0x80000000 }, { 3, 0x80000000 },
+		{ 1, 0xffffffff }, { 2, 0xffffffff }, { 3, 0xffffffff },
+		{ 1, 0xfffffff0 }, { 2, 0xfffffff0 }, { 3, 0xfffffff0 },
+		{ 3, 15 }, { 3, 17 }, { 3, 32 },
+		{ 1, 16, 1 }, { 2, 16, 1 }, { 3, 16, 1 },
+		{ 2, 16, 0x80000000 },
+	};
+	struct stream_test *t = test->priv;
+	struct mig_bytes *b = &t->bytes;
+	unsigned int i;
+	u8 *head;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		mig_put_header(b, t->fake, t->dev.pdev, NONCE);
+		head = b->data + b->len;
+		memset(head, 0, MIG_HEAD + 64);
+		put_unaligned_le32(bad[i].type, head);
+		put_unaligned_le32(bad[i].size, head + 4);
+		put_unaligned_le32(bad[i].reserved, head + 8);
+		put_unaligned_le32(crc32c(crc32c(b->crc, head, 12),
+					  head + MIG_HEAD,
+					  min(bad[i].size, 64)), head + 12);
+		/* Before anything of it comes, but not before it is there */
+		b->len = MIG_HEADER + MIG_HEAD - 1;
+		KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
+		b->len = MIG_HEADER + MIG_HEAD;
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
+				    mig_verdict(t->fake, &t->dev, b->data,
+						b->len, 1),
+				    "%u", i);
+		b->len += min(bad[i].size, 64);
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL, stream_verdict(t), "%u", i);
+	}
+
+	/* None of these was refused for what came too late */
+	stream_parts(t, MIG_PRECOPY, (u32 []){ 16, 0 });
+	mig_put_all(b, t->fake, t->dev.pdev, NONCE);
+	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
+	t->fake->ops.precopy_load = NULL;
+	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
+	KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_PRECOPY]);
+	t->fake->ops.precopy_load = mig_fake_ops.precopy_load;
+
+	/* No precopy once there is data, be it good */
+	mig_put_header(b, t->fake, t->dev.pdev, NONCE);
+	stream_parts(t, MIG_DATA, (u32 []){ 3, 0 });
+	mig_put_parts(b, t->fake, MIG_DATA);
+	mig_put_parts(b, t->fake, MIG_PRECOPY);
+	mig_put_end(b, 16, 3);
+	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
+	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_DATA]);
+	KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_PRECOPY]);
+}
+
+/* What is said at the end is what there was */
+static void test_totals(struct kunit *test)
+{
+	static const struct { u64 precopy, data; int ret; } ends[] = {
+		{ 5, 3, 0 },
+		{ 3, 5, -EINVAL }, { 5, 2, -EINVAL }, { 5, 4, -EINVAL },
+		{ 4, 3, -EINVAL }, { 6, 3, -EINVAL }, { 0, 8, -EINVAL },
+		{ 5, 3 + BIT_ULL(32), -EINVAL }, { 5 + BIT_ULL(32), 3, -EINVAL },
+		{ 5 + BIT_ULL(63), 3, -EINVAL }, { 0, 0, -EINVAL },
+	};
+	struct stream_test *t = test->priv;
+	unsigned int i;
+
+	stream_parts(t, MIG_PRECOPY, (u32 []){ 5, 0 });
+	stream_parts(t, MIG_DATA, (u32 []){ 3, 0 });
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		mig_put_header(&t->bytes, t->fake, t->dev.pdev, NONCE);
+		mig_put_parts(&t->bytes, t->fake, MIG_PRECOPY);
+		mig_put_parts(&t->bytes, t->fake, MIG_DATA);
+		mig_put_end(&t->bytes, ends[i].precopy, ends[i].data);
+		KUNIT_EXPECT_EQ_MSG(test, ends[i].ret, stream_verdict(t), "%u",
+				    i);
+	}
+}
+
+/* Headers whose checksum is right */
+static void test_headers(struct kunit *test)
+{
+	static const struct { u8 at; u8 val; int ret; } edits[] = {
+		{ 0, 'v', -EINVAL }, { 7, 0, -EINVAL },
+		/* A format that we do not know */
+		{ 8, 0, -EINVAL }, { 8, 2, -EINVAL }, { 11, 1, -EINVAL },
+		{ 12, 79, -EINVAL }, { 12, 81, -EINVAL }, { 15, 1, -EINVAL },
+		/* A device of another vendor, and so on, up to its revision */
+		{ 16, 0xff, -EINVAL }, { 17, 0xfe, -EINVAL },
+		{ 18, 0x35, -EINVAL }, { 19, 0x13, -EINVAL },
+		{ 20, 0x79, -EINVAL }, { 21, 0x57, -EINVAL },
+		{ 22, 0xbd, -EINVAL }, { 23, 0x9b, -EINVAL },
+		{ 24, 0xdf, -EINVAL },
+		{ 25, 1, -EINVAL }, { 26, 1, -EINVAL }, { 27, 1, -EINVAL },
+		/* The driver takes 3 to 5 */
+		{ 28, 0, -EINVAL }, { 28, 2, -EINVAL }, { 28, 3, 0 },
+		{ 28, 4, 0 }, { 28, 5, 0 }, { 28, 6, -EINVAL },
+		{ 29, 1, -EINVAL }, { 31, 0x80, -EINVAL },
+		/* Another driver, a name that starts or goes on like ours */
+		{ 32, 'S', -EINVAL }, { 42, 0, -EINVAL }, { 43, '2', -EINVAL },
+		{ 63, 1, -EINVAL },
+		/* Any number will do, as it is in the checksum */
+		{ 64, 0, 0 }, { 71, 0xff, 0 },
+		{ 72, 1, -EINVAL }, { 75, 0x80, -EINVAL },
+	};
+	struct stream_test *t = test->priv;
+	struct mig_bytes *b = &t->bytes;
+	unsigned int i;
+
+	stream_parts(t, MIG_DATA, (u32 []){ 3, 0 });
+	for (i = 0; i < ARRAY_SIZE(edits); i++) {
+		mig_put_header(b, t->fake, t->dev.pdev, NONCE);
+		b->data[edits[i].at] = edits[i].val;
+		b->crc = crc32c(0xffffffff, b->data, 76);
+		put_unaligned_le32(b->crc, b->data + 76);
+		mig_put_parts(b, t->fake, MIG_DATA);
+		mig_put_end(b, 0, 3);
+		KUNIT_EXPECT_EQ_MSG(test, edits[i].ret, stream_verdict(t),
+				    "byte %u as %#x", edits[i].at, edits[i].val);
+		if (!edits[i].ret)
+			continue;
+		KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_DATA]);
+		/* It takes no more than the header to know */
+		b->len = MIG_HEADER;
+		KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
+	}
+
+	/* The other way round: what was sent by a driver that is newer */
+	mig_put_all(b, t->fake, t->dev.pdev, NONCE);
+	t->fake->ops.version = 4;
+	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
+	t->fake->ops.version = 9;
+	t->fake->ops.min_version = 6;
+	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
+	t->fake->ops.min_version = 5;
+	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
+}
+
+static const struct { ssize_t ret; int error; } save_errors[] = {
+	{ -EBUSY, -EBUSY }, { -MAX_ERRNO, -MAX_ERRNO },
+	{ -MAX_ERRNO - 1, -EIO }, { LONG_MIN, -EIO },
+	{ PART + 1, -EIO }, { VFIO_PCI_MIG_WINDOW, -EIO }, { LONG_MAX, -EIO },
+};
+
+/* Whatever goes wrong, it can go on at the same place */
+static void test_save_errors(struct kunit *test)
+{
+	struct stream_test *t = test->priv;
+	struct vfio_pci_mig_stream stream;
+	unsigned int i;
+	bool stopped;
+
+	stream_short(t);
+	vfio_pci_mig_send(&stream, &t->dev, t->window);
+	/* The driver is not asked for the header */
+	t->fake->save_ret = -EBUSY;
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, false));
+	stream_take(t, &stream, vfio_pci_mig_left(&stream));
+
+	for (i = 0; stream.phase != VFIO_PCI_MIG_COMPLETE; i++) {
+		stopped = t->fake->saved[MIG_PRECOPY] == 1;
+		t->fake->save_ret = save_errors[i % ARRAY_SIZE(save_errors)].ret;
+		KUNIT_EXPECT_EQ_MSG(test,
+				    save_errors[i % ARRAY_SIZE(save_errors)].error,
+				    vfio_pci_mig_fill(&stream, stopped), "%u", i);
+		KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&stream));
+		if (i % 3)
+			continue;
+		t->fake->save_ret = 0;
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, stopped));
+		stream_take(t, &stream, vfio_pci_mig_left(&stream));
+	}
+	/* There are a part before and two after the stop, and the end */
+	KUNIT_EXPECT_EQ(test, 3 * 3 + 1, i);
+
+	/* It is at its end, and the driver is not asked again */
+	t->fake->save_ret = -EIO;
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_fill(&stream, true));
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&stream));
+
+	mig_put_all(&t->bytes, t->fake, t->dev.pdev,
+		    get_unaligned_le64(t->sent.data + 64));
+	KUNIT_ASSERT_EQ(test, t->bytes.len, t->sent.len);
+	KUNIT_EXPECT_MEMEQ(test, t->bytes.data, t->sent.data, t->sent.len);
+}
+
+/* After an error there is no next part */
+static void test_load_errors(struct kunit *test)
+{
+	static const struct { int ret, error; } errors[] = {
+		{ -EINVAL, -EINVAL }, { -ENOSPC, -ENOSPC },
+		{ -MAX_ERRNO - 1, -EIO }, { INT_MIN, -EIO },
+		{ 1, -EIO }, { INT_MAX, -EIO },
+	};
+	struct stream_test *t = test->priv;
+	unsigned int i;
+
+	stream_short(t);
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		t->fake->load_ret = errors[i].ret;
+		KUNIT_EXPECT_EQ(test, errors[i].error, stream_verdict(t));
+		KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_PRECOPY]);
+		KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_DATA]);
+	}
+
+	t->fake->parts[MIG_PRECOPY][0] = 0;
+	mig_put_all(&t->bytes, t->fake, t->dev.pdev, NONCE);
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		t->fake->load_ret = errors[i].ret;
+		KUNIT_EXPECT_EQ(test, errors[i].error, stream_verdict(t));
+		KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_DATA]);
+	}
+	t->fake->load_ret = 0;
+	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
+}
+
+/* What cannot be read is told, and does not matter once it can */
+static void test_fault(struct kunit *test)
+{
+	struct stream_test *t = test->priv;
+	struct vfio_pci_mig_stream stream;
+	struct iov_iter from;
+	unsigned long addr;
+	size_t at, done;
+	u8 __user *user;
+
+	stream_short(t);
+	addr = kunit_vm_mmap(test, NULL, 0, 2 * PAGE_SIZE,
+			     PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	KUNIT_ASSERT_NE(test, 0, addr);
+	user = (u8 __user *)addr;
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(addr + PAGE_SIZE, PAGE_SIZE));
+	KUNIT_ASSERT_GT(test, PAGE_SIZE, t->bytes.len);
+
+	for (at = 0; at < t->bytes.len; at += 7) {
+		memset(t->fake->loaded, 0, sizeof(t->fake->loaded));
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->dev));
+		KUNIT_ASSERT_EQ(test, 0,
+				copy_to_user(user + PAGE_SIZE - at,
+					     t->bytes.data, at));
+		iov_iter_ubuf(&from, ITER_SOURCE, user + PAGE_SIZE - at,
+			      t->bytes.len);
+		KUNIT_EXPECT_EQ(test, -EFAULT,
+				vfio_pci_mig_feed(&stream, &from));
+		done = t->bytes.len - iov_iter_count(&from);
+		KUNIT_EXPECT_LE(test, done, at);
+		KUNIT_EXPECT_NE(test, 0, vfio_pci_mig_received(&stream));
+		KUNIT_EXPECT_EQ(test, 0,
+				mig_feed(&stream, t->bytes.data + done,
+					 t->bytes.len - done, SIZE_MAX));
+		KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_received(&stream));
+		stream_expect_loaded(t);
+		vfio_pci_mig_end(&stream);
+	}
+}
+
+static struct kunit_case stream_test_cases[] = {
+	KUNIT_CASE_PARAM(test_round_trip, layout_gen_params),
+	KUNIT_CASE(test_header_bytes),
+	KUNIT_CASE_PARAM(test_estimate, layout_gen_params),
+	KUNIT_CASE(test_truncated),
+	KUNIT_CASE(test_bit_flips),
+	KUNIT_CASE(test_error_stays),
+	KUNIT_CASE(test_records),
+	KUNIT_CASE(test_record_heads),
+	KUNIT_CASE(test_totals),
+	KUNIT_CASE(test_headers),
+	KUNIT_CASE(test_save_errors),
+	KUNIT_CASE(test_load_errors),
+	KUNIT_CASE(test_fault),
+	{}
+};
+
+static struct kunit_suite stream_test_suite = {
+	.name		= "vfio-pci-mig-stream",
+	.init		= stream_test_init,
+	.test_cases	= stream_test_cases,
+};
+
+kunit_test_suite(stream_test_suite);
+
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+MODULE_DESCRIPTION("KUnit tests of the stream that a vfio-pci device migrates in");
+MODULE_LICENSE("GPL");
