@@ -22,8 +22,10 @@ USAGE='usage: bench.sh [--only ours|stock] [--metric NAME] | --compare STOCK OUR
 # interrupt routing, which hides what vfio-pci itself does. A third word names
 # the metric of stock's that a metric of ours is compared with: those under a
 # vendor driver, which handles one register of BAR0 or a thousand (near_ is the
-# access to one that it does not handle), and an open for which it has 10,000
-# other ids.
+# access to one that it does not handle), an open for which it has 10,000 other
+# ids, and 64 KiB of the state of a device that is migrated, by device features
+# (_fd) and by the region (_rw, _mmap). One with a = is one of ours, and to - there
+# is nothing to compare.
 BOUNDS='
 floor		-
 open		1.02
@@ -43,7 +45,15 @@ near_rd4	1.005	bar_rd4
 handled_rd4	1.10	bar_rd4
 near1000_rd4	1.005	bar_rd4
 handled1000_rd4	1.10	bar_rd4
-ids_open	1.02	open'
+ids_open	1.02	open
+memfd_rd64k	-
+mig_save_fd	1.15	memfd_rd64k
+mig_load_fd	1.15	memfd_rd64k
+mig_save_rw	-	memfd_rd64k
+mig_load_rw	-	memfd_rd64k
+mig_save_mmap	1.005	=mig_save_fd
+mig_load_mmap	1.005	=mig_load_fd
+mig_first_byte	-	-'
 
 # An instruction takes 2^SHIFT ns. What the kernel waits for by spinning while it
 # boots takes the fewer instructions the longer they are: 3 is three times as
@@ -101,7 +111,20 @@ in_guest()
 	scripts/guest/bind.sh "\$bdf" vfio-pci
 	$prog -o open "\$bdf" | sed -n 's/^open\t/open_enabled\t/p'
 	END
+	case "${3:-mig}" in
+	mig* | memfd*) [ "$2" = ours ] || echo "$1/vfio_pci_migration_bench -d $((1 << SHIFT)) -m" ;;
+	esac
 	[ "$2" = ours ] || return 0
+	case "${3:-mig}" in
+	mig* | memfd*) cat <<-END ;;
+		scripts/guest/bind.sh "\$bdf" none
+		modprobe vfio_pci_torture_migration ids=1234:11e8 size=$((17 << 20)) cheap=1
+		scripts/guest/bind.sh "\$bdf" vfio-pci
+		$1/vfio_pci_migration_bench -d $((1 << SHIFT)) "\$bdf"
+		scripts/guest/bind.sh "\$bdf" none
+		rmmod vfio_pci_torture_migration
+		END
+	esac
 	cat <<-END
 	scripts/guest/bind.sh "\$bdf" none
 	echo 0 >/sys/bus/pci/devices/\$bdf/enable
@@ -139,7 +162,7 @@ identity()
 {
 	"$SCRIPTS/modules.sh" "$kernel" stock
 	"$SCRIPTS/in-root.sh" qemu-system-x86_64 --version | head -n 1
-	cat "$REPO/tools/testing/selftests/vfio/vfio_pci_region_bench.c" "$SCRIPTS/bench.sh" | key
+	cat "$REPO"/tools/testing/selftests/vfio/vfio_pci_{region,migration}_bench.c "$SCRIPTS/bench.sh" | key
 }
 
 # table STOCK OURS: the rows of out/bench.tsv. Fails if a bound is not met, or a
@@ -151,10 +174,15 @@ table()
 		file == "ours" { ours[$1] = $2 }
 		file == "bounds" && NF >= 2 && (full || ($1 in stock) || ($1 in ours)) {
 			of = NF > 2 ? $3 : $1
-			s = (of in stock) ? stock[of] : "-"
+			if (sub(/^=/, "", of))
+				s = (of in ours) ? ours[of] : "-"
+			else
+				s = (of in stock) ? stock[of] : "-"
 			o = ($1 in ours) ? ours[$1] : "-"
 			ratio = "-"
 			verdict = full ? "MISSING" : "-"
+			if (of == "-" && o > 0)
+				verdict = "-"
 			if (s > 0 && o > 0) {
 				ratio = sprintf("%.4f", o / s)
 				verdict = "-"

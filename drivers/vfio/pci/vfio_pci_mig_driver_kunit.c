@@ -325,7 +325,7 @@ static void test_regions(struct kunit *test)
 			region = vfio_pci_region_get(t->vdev, index);
 			KUNIT_ASSERT_NOT_NULL(test, region);
 			KUNIT_EXPECT_EQ(test, index + 1, t->vdev->num_regions);
-			KUNIT_EXPECT_PTR_EQ(test, t->mig->region, region);
+			KUNIT_EXPECT_PTR_EQ(test, (void *)t->mig, region->data);
 			KUNIT_EXPECT_PTR_EQ(test, t->mig->dev, region->vendor);
 			KUNIT_EXPECT_EQ(test,
 					VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
