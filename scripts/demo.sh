@@ -87,7 +87,7 @@ END
 
 began=$(now)
 status=0
-KERNEL=$kernel MODULES=$kind DEVICES=edu NAME=demo "$SCRIPTS/vm.sh" "$in_guest" </dev/null |
+KERNEL=$kernel MODULES=$kind DEVICES=edu NAME=demo APPEND=$NO_MIGRATION "$SCRIPTS/vm.sh" "$in_guest" </dev/null |
 	tee "$log" | show || status=$?
 ended=$(now)
 [ -e "$log.up" ] || die "the VM did not come up (log: $log)"

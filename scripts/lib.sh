@@ -28,7 +28,10 @@ JOBS=${JOBS:-$(nproc)}
 
 # For the kernel of a VM that is compared with stock, which has no vendor drivers.
 # shellcheck disable=SC2034 # for those who source this
-NO_VENDOR=modprobe.blacklist=vfio_pci_edu
+NO_VENDOR=modprobe.blacklist=vfio_pci_edu,vfio_pci_edu_migration
+# Only the first sample, for what says how a device looks with it.
+# shellcheck disable=SC2034 # for those who source this
+NO_MIGRATION=modprobe.blacklist=vfio_pci_edu_migration
 
 # One clock for a command and all the scripts that it calls.
 export VFIO_REGOPS_T0=${VFIO_REGOPS_T0:-$(date +%s)}

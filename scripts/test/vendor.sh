@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vendor.sh: the sample vendor driver in a VM: loaded by itself when a device is
-# bound, its region there for userspace, gone without it, and its module pinned
-# while a device is open; on the release and on the debug kernel (KERNEL names
-# one of them), which must have nothing to say; that is slow and does less.
+# vendor.sh: the sample vendor drivers in a VM, which are loaded by themselves when
+# a device is bound. The first one: its region there for userspace, gone without
+# it, and its module pinned while a device is open. The one that migrates: from one
+# device to another, on top of the first and alone. On the release and on the debug
+# kernel (KERNEL names one of them), which must have nothing to say; that is slow
+# and does less.
 #
 # One processor is enough for it.
 
@@ -12,7 +14,7 @@
 . "$SCRIPTS/result.sh"
 
 read -r -a kernels <<<"${KERNEL:-release debug}"
-program=$("$SCRIPTS/userspace.sh")/vfio_pci_vendor_edu_test
+programs=$("$SCRIPTS/userspace.sh")
 folder=$OUT/vendor
 rm -rf "$folder"
 
@@ -23,15 +25,19 @@ in_guest()
 	cat <<-END
 	out=/repo/out/vendor/$1
 	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
-	run() { $program $2 "\$2" >\$out/\$1.tap 2>&1; echo \$? >\$out/\$1.status; }
+	note() { "\${@:2}" >\$out/\$1.tap 2>&1; echo \$? >\$out/\$1.status; }
+	run() { note "\$1" $programs/vfio_pci_vendor_edu_test $2 "\$2"; }
+	migrate() { note "\$1" $programs/vfio_pci_migration_edu_test $2 "\${bdfs[@]:0:2}"; }
 	scripts/guest/bind.sh all vfio-pci
 	lsmod >\$out/bound
 	run first "\${bdfs[0]}"
 	run second "\${bdfs[1]}"
+	migrate both
 	rmmod vfio_pci_edu && lsmod >\$out/unloaded
 	END
 	[ "$1" = release ] || return 0
 	cat <<-END
+	migrate alone
 	run without "\${bdfs[0]}"
 	modprobe vfio_pci_edu
 	run again "\${bdfs[0]}"
@@ -40,16 +46,16 @@ in_guest()
 	END
 }
 
-# passes KERNEL RUN WHAT: all that a run of the program found is as it should
-# be, in all IOMMU modes that it was to run in.
+# passes KERNEL RUN TESTS WHAT: all that a run of the program found is as it should
+# be, in all IOMMU modes that it was to run in; so many tests pass in each.
 passes()
 {
 	local tap=$folder/$1/$2.tap p f s status=0
 
 	read -r p f s < <(counts "$tap")
-	[ "$f" -eq 0 ] && [ "$p" -ge $((5 * modes)) ] && [ "$(cat "$folder/$1/$2.status")" = 0 ] || status=1
+	[ "$f" -eq 0 ] && [ "$p" -ge $(($3 * modes)) ] && [ "$(cat "$folder/$1/$2.status")" = 0 ] || status=1
 	grep -A 2 -e '^# .*Expected' -e '^not ok' "$tap" >"$folder/why" || tail -n 20 "$tap" >"$folder/why"
-	result "$status" "$1: $3 ($p passed, $s skipped)" "$folder/why"
+	result "$status" "$1: $4 ($p passed, $s skipped)" "$folder/why"
 }
 
 # fails KERNEL RUN WHAT: none of them passes, and the program says so.
@@ -72,16 +78,20 @@ for kernel in "${kernels[@]}"; do
 	result "$status" "$kernel: the VM ends well" "$folder/$kernel/log"
 
 	status=0
-	grep -q '^vfio_pci_edu ' "$folder/$kernel/bound" || status=1
-	result "$status" "$kernel: the module is loaded when a device is bound" "$folder/$kernel/bound"
-	passes "$kernel" first "a device has the region of the vendor driver"
-	passes "$kernel" second "and so does a second one, which can be reset"
+	for module in vfio_pci_edu vfio_pci_edu_migration; do
+		grep -q "^$module " "$folder/$kernel/bound" || status=1
+	done
+	result "$status" "$kernel: the modules are loaded when a device is bound" "$folder/$kernel/bound"
+	passes "$kernel" first 5 "a device has the region of the vendor driver"
+	passes "$kernel" second 5 "and so does a second one, which can be reset"
+	passes "$kernel" both 17 "the one is migrated to the other"
 	status=0
 	grep -q '^vfio_pci ' "$folder/$kernel/unloaded" && ! grep -q '^vfio_pci_edu ' "$folder/$kernel/unloaded" || status=1
-	result "$status" "$kernel: the module is unloaded once the devices are closed" "$folder/$kernel/unloaded"
+	result "$status" "$kernel: the first module is unloaded once the devices are closed" "$folder/$kernel/unloaded"
 	[ "$kernel" = release ] || continue
+	passes "$kernel" alone 17 "the one is migrated to the other by that driver alone"
 	fails "$kernel" without "without the module there is no region"
-	passes "$kernel" again "with the module it is there again"
+	passes "$kernel" again 5 "with the module it is there again"
 	fails "$kernel" other "a device of other ids does not have it"
 done
 totals

@@ -133,9 +133,10 @@ struct vfio_pci_mig_log {
 	/* If it is logged at all: which addresses are */
 	struct vfio_pci_mig_log_range	*ranges;
 	unsigned int			nr_ranges;
-	/* There was no memory, so all of them may be dirty */
+	/* There was no room, so all of them may be dirty */
 	bool				lost;
 	struct xarray			chunks;
+	unsigned int			nr_chunks;
 };
 
 void vfio_pci_mig_log_init(struct vfio_pci_mig_log *log);

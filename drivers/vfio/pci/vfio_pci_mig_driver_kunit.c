@@ -98,8 +98,6 @@ static void test_logging(struct kunit *test)
 }
 
 #define OP(name)	offsetof(struct vfio_pci_migration_ops, name)
-#define PRECOPY_OPS	OP(precopy_start), OP(precopy_stop), \
-			OP(precopy_pending), OP(precopy_save), OP(precopy_load)
 
 /* What a driver may do without */
 static void test_check_driver(struct kunit *test)
@@ -117,7 +115,8 @@ static void test_check_driver(struct kunit *test)
 		{ -EINVAL, { OP(load) } },
 		{ -EINVAL, { OP(load_done) } },
 		{ 0, { OP(quiesce) } },
-		{ 0, { PRECOPY_OPS } },
+		{ 0, { OP(precopy_start), OP(precopy_stop), OP(precopy_pending),
+		       OP(precopy_save), OP(precopy_load) } },
 		{ 0, { OP(precopy_start), OP(precopy_stop) } },
 		{ 0, { OP(precopy_start) } },
 		{ 0, { OP(precopy_stop) } },

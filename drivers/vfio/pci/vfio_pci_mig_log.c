@@ -24,6 +24,8 @@
 /* Pages of one bitmap */
 #define LOG_CHUNK_PAGES	2048
 #define LOG_CHUNK_SIZE	((u64)LOG_CHUNK_PAGES << PAGE_SHIFT)
+/* More of them are not worth it: a guest may have a device write anywhere */
+#define LOG_MAX_CHUNKS	65536
 
 struct vfio_pci_mig_chunk {
 	DECLARE_BITMAP(dirty, LOG_CHUNK_PAGES);
@@ -46,6 +48,7 @@ static void vfio_pci_mig_log_free(struct vfio_pci_mig_log *log)
 	kvfree(log->ranges);
 	log->ranges = NULL;
 	log->nr_ranges = 0;
+	log->nr_chunks = 0;
 	log->lost = false;
 }
 
@@ -122,6 +125,8 @@ static int vfio_pci_mig_log_pages(struct vfio_pci_mig_log *log, u64 first,
 	     index++) {
 		chunk = xa_load(&log->chunks, index);
 		if (!chunk) {
+			if (log->nr_chunks == LOG_MAX_CHUNKS)
+				return -ENOSPC;
 			chunk = kzalloc_obj(*chunk, GFP_KERNEL_ACCOUNT);
 			if (!chunk)
 				return -ENOMEM;
@@ -131,6 +136,7 @@ static int vfio_pci_mig_log_pages(struct vfio_pci_mig_log *log, u64 first,
 				kfree(chunk);
 				return ret;
 			}
+			log->nr_chunks++;
 		}
 		from = max(first, index * LOG_CHUNK_PAGES);
 		to = min(last, index * LOG_CHUNK_PAGES + LOG_CHUNK_PAGES - 1);
@@ -147,8 +153,8 @@ static int vfio_pci_mig_log_pages(struct vfio_pci_mig_log *log, u64 first,
  * @iova: first address
  * @length: number of bytes
  *
- * Return: 0, -ENOMEM if that cannot be kept, so that from now on all that is
- * logged is taken for dirty.
+ * Return: 0, or -ENOMEM or -ENOSPC if that cannot be kept, so that from now on
+ * all that is logged is taken for dirty.
  */
 int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length)
 {
@@ -247,6 +253,7 @@ int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 		if (bitmap_empty(chunk->dirty, LOG_CHUNK_PAGES)) {
 			xa_erase(&log->chunks, index);
 			kfree(chunk);
+			log->nr_chunks--;
 		}
 		cond_resched();
 	}
@@ -274,7 +281,7 @@ void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 
 	if (mig && vfio_pci_mig_log_write(&mig->log, iova, length))
 		dev_warn_ratelimited(&dev->pdev->dev,
-				     "vendor driver %s: no memory to log DMA, all is taken for dirty\n",
+				     "vendor driver %s: too much DMA to be logged, all is taken for dirty\n",
 				     dev->driver->name);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_log_dma);

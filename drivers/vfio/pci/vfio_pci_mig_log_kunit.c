@@ -310,6 +310,29 @@ static void test_lost(struct kunit *test)
 	log_expect(test, 0, LOG_BITS, 0, 0);
 }
 
+/* So it is if a device writes more than can be kept, in no time */
+static void test_too_much(struct kunit *test)
+{
+	struct log_test *t = test->priv;
+
+	log_range(t, 0, 0, BIT_ULL(60) - 1);
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 1));
+	KUNIT_EXPECT_EQ(test, 0, log_write(test, 0, BIT_ULL(32)));
+	KUNIT_EXPECT_FALSE(test, t->log.lost);
+	KUNIT_EXPECT_EQ(test, -ENOSPC, log_write(test, 0, BIT_ULL(60)));
+	KUNIT_EXPECT_EQ(test, 0, log_read(test, BIT_ULL(59), PAGE_SIZE,
+					  PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 1, bitmap_weight(t->bits, 2 * LOG_BITS));
+
+	/* What has been read makes room */
+	KUNIT_EXPECT_TRUE(test, vfio_pci_mig_log_end(&t->log));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 1));
+	KUNIT_EXPECT_EQ(test, 0, log_write(test, 5 * PAGE_SIZE, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 1, t->log.nr_chunks);
+	log_expect(test, 0, LOG_BITS, 5, 6);
+	KUNIT_EXPECT_EQ(test, 0, t->log.nr_chunks);
+}
+
 /* Anything, compared with a bitmap of all */
 static void test_random(struct kunit *test)
 {
@@ -358,6 +381,7 @@ static struct kunit_case log_test_cases[] = {
 	KUNIT_CASE(test_parts),
 	KUNIT_CASE(test_page_sizes),
 	KUNIT_CASE(test_lost),
+	KUNIT_CASE(test_too_much),
 	KUNIT_CASE(test_random),
 	{}
 };

@@ -121,7 +121,8 @@ FIXTURE_TEARDOWN(vfio_pci_vendor_edu_test)
 
 TEST_F(vfio_pci_vendor_edu_test, info)
 {
-	ASSERT_EQ(VFIO_PCI_NUM_REGIONS + 1, self->device->info.num_regions);
+	/* Another vendor driver may add some, too */
+	ASSERT_LE(VFIO_PCI_NUM_REGIONS + 1, self->device->info.num_regions);
 	ASSERT_EQ(sizeof(struct edu_identity), self->info.size);
 	ASSERT_EQ(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_CAPS,
 		  self->info.flags);
@@ -158,8 +159,9 @@ TEST_F(vfio_pci_vendor_edu_test, read)
 	ASSERT_EQ(-1, pread(self->device->fd, gone, 1, self->info.offset));
 	ASSERT_EQ(EFAULT, errno);
 	ASSERT_EQ(0, munmap(gone, SZ_4K));
+	/* Past the last region */
 	ASSERT_EQ(-1, pread(self->device->fd, buf, 1,
-			    self->info.offset + (1ULL << 40)));
+			    (u64)self->device->info.num_regions << 40));
 	ASSERT_EQ(EINVAL, errno);
 }
 
