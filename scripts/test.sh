@@ -5,14 +5,25 @@
 # those that are named (also as T='NAME...'), and count what they report: lines
 # "ok - what", "not ok - what" and "ok - what # SKIP why". A suite that fails
 # without naming a test, or reports none, counts as one failed test. Those that
-# say in their head that one processor is enough run two at a time, last.
+# say in their head that one processor is enough run two at a time, last; those
+# that say there "Only by its name." run if they are named.
 
 . "$(dirname "$0")/lib.sh"
 
 mapfile -t all < <(find "$SCRIPTS/test" -maxdepth 1 -name "*.sh" -printf "%f\n" | sed "s/\.sh\$//" | sort)
 names=("$@")
 [ $# -gt 0 ] || read -r -d '' -a names <<<"${T-}" || true
-[ ${#names[@]} -gt 0 ] || names=("${all[@]}")
+# head_of NAME: what a suite says of itself
+head_of()
+{
+	sed '/^$/q' "$SCRIPTS/test/$1.sh"
+}
+
+if [ ${#names[@]} -eq 0 ]; then
+	for name in "${all[@]}"; do
+		head_of "$name" | grep -q '^# Only by its name' || names+=("$name")
+	done
+fi
 for name in "${names[@]}"; do
 	[ -x "$SCRIPTS/test/$name.sh" ] || die "there is no test suite '$name'; there are: ${all[*]}"
 done
@@ -60,7 +71,7 @@ trap 'for pid in "${!running[@]}"; do kill -- "-$pid" 2>/dev/null || true; done'
 declare -A running=() began=()
 beside=()
 for name in "${names[@]}"; do
-	if [ ${#names[@]} -gt 1 ] && sed '/^$/q' "$SCRIPTS/test/$name.sh" | grep -q '^# One processor'; then
+	if [ ${#names[@]} -gt 1 ] && head_of "$name" | grep -q '^# One processor'; then
 		beside+=("$name")
 		continue
 	fi

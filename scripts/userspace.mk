@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Our own test programs: every tools/testing/selftests/vfio/*.c is one, and
-# region_diff/ and torture/ are more.
+# region_diff/, torture/ and migration/ are more.
 # Needs: SRC (kernel source), SELF (the folder that has libvfio as vfio/lib),
 # HEADERS (of this kernel, for userspace), OURS (the folder of our programs),
 # OUTPUT.
@@ -17,17 +17,20 @@ LDFLAGS := -pthread
 
 PROGRAMS := $(patsubst $(OURS)/%.c,$(OUTPUT)/%,$(wildcard $(OURS)/*.c))
 
-all: $(PROGRAMS) $(OUTPUT)/vfio_pci_region_diff tortures
+all: $(PROGRAMS) $(OUTPUT)/vfio_pci_region_diff tortures migrations
 
 include $(selfdir)/vfio/lib/libvfio.mk
 REGION_DIFF_SRCDIR := $(OURS)/region_diff
 include $(REGION_DIFF_SRCDIR)/region_diff.mk
 TORTURE_SRCDIR := $(OURS)/torture
 include $(TORTURE_SRCDIR)/torture.mk
+MIGRATION_SRCDIR := $(OURS)/migration
+include $(MIGRATION_SRCDIR)/migration.mk
 
 $(PROGRAMS): $(OUTPUT)/%: $(OURS)/%.c $(LIBVFIO_O)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 tortures: $(TORTURE_PROGS)
+migrations: $(MIGRATION_PROGS)
 
-.PHONY: all tortures
+.PHONY: all migrations tortures

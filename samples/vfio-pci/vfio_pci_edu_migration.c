@@ -75,8 +75,8 @@
 /* 34! has 2 as a factor 32 times: from here on all that is left of n! is 0 */
 #define EDU_FACTORIAL_ZERO	34
 
-/* A transfer takes 0.1 s, and what else we wait for should not take longer */
-#define EDU_TIMEOUT_US		(2 * USEC_PER_SEC)
+/* A transfer takes 0.1 s, the largest factorial that somebody left some seconds */
+#define EDU_TIMEOUT_US		(10 * USEC_PER_SEC)
 #define EDU_POLL_US		1000
 
 /*
@@ -112,6 +112,7 @@ struct edu_state {
 	/* In ascending order; those after the last are 0 */
 	struct edu_piece pieces[EDU_MAX_PIECES];
 };
+
 static_assert(sizeof(struct edu_state) == 56 + EDU_MAX_PIECES * 16);
 
 /* What we know of a device while it is open */
@@ -571,7 +572,7 @@ static int edu_save_buffer(struct edu *edu, struct edu_state *state)
 
 	for (; edu_next_piece(edu, &start, &length); start += length) {
 		if (edu->origin[start] == EDU_UNKNOWN) {
-			edu_refuse(edu, "nobody knows what its buffer has at %#x, until it is filled anew",
+			edu_refuse(edu, "nobody knows what its buffer has at %#x",
 				   start);
 			return -EOPNOTSUPP;
 		}

@@ -18,10 +18,7 @@ rm -rf "$folder"
 mkdir -p "$folder"
 
 status=0
-"$SCRIPTS/in-root.sh" gcc -m32 -march=i686 -std=gnu11 -O2 -Wall -Wextra -Werror -ffreestanding -fno-pic \
-	-fno-stack-protector -fcf-protection=none -mgeneral-regs-only -nostdlib -static -no-pie \
-	-Wl,-N,--no-warn-rwx-segments,-Ttext=0x100000,--build-id=none \
-	-o /repo/out/client/payload scripts/guest/client.c >"$folder/gcc.log" 2>&1 || status=$?
+"$SCRIPTS/bare.sh" scripts/guest/client.c out/client/payload >"$folder/gcc.log" 2>&1 || status=$?
 result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
 
 # The device says by itself when it is told to leave its buffer.

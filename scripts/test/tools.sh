@@ -131,6 +131,8 @@ try "$SCRIPTS/kernel.sh" other
 check "kernel.sh: unknown kernel" refused "unknown kernel 'other'"
 try "$SCRIPTS/modules.sh" release other
 check "modules.sh: unknown modules" refused "unknown modules 'other'"
+try "$SCRIPTS/qemu.sh" other
+check "qemu.sh: unknown suite" refused "unknown suite 'other'"
 try "$SCRIPTS/test.sh" nosuch
 check "test.sh: unknown suite" refused "no test suite 'nosuch'"
 
@@ -153,6 +155,14 @@ try "$tmp/checkout/scripts/test.sh"
 check "test.sh: fails" status_is 1
 check "test.sh: counts what failed, died and did nothing" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
+suite long 'echo "ok - a"; echo "ok - b"; echo "ok - c"'
+sed -i '1a # Only by its name.\n' "$tmp/checkout/scripts/test/long.sh"
+try "$tmp/checkout/scripts/test.sh"
+check "test.sh: leaves out what runs only by its name" \
+	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
+try "$tmp/checkout/scripts/test.sh" good long
+check "test.sh: and runs it by its name" \
+	[ "$(tail -n 1 "$tmp/out")" = "4 passed, 0 failed, 1 skipped" ]
 for name in good dies; do
 	sed -i '1a # One processor is enough for it.\n' "$tmp/checkout/scripts/test/$name.sh"
 done
@@ -201,6 +211,13 @@ else
 	with uname 'echo riscv64' "$SCRIPTS/root.sh"
 	check "another architecture" refused 'unsupported host: riscv64'
 fi
+cp "$SCRIPTS/qemu.sh" "$tmp/checkout/scripts/"
+printf '#!/bin/sh\necho "E: Could not connect to deb.test:80"; exit 100\n' \
+	>"$tmp/checkout/scripts/in-root.sh"
+chmod +x "$tmp/checkout/scripts/in-root.sh"
+XDG_CACHE_HOME=$tmp/cache try "$tmp/checkout/scripts/qemu.sh" bookworm
+check "qemu.sh: no network" says 'no network: the Debian mirror cannot be reached'
+check "qemu.sh: no network, and no path" prints ''
 with df 'echo Avail; echo 100' "$SCRIPTS/root.sh"
 check "little space" refused 'and 100 MB are free'
 # Root may write to a folder that forbids it, but not below a file.

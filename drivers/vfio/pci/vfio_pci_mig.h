@@ -9,6 +9,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 #include <linux/vfio_pci_migration.h>
+#include <linux/wait.h>
 #include <linux/xarray.h>
 
 struct iov_iter;
@@ -173,9 +174,11 @@ struct vfio_pci_migration {
 	enum vfio_pci_mig_protocol	protocol;
 	void				*window;
 
-	/* Whether there was a reset while someone held the lock */
+	/* Whether there was a reset while someone held the lock, or is one */
 	spinlock_t			reset_lock;
 	bool				deferred_reset;
+	bool				resetting;
+	wait_queue_head_t		reset_over;
 };
 
 void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
@@ -185,7 +188,9 @@ bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
 int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver);
 int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev);
 void vfio_pci_mig_close(struct vfio_pci_migration *mig);
+void vfio_pci_mig_reset_prepare(struct vfio_pci_migration *mig);
 void vfio_pci_mig_reset(struct vfio_pci_migration *mig);
+void vfio_pci_mig_reset_done(struct vfio_pci_migration *mig);
 
 struct vfio_pci_migration *vfio_pci_mig_get(struct vfio_device *core_vdev);
 void vfio_pci_mig_put(struct vfio_pci_migration *mig);

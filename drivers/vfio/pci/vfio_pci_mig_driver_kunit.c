@@ -23,7 +23,7 @@ static void test_protocols(struct kunit *test)
 						    VFIO_PCI_MIG_BY_REGION));
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			vfio_pci_mig_claim(t->mig, VFIO_PCI_MIG_BY_FEATURE));
-	vfio_pci_mig_reset(t->mig);
+	vfio_pci_mig_reset_done(t->mig);
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_claim(t->mig,
 						    VFIO_PCI_MIG_BY_REGION));
 	KUNIT_EXPECT_EQ(test, -EBUSY,
@@ -61,7 +61,7 @@ static void test_logging(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, PAGE_SIZE, page_size);
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			ops->log_start(vdev, &root, 1, &page_size));
-	vfio_pci_mig_reset(t->mig);
+	vfio_pci_mig_reset_done(t->mig);
 	KUNIT_EXPECT_EQ(test, 0, ops->log_read_and_clear(vdev, 0, PAGE_SIZE,
 							 NULL));
 	/* Nothing has no last byte */

@@ -208,7 +208,7 @@ static struct file *vfio_pci_mig_data_file(struct vfio_pci_migration *mig)
 static struct file *vfio_pci_mig_change_state(struct vfio_pci_migration *mig,
 					      enum vfio_device_mig_state state)
 {
-	enum vfio_device_mig_state old = mig->state;
+	u64 session = mig->session;
 	struct file *file;
 	int ret;
 
@@ -217,9 +217,9 @@ static struct file *vfio_pci_mig_change_state(struct vfio_pci_migration *mig,
 		return ERR_PTR(ret);
 
 	/* One that goes on saving has its file */
-	if (old == state || (state != VFIO_DEVICE_STATE_RESUMING &&
-			     (!vfio_pci_mig_is_saving(state) ||
-			      vfio_pci_mig_is_saving(old))))
+	if (mig->session == session ||
+	    (state != VFIO_DEVICE_STATE_RESUMING &&
+	     !vfio_pci_mig_is_saving(state)))
 		return NULL;
 
 	file = vfio_pci_mig_data_file(mig);

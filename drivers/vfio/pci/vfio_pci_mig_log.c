@@ -95,6 +95,13 @@ int vfio_pci_mig_log_begin(struct vfio_pci_mig_log *log,
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_begin);
 
+static bool vfio_pci_mig_log_has_begun(struct vfio_pci_mig_log *log)
+{
+	guard(mutex)(&log->lock);
+
+	return log->ranges;
+}
+
 /**
  * vfio_pci_mig_log_end() - end to log, and forget what was
  * @log: the log, which may not have begun
@@ -359,6 +366,8 @@ static int vfio_pci_mig_log_read_and_clear(struct vfio_device *core_vdev,
 	if (mig->ops->log_sync) {
 		guard(vfio_pci_mig)(mig);
 
+		if (!vfio_pci_mig_log_has_begun(&mig->log))
+			return -EINVAL;
 		ret = mig->ops->log_sync(mig->dev, iova, length);
 		if (ret)
 			return vfio_pci_mig_errno(mig->dev, "log_sync", ret);

@@ -74,8 +74,8 @@ static int vfio_pci_mig_v1_set_state(struct vfio_pci_migration *mig, u32 val)
 		return -EINVAL;
 	}
 
-	mig->v1_saving = false;
 	ret = vfio_pci_mig_set_state(mig, state);
+	/* One that still runs does what it did before */
 	if (!ret)
 		mig->v1_saving = saving;
 

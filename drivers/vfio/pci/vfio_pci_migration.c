@@ -82,6 +82,43 @@ void *vfio_pci_mig_window(struct vfio_pci_migration *mig)
 	return window;
 }
 
+/*
+ * A reset is told of twice: before, from when on nothing is begun that it would
+ * undo in part, and when it is over.
+ */
+static bool vfio_pci_mig_in_reset(struct vfio_pci_migration *mig)
+{
+	guard(spinlock)(&mig->reset_lock);
+
+	return mig->resetting || mig->deferred_reset;
+}
+
+static bool vfio_pci_mig_was_reset(struct vfio_pci_migration *mig)
+{
+	guard(spinlock)(&mig->reset_lock);
+
+	return mig->deferred_reset;
+}
+
+/* By which time any reset has come to its end, or to none */
+#define VFIO_PCI_MIG_RESET_TIMEOUT	(60 * HZ)
+
+/* Let a reset do what it has to, which may need what we have locked */
+static int vfio_pci_mig_wait_for_reset(struct vfio_pci_migration *mig)
+{
+	long ret;
+
+	vfio_pci_mig_unlock(mig);
+	ret = wait_event_killable_timeout(mig->reset_over,
+					  !READ_ONCE(mig->resetting),
+					  VFIO_PCI_MIG_RESET_TIMEOUT);
+	vfio_pci_mig_lock(mig);
+	if (ret > 0)
+		return 0;
+
+	return ret ?: -EAGAIN;
+}
+
 /* Forget about a data transfer, without a word to the driver */
 static void vfio_pci_mig_drop(struct vfio_pci_migration *mig)
 {
@@ -111,6 +148,9 @@ static int vfio_pci_mig_start_saving(struct vfio_pci_migration *mig, bool precop
 		if (ret)
 			return vfio_pci_mig_errno(mig->dev, "precopy_start",
 						  ret);
+		/* Perhaps only after a reset, which has ended it */
+		if (vfio_pci_mig_was_reset(mig) && mig->ops->precopy_stop)
+			mig->ops->precopy_stop(mig->dev);
 	}
 	mig->precopy_started = precopy;
 	mig->session++;
@@ -174,6 +214,13 @@ static int vfio_pci_mig_set_level(struct vfio_pci_migration *mig,
 		break;
 	}
 
+	/* Perhaps only after a reset, which has it run */
+	if (!ret && level != VFIO_PCI_MIG_RUNNING &&
+	    vfio_pci_mig_was_reset(mig)) {
+		what = "run";
+		ret = mig->ops->run(mig->dev);
+	}
+
 	return ret ? vfio_pci_mig_errno(mig->dev, what, ret) : 0;
 }
 
@@ -211,9 +258,10 @@ static int vfio_pci_mig_arc(struct vfio_pci_migration *mig,
  * @state: the state
  *
  * If it fails, the device is in the last state on the way that it could reach.
+ * While the device is reset, it is waited for that, with @mig unlocked.
  *
- * Return: 0, -EINVAL for a state that cannot be reached, -ENOMEM, or what the
- * driver failed with.
+ * Return: 0, -EINVAL for a state that cannot be reached, -EAGAIN if a reset does
+ * not come to an end, -ERESTARTSYS, -ENOMEM, or what the driver failed with.
  */
 int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,
 			   enum vfio_device_mig_state state)
@@ -222,6 +270,13 @@ int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,
 	int ret;
 
 	while (mig->state != state) {
+		if (vfio_pci_mig_in_reset(mig)) {
+			ret = vfio_pci_mig_wait_for_reset(mig);
+			if (ret)
+				return ret;
+			continue;
+		}
+
 		/* Only a reset leads out of it, and vfio warns if it is asked */
 		if (mig->state == VFIO_DEVICE_STATE_ERROR)
 			return -EINVAL;
@@ -321,14 +376,41 @@ void vfio_pci_mig_unlock(struct vfio_pci_migration *mig)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_unlock);
 
 /**
+ * vfio_pci_mig_reset_prepare() - the device is about to be reset
+ * @mig: the migration
+ */
+void vfio_pci_mig_reset_prepare(struct vfio_pci_migration *mig)
+{
+	guard(spinlock)(&mig->reset_lock);
+
+	WRITE_ONCE(mig->resetting, true);
+}
+
+/**
  * vfio_pci_mig_reset() - the device was reset
+ * @mig: the migration
+ *
+ * To be called before the vendor driver is told.  Whatever it does later than
+ * that undoes the reset.
+ */
+void vfio_pci_mig_reset(struct vfio_pci_migration *mig)
+{
+	guard(spinlock)(&mig->reset_lock);
+
+	mig->deferred_reset = true;
+}
+
+/**
+ * vfio_pci_mig_reset_done() - the vendor driver knows of the reset
  * @mig: the migration
  *
  * Waits for nothing.
  */
-void vfio_pci_mig_reset(struct vfio_pci_migration *mig)
+void vfio_pci_mig_reset_done(struct vfio_pci_migration *mig)
 {
 	spin_lock(&mig->reset_lock);
+	WRITE_ONCE(mig->resetting, false);
+	wake_up_all(&mig->reset_over);
 	mig->deferred_reset = true;
 	if (!mutex_trylock(&mig->lock)) {
 		spin_unlock(&mig->reset_lock);
@@ -337,7 +419,7 @@ void vfio_pci_mig_reset(struct vfio_pci_migration *mig)
 	spin_unlock(&mig->reset_lock);
 	vfio_pci_mig_unlock(mig);
 }
-EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_reset);
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_reset_done);
 
 static void vfio_pci_mig_free(struct kref *kref)
 {
@@ -427,6 +509,7 @@ int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
 	kref_init(&mig->kref);
 	mutex_init(&mig->lock);
 	spin_lock_init(&mig->reset_lock);
+	init_waitqueue_head(&mig->reset_over);
 	vfio_pci_mig_log_init(&mig->log);
 	mig->vdev = dev->vdev;
 	mig->dev = dev;

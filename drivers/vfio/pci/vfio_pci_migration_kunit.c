@@ -33,7 +33,7 @@ static void test_reach(struct kunit *test, enum vfio_device_mig_state state)
 {
 	struct mig_device *t = test->priv;
 
-	vfio_pci_mig_reset(t->mig);
+	vfio_pci_mig_reset_done(t->mig);
 	mig_fake_forget(t->fake);
 	if (state == VFIO_DEVICE_STATE_ERROR) {
 		KUNIT_ASSERT_EQ(test, 0,
@@ -158,7 +158,7 @@ static void test_arcs(struct kunit *test)
 	mig_start(test, a->p2p, a->precopy);
 	for (from = 0; from < MIG_STATES; from++) {
 		if (!a->calls[from][0]) {
-			vfio_pci_mig_reset(t->mig);
+			vfio_pci_mig_reset_done(t->mig);
 			mig_fake_forget(t->fake);
 			test_expect(test, state_names[from], from, -EINVAL, "",
 				    VFIO_DEVICE_STATE_RUNNING);
@@ -304,7 +304,7 @@ static void test_resuming(struct kunit *test)
 		/* No way but a reset leads out of that */
 		test_expect(test, what, VFIO_DEVICE_STATE_RUNNING, -EINVAL, "",
 			    VFIO_DEVICE_STATE_ERROR);
-		vfio_pci_mig_reset(t->mig);
+		vfio_pci_mig_reset_done(t->mig);
 		test_expect(test, what, VFIO_DEVICE_STATE_STOP, 0, "qs",
 			    VFIO_DEVICE_STATE_STOP);
 	}
@@ -455,15 +455,15 @@ static void test_resets(struct kunit *test)
 					vfio_pci_mig_fill(&t->mig->stream,
 							  false));
 		session = t->mig->session;
-		vfio_pci_mig_reset(t->mig);
+		vfio_pci_mig_reset_done(t->mig);
 		test_expect_reset(test, state_names[state], session, transfers);
 
 		/* While it is locked, the transfer goes on */
 		test_reach(test, state);
 		session = t->mig->session;
 		vfio_pci_mig_lock(t->mig);
-		vfio_pci_mig_reset(t->mig);
-		vfio_pci_mig_reset(t->mig);
+		vfio_pci_mig_reset_done(t->mig);
+		vfio_pci_mig_reset_done(t->mig);
 		KUNIT_EXPECT_EQ(test, state, t->mig->state);
 		KUNIT_EXPECT_EQ(test, session, t->mig->session);
 		KUNIT_EXPECT_EQ(test, state == VFIO_DEVICE_STATE_RESUMING,
@@ -490,7 +490,7 @@ static int reset_thread(void *data)
 	struct mig_device *t = data;
 
 	while (!kthread_should_stop()) {
-		vfio_pci_mig_reset(t->mig);
+		vfio_pci_mig_reset_done(t->mig);
 		usleep_range(10, 100);
 	}
 

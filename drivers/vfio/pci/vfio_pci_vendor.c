@@ -500,6 +500,8 @@ static void vfio_pci_vendors_reset_prepare(struct vfio_pci_core_device *vdev,
 		if (!dev->in_reset && dev->driver->reset_prepare)
 			dev->driver->reset_prepare(dev);
 		dev->in_reset |= why;
+		if (dev->migration)
+			vfio_pci_mig_reset_prepare(dev->migration);
 	}
 }
 
@@ -517,10 +519,12 @@ static void vfio_pci_vendors_reset_done(struct vfio_pci_core_device *vdev,
 		dev->in_reset &= ~why;
 		if (dev->in_reset)
 			continue;
+		if (dev->migration)
+			vfio_pci_mig_reset(dev->migration);
 		if (dev->driver->reset_done)
 			dev->driver->reset_done(dev);
 		if (dev->migration)
-			vfio_pci_mig_reset(dev->migration);
+			vfio_pci_mig_reset_done(dev->migration);
 	}
 }
 

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What runs in the guest of a guest that is migrated: it goes on using the edu
+ * device, and prints "round N" after each round.  A round leaves something in
+ * every register and in the device's buffer, all of it made from its number,
+ * which the next round has to find there; so a device that is not as the memory
+ * says is noticed, be it lost, old or new.  Then it says "wrong: ...", and ends.
+ *
+ * Most of the time there is a transfer on its way, and in every other round a
+ * factorial, too.
+ */
+
+#include "bare.h"
+
+/* A round fills one half of the buffer: some of it is always to be read later */
+#define HALF			(EDU_BUFFER_SIZE / 2)
+#define WORDS			(HALF / 4)
+
+/* Pages that the device has written last, which nobody else does */
+#define PAGES			4
+
+/* So large that it takes some 0.1 s, and is 0 as far as the register goes */
+#define LONG_FACTORIAL		0x08000000
+
+/* What the halves are filled from, apart from each other */
+static u32 out[2][2 * WORDS] __attribute__((aligned(4096)));
+static volatile u32 in[PAGES][2 * WORDS] __attribute__((aligned(4096)));
+
+/* The last transfer, which the registers are to tell of until the next one */
+static u32 last_source, last_destination, last_count, last_command;
+
+static u32 number;
+
+static void expect(const char *what, u32 expected, u32 found)
+{
+	if (expected == found)
+		return;
+
+	print("wrong: ");
+	print(what);
+	show("\nwrong: in round", number);
+	show("wrong: expected", expected);
+	show("wrong: found", found);
+	leave(EXIT_LOST);
+}
+
+static u32 pattern(u32 round, u32 word)
+{
+	return round * 0x9e3779b1 ^ word * 0x01010101;
+}
+
+static u32 factorial(u32 round)
+{
+	return round % 2 ? 1 + round % 12 : LONG_FACTORIAL;
+}
+
+static u32 factorial_result(u32 round)
+{
+	u32 i, product = 1;
+
+	if (factorial(round) == LONG_FACTORIAL)
+		return 0;
+	for (i = 2; i <= factorial(round); i++)
+		product *= i;
+
+	return product;
+}
+
+/* Which of the interrupts that are raised by hand a round leaves */
+static u32 raised(u32 round)
+{
+	return 1u << round % 8;
+}
+
+/* For a round that has a long factorial: it is done again and again */
+static void keep_computing(u32 round)
+{
+	if (factorial(round) != LONG_FACTORIAL ||
+	    bar_read(EDU_STATUS) & EDU_COMPUTING)
+		return;
+
+	expect("factorial again", 0, bar_read(EDU_FACTORIAL));
+	bar_write(EDU_FACTORIAL, LONG_FACTORIAL);
+}
+
+static void wait_for_factorial(void)
+{
+	while (bar_read(EDU_STATUS) & EDU_COMPUTING)
+		;
+}
+
+static void expect_last_transfer(void)
+{
+	expect("source", last_source, bar_read(EDU_DMA_SOURCE));
+	expect("destination", last_destination,
+	       bar_read(EDU_DMA_DESTINATION));
+	expect("count", last_count, bar_read(EDU_DMA_COUNT));
+	expect("command", last_command, bar_read(EDU_DMA_COMMAND));
+}
+
+static void transfer(u32 round, u32 source, u32 destination, u32 count,
+		     u32 command)
+{
+	if (last_count)
+		expect_last_transfer();
+
+	bar_write(EDU_DMA_SOURCE, source);
+	bar_write(EDU_DMA_DESTINATION, destination);
+	bar_write(EDU_DMA_COUNT, count);
+	bar_write(EDU_DMA_COMMAND, command | EDU_DMA_START);
+	while (bar_read(EDU_DMA_COMMAND) & EDU_DMA_START)
+		keep_computing(round);
+	/* The device has read or written memory */
+	asm volatile("" : : : "memory");
+
+	last_source = source;
+	last_destination = destination;
+	last_count = count;
+	last_command = command;
+	expect_last_transfer();
+}
+
+/* What was in the buffer after a round */
+static void expect_buffer(u32 round)
+{
+	u32 i;
+
+	for (i = 0; i < 2 * WORDS; i++)
+		expect("memory that the device has written",
+		       pattern(i / WORDS == round % 2 ? round : round - 1, i),
+		       in[round % PAGES][i]);
+}
+
+/* What the round before has left */
+static void find(u32 before)
+{
+	u32 i;
+
+	expect("interrupts", raised(before) | EDU_DMA_DONE,
+	       bar_read(EDU_IRQ_STATUS));
+	bar_write(EDU_IRQ_LOWER, EDU_DMA_DONE);
+
+	transfer(before, EDU_BUFFER, (u32)in[before % PAGES], EDU_BUFFER_SIZE,
+		 EDU_DMA_FROM_DEVICE | EDU_DMA_INTERRUPT);
+	for (i = 0; i < PAGES && i < before; i++)
+		expect_buffer(before - i);
+
+	expect("interrupts again", raised(before) | EDU_DMA_DONE,
+	       bar_read(EDU_IRQ_STATUS));
+	expect("liveness", ~before, bar_read(EDU_LIVENESS));
+	wait_for_factorial();
+	expect("factorial", factorial_result(before),
+	       bar_read(EDU_FACTORIAL));
+}
+
+/* This goes before anything that takes time, so that something is always left */
+static void leave_for_next(u32 round)
+{
+	u32 *half = out[round % 2];
+	u32 i;
+
+	/* The device cannot be reset, and another guest may just have had it */
+	wait_for_factorial();
+	bar_write(EDU_FACTORIAL, factorial(round));
+	bar_write(EDU_LIVENESS, round);
+	bar_write(EDU_IRQ_LOWER, 0xffffffff);
+	expect("lowered", 0, bar_read(EDU_IRQ_STATUS));
+	bar_write(EDU_IRQ_RAISE, raised(round));
+
+	for (i = 0; i < WORDS; i++)
+		half[i] = pattern(round, round % 2 * WORDS + i);
+	asm volatile("" : : : "memory");
+	transfer(round, (u32)half, EDU_BUFFER + round % 2 * HALF, HALF,
+		 EDU_DMA_INTERRUPT);
+}
+
+void run(void)
+{
+	find_device();
+	expect("identification", 0x010000ed, bar_read(EDU_IDENTIFICATION));
+
+	for (number = 0; ; number++) {
+		if (number > 1)
+			find(number - 1);
+		leave_for_next(number);
+		show("round", number);
+	}
+}

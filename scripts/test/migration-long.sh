@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# migration-long.sh: as migration-clients.sh, but all that can befall a migration,
+# with each QEMU and each way to the IOMMU, and ten times there and back.
+#
+# Only by its name.
+# One processor is enough for it.
+
+. "$(dirname "$0")/../lib.sh"
+. "$SCRIPTS/result.sh"
+. "$SCRIPTS/migrate.sh"
+
+cases='cancel cancel-data cut-header cut-data cut-end flip-header flip-data flip-end other
+kill-destination move move-paused there-and-back cancel-data flip-data kill-source move'
+runs=()
+for run in 'bookworm type1' 'trixie type1' 'trixie iommufd' 'trixie-backports type1' 'trixie-backports iommufd'; do
+	runs+=("$run ${cases//$'\n'/ }")
+done
+TIMEOUT=${TIMEOUT:-2400} migrate migration-long "${runs[@]}"
+totals

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# migration.sh: a device that is migrated by its vendor driver, that of
+# vfio_pci_torture_migration, in a VM: by both protocols, with whatever the driver
+# and userspace do wrong, and all at once; on the release kernel, and less of it on
+# the debug kernel (KERNEL names one of them), which must have nothing to say.
+#
+# One processor is enough for it.
+
+. "$(dirname "$0")/../lib.sh"
+. "$SCRIPTS/result.sh"
+
+read -r -a kernels <<<"${KERNEL:-release debug}"
+programs=$("$SCRIPTS/userspace.sh")
+folder=$OUT/migration
+rm -rf "$folder"
+
+# What runs: KERNEL NAME PROGRAM DEVICES OPTIONS; devices by their number. What is
+# not about how a device is opened is run in few IOMMU modes.
+runs='
+release	feature		feature	0	-v vfio_type1v2_iommu -v iommufd
+release	data		data	0 1	-v vfio_type1v2_iommu -v iommufd
+release	large		data	0 1	-f large
+release	stream		stream	0	-v iommufd
+release	region		region	0 1	-v vfio_type1v2_iommu -v iommufd
+release	log		log	0
+release	races		races	0	-v iommufd
+release	igb-feature	feature	2	-T arcs -T abilities -T failures -v iommufd_compat_type1
+release	igb-data	data	2	-T transfers -v vfio_type1v2_iommu
+debug	feature		feature	0	-T arcs -T abilities -T failures -T driver_comes_and_goes -v iommufd
+debug	data		data	0 1	-T chunks -T transfers -T short_precopy -T load_fails -v iommufd
+debug	stream		stream	0	-T truncated -T flipped -T garbage -v iommufd
+debug	region		region	0 1	-T transfers -T states -T registers -T refused -T failures -T reset -v iommufd
+debug	log		log	0	-T random -v iommufd
+debug	races		races	0	-v iommufd'
+
+# runs_of KERNEL: its lines of the above, without the first word
+runs_of()
+{
+	tr -s '\t' <<<"$runs" | sed -n "s/^$1\t//p"
+}
+
+# in_guest KERNEL: what the guest runs; it leaves its findings in out/migration/KERNEL.
+in_guest()
+{
+	local name program devices options index bdfs
+
+	cat <<-END
+	out=/repo/out/migration/$1
+	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
+	modprobe vfio-pci
+	END
+	while IFS=$'\t' read -r name program devices options; do
+		bdfs=
+		for index in $devices; do bdfs+=" \"\${bdfs[$index]}\""; done
+		cat <<-END
+		began=\$(cut -d. -f1 /proc/uptime)
+		$programs/vfio_pci_migration_$program $options$bdfs >\$out/$name.tap 2>&1
+		echo \$? >\$out/$name.status
+		echo "$name: \$((\$(cut -d. -f1 /proc/uptime) - began)) s"
+		END
+	done < <(runs_of "$1")
+	# Whatever they did, all of it is undone
+	cat <<-END
+	scripts/guest/bind.sh all none
+	grep . /sys/module/vfio_pci_torture_migration/parameters/devices >\$out/open
+	cat /sys/module/vfio_pci_torture_migration/refcnt >\$out/refcnt
+	rmmod vfio_pci_torture_migration
+	lsmod >\$out/unloaded
+	END
+}
+
+# judge KERNEL: what it found
+judge()
+{
+	local dir=$folder/$1 name program devices options tap status p f s plan
+
+	while IFS=$'\t' read -r name program devices options; do
+		tap=$dir/$name.tap status=0
+		touch "$tap"
+		read -r p f s < <(counts "$tap")
+		plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$tap" | head -n 1)
+		[ "$f" -eq 0 ] && [ "$s" -eq 0 ] && [ "$p" -ge 1 ] && [ "$p" -eq "${plan:-0}" ] &&
+			[ "$(cat "$dir/$name.status")" = 0 ] || status=1
+		grep -B 5 '^not ok' "$tap" >"$folder/why" || tail -n 20 "$tap" >"$folder/why"
+		result "$status" "$1: $name ($p passed)" "$folder/why"
+	done < <(runs_of "$1")
+
+	status=0
+	[ "$(cat "$dir/refcnt")" = 0 ] && [ ! -s "$dir/open" ] &&
+		! grep -q vfio_pci_torture_migration "$dir/unloaded" || status=1
+	result "$status" "$1: all devices were closed, and the module can be unloaded" "$dir/unloaded"
+}
+
+for kernel in "${kernels[@]}"; do
+	mkdir -p "$folder/$kernel"
+	say "migration: the kernel $kernel"
+	status=0
+	KERNEL=$kernel MODULES=ours DEVICES='port/edu port/edu igb' NAME=migration-$kernel APPEND=$NO_VENDOR \
+		"$SCRIPTS/vm.sh" "$(in_guest "$kernel")" </dev/null >"$folder/$kernel/log" 2>&1 || status=$?
+	result "$status" "$kernel: the VM ends well" "$folder/$kernel/log"
+	judge "$kernel"
+done
+totals

@@ -1,0 +1,696 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The files that the state of a device is read from and written to: what can be
+ * done with them and when, and that what is written to one device is what was
+ * read from another, in parts of whatever size, and also if not all goes well.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include <linux/compiler.h>
+#include <linux/sizes.h>
+
+#include "migration.h"
+
+#include "../kselftest_harness.h"
+
+#define INITIAL		1000
+
+FIXTURE(data) {
+	struct iommu *iommu;
+	struct vfio_pci_device *device;
+	struct vfio_pci_device *other;
+	/* A page, and one after it that is not there */
+	u8 *edge;
+	int violations;
+	int fd;
+};
+
+#define data_data _test_data_data
+
+FIXTURE_VARIANT(data) {
+	const char *iommu_mode;
+};
+
+FIXTURE_VARIANT_ADD(data, vfio_type1_iommu) {
+	.iommu_mode = "vfio_type1_iommu",
+};
+
+FIXTURE_VARIANT_ADD(data, vfio_type1v2_iommu) {
+	.iommu_mode = "vfio_type1v2_iommu",
+};
+
+FIXTURE_VARIANT_ADD(data, iommufd_compat_type1) {
+	.iommu_mode = "iommufd_compat_type1",
+};
+
+FIXTURE_VARIANT_ADD(data, iommufd_compat_type1v2) {
+	.iommu_mode = "iommufd_compat_type1v2",
+};
+
+FIXTURE_VARIANT_ADD(data, iommufd) {
+	.iommu_mode = "iommufd",
+};
+
+FIXTURE_SETUP(data)
+{
+	const struct abilities abilities = { .p2p = true, .precopy = INITIAL };
+
+	migration_load(&abilities);
+	self->iommu = iommu_init(variant->iommu_mode);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->fd = self->device->fd;
+	self->violations = migration_count("violations");
+	self->edge = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	ASSERT_NE(MAP_FAILED, self->edge);
+	ASSERT_EQ(0, munmap(self->edge + PAGE, PAGE));
+}
+
+FIXTURE_TEARDOWN(data)
+{
+	migration_defaults();
+	vfio_pci_device_cleanup(self->device);
+	if (self->other)
+		vfio_pci_device_cleanup(self->other);
+	iommu_cleanup(self->iommu);
+	munmap(self->edge, PAGE);
+	EXPECT_EQ(self->violations, migration_count("violations"));
+}
+
+static void set_seed(const char *bdf, u64 seed)
+{
+	migration_set("seed", "%s %#llx", bdf, (unsigned long long)seed);
+}
+
+static u64 get_seed(const char *bdf)
+{
+	return migration_view(bdf).seed;
+}
+
+/* Save in chunks of one size, load in chunks of another, and see that it is there */
+static void check_chunks(struct __test_metadata *_metadata, struct data_data *self,
+			 size_t read_chunk, size_t write_chunk)
+{
+	static u64 seed = 0x123456789abcdef0ULL;
+	struct bytes bytes = {};
+	int fd;
+
+	set_seed(device_bdf, ++seed);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &fd));
+	ASSERT_EQ(0, read_all(fd, &bytes, read_chunk));
+	close(fd);
+
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+	ASSERT_EQ(0, write_all(fd, bytes.data, bytes.size, write_chunk));
+	/* It is no use before it is known to be whole */
+	ASSERT_EQ(0, get_seed(device_bdf));
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+	close(fd);
+	ASSERT_EQ(seed, get_seed(device_bdf));
+	free_bytes(&bytes);
+}
+
+/* In chunks of each size that makes a difference */
+TEST_F_TIMEOUT(data, chunks, 120)
+{
+	struct bytes bytes = {};
+	size_t chunk, size;
+
+	migration_set("size", "100");
+	save_state(self->fd, &bytes);
+	size = bytes.size;
+	free_bytes(&bytes);
+	/* A header, a record of data, and the one that ends it, which has two numbers */
+	ASSERT_EQ(sizeof(struct stream_header) + 2 * sizeof(struct stream_record) + 100 + 16,
+		  size);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+
+	for (chunk = 1; chunk <= size + 1; chunk++) {
+		check_chunks(_metadata, self, chunk, size);
+		check_chunks(_metadata, self, size, chunk);
+	}
+	/* The driver's parts are something else */
+	for (chunk = 1; chunk <= 101; chunk++) {
+		migration_set("part", "%zu", chunk);
+		check_chunks(_metadata, self, 7, 13);
+	}
+}
+
+/* Buffers one after the other, some of which are empty: how many bytes that is */
+static size_t cut(struct iovec *iov, int nr, u8 *buf, size_t most, size_t step)
+{
+	size_t size = 0;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		iov[i].iov_base = buf + size;
+		iov[i].iov_len = i % 7 * step;
+		if (size + iov[i].iov_len > most)
+			iov[i].iov_len = most - size;
+		size += iov[i].iov_len;
+	}
+
+	return size;
+}
+
+/* Into many buffers at a time, and from as many */
+TEST_F_TIMEOUT(data, vectors, 120)
+{
+	u8 *buf = malloc_assert(2 * SZ_1M);
+	size_t size = 0, at, count;
+	struct iovec iov[50];
+	ssize_t ret;
+	int fd;
+
+	migration_set("size", "%u", SZ_1M);
+	set_seed(device_bdf, 77);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &fd));
+	do {
+		count = cut(iov, ARRAY_SIZE(iov), buf + size, 2 * SZ_1M - size, 1111);
+		ret = readv(fd, iov, ARRAY_SIZE(iov));
+		ASSERT_LE(0, ret);
+		size += ret;
+	} while (ret == count);
+	ASSERT_EQ(0, read(fd, buf + size, 1));
+	close(fd);
+
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+	for (at = 0; at < size; at += count) {
+		count = cut(iov, ARRAY_SIZE(iov), buf + at, size - at, 999);
+		ASSERT_EQ(count, writev(fd, iov, ARRAY_SIZE(iov)));
+	}
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+	close(fd);
+	ASSERT_EQ(77, get_seed(device_bdf));
+	free(buf);
+}
+
+/* The end is the end */
+TEST_F_TIMEOUT(data, end, 120)
+{
+	struct bytes bytes = {};
+	struct pollfd pollfd;
+	u8 buf[16];
+	int i, fd;
+
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &fd));
+	ASSERT_EQ(0, read(fd, buf, 0));
+	ASSERT_EQ(0, read_all(fd, &bytes, SZ_64K));
+	for (i = 0; i < 10; i++)
+		ASSERT_EQ(0, read(fd, buf, sizeof(buf)));
+	pollfd = (struct pollfd) { .fd = fd, .events = POLLIN };
+	ASSERT_EQ(1, poll(&pollfd, 1, 1000));
+	ASSERT_EQ(POLLIN, pollfd.revents & POLLIN);
+	close(fd);
+	free_bytes(&bytes);
+}
+
+/* In one direction only, and nowhere else than where it goes on */
+TEST_F_TIMEOUT(data, wrong_calls, 120)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	u8 buf[16] = {};
+	void *map;
+	int fd, i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, set_state(self->fd, i ? STATE(RESUMING) : STATE(STOP_COPY), &fd));
+		ASSERT_EQ(i ? O_WRONLY : O_RDONLY, fcntl(fd, F_GETFL) & O_ACCMODE);
+		ASSERT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
+		ASSERT_EQ(-1, i ? read(fd, buf, 1) : write(fd, buf, 1));
+		ASSERT_EQ(EBADF, errno);
+		ASSERT_EQ(-1, lseek(fd, 0, SEEK_SET));
+		ASSERT_EQ(ESPIPE, errno);
+		ASSERT_EQ(-1, i ? pwrite(fd, buf, 1, 0) : pread(fd, buf, 1, 0));
+		ASSERT_EQ(ESPIPE, errno);
+		ASSERT_EQ(-1, ftruncate(fd, 0));
+		map = mmap(NULL, PAGE, i ? PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+		ASSERT_EQ(MAP_FAILED, map);
+		/* Neither runs while its state is saved or loaded */
+		ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+		ASSERT_EQ(i ? ENOTTY : EINVAL, errno);
+		ASSERT_EQ(-1, ioctl(fd, VFIO_DEVICE_RESET));
+		ASSERT_EQ(ENOTTY, errno);
+		close(fd);
+	}
+}
+
+/* A file is of one transfer, not of the next one of the same kind */
+TEST_F_TIMEOUT(data, outlived, 120)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	int fd, next, write_fd, write_next;
+	u8 buf[16] = {};
+
+	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &next));
+	ASSERT_EQ(-1, read(fd, buf, 1));
+	ASSERT_EQ(ENODEV, errno);
+	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_EQ(ENODEV, errno);
+	ASSERT_EQ(1, read(next, buf, 1));
+	ASSERT_EQ(0, ioctl(next, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	close(fd);
+	ASSERT_EQ(1, read(next, buf, 1));
+
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &write_fd));
+	ASSERT_EQ(-1, read(next, buf, 1));
+	ASSERT_EQ(ENODEV, errno);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &write_next));
+	ASSERT_EQ(-1, write(write_fd, buf, 1));
+	ASSERT_EQ(ENODEV, errno);
+	ASSERT_EQ(1, write(write_next, buf, 1));
+
+	/* It may outlive the device, and the next time that it is open */
+	vfio_pci_device_cleanup(self->device);
+	ASSERT_EQ(-1, write(write_next, buf, 1));
+	ASSERT_EQ(ENODEV, errno);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->fd = self->device->fd;
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+	ASSERT_EQ(-1, write(write_next, buf, 1));
+	ASSERT_EQ(ENODEV, errno);
+	ASSERT_EQ(-1, read(next, buf, 1));
+	ASSERT_EQ(ENODEV, errno);
+	ASSERT_EQ(-1, ioctl(next, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_EQ(ENODEV, errno);
+	ASSERT_EQ(1, write(fd, buf, 1));
+	close(write_next);
+	close(write_fd);
+	close(next);
+	close(fd);
+}
+
+/* That it is closed changes nothing */
+TEST_F_TIMEOUT(data, closed, 120)
+{
+	struct bytes bytes = {};
+	int fd;
+
+	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
+	close(fd);
+	ASSERT_EQ(STATE(PRE_COPY), get_state(self->fd));
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &fd));
+	ASSERT_EQ(-1, fd);
+	ASSERT_EQ(STATE(STOP_COPY), get_state(self->fd));
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+	save_state(self->fd, &bytes);
+
+	/* Nothing was written: it stays as it is */
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+	close(fd);
+	ASSERT_EQ(STATE(RESUMING), get_state(self->fd));
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+
+	/* All was */
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+	ASSERT_EQ(0, write_all(fd, bytes.data, bytes.size, bytes.size));
+	close(fd);
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	ASSERT_NE(0, get_seed(device_bdf));
+
+	/* Not all was */
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+	ASSERT_EQ(0, write_all(fd, bytes.data, bytes.size - 1, bytes.size));
+	close(fd);
+	ASSERT_EQ(EINVAL, set_state(self->fd, STATE(RUNNING), NULL));
+	ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+	free_bytes(&bytes);
+}
+
+static void get_pending(struct __test_metadata *_metadata, int fd, u64 *initial, u64 *dirty)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+
+	ASSERT_EQ(0, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_EQ(0, info.flags);
+	*initial = info.initial_bytes;
+	*dirty = info.dirty_bytes;
+}
+
+/* What there is to read while the device runs */
+TEST_F_TIMEOUT(data, precopy, 120)
+{
+	struct vfio_precopy_info info = {};
+	struct bytes bytes = {};
+	u64 initial, dirty, last;
+	int fd, i;
+
+	set_seed(device_bdf, 42);
+	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
+
+	/* All there is at first must be read */
+	get_pending(_metadata, fd, &initial, &dirty);
+	ASSERT_LE(INITIAL, initial);
+	ASSERT_EQ(0, dirty);
+	last = initial;
+	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY_P2P), NULL));
+	bytes.data = malloc_assert(SZ_1M);
+	bytes.room = SZ_1M;
+	while (initial) {
+		ASSERT_EQ(7, read(fd, bytes.data + bytes.size, 7));
+		bytes.size += 7;
+		get_pending(_metadata, fd, &initial, &dirty);
+		/* The head of a record is not known before it is made */
+		ASSERT_GE(last + 32, initial);
+		last = initial;
+		if (initial < 7)
+			break;
+	}
+	ASSERT_EQ(ENOMSG, read_all(fd, &bytes, SZ_64K));
+	ASSERT_EQ(ENOMSG, read_all(fd, &bytes, SZ_64K));
+	get_pending(_metadata, fd, &initial, &dirty);
+	ASSERT_EQ(0, initial);
+	ASSERT_EQ(0, dirty);
+
+	/* What becomes dirty meanwhile may be read */
+	migration_set("dirty", "3000");
+	for (i = 0; i < 5; i++) {
+		get_pending(_metadata, fd, &initial, &dirty);
+		get_pending(_metadata, fd, &initial, &dirty);
+		ASSERT_EQ(0, initial);
+		ASSERT_LT(0, dirty);
+		ASSERT_EQ(ENOMSG, read_all(fd, &bytes, 1000));
+	}
+	migration_set("dirty", "0");
+
+	/* Those of the wrong size, and nowhere */
+	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_EQ(EINVAL, errno);
+	info.argsz = sizeof(info) - 1;
+	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, self->edge + PAGE));
+	ASSERT_EQ(EFAULT, errno);
+
+	/* The rest */
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
+	info.argsz = sizeof(info);
+	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(0, read_all(fd, &bytes, SZ_64K));
+	close(fd);
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, load_state(self->fd, &bytes));
+	ASSERT_EQ(42, get_seed(device_bdf));
+	free_bytes(&bytes);
+}
+
+/* One that is not read before the device is stopped, or only in part */
+TEST_F_TIMEOUT(data, short_precopy, 120)
+{
+	struct bytes bytes = {};
+	int i, n, fd;
+
+	for (n = 0; n < 1200; n += 37) {
+		set_seed(device_bdf, n + 1);
+		ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
+		bytes.size = 0;
+		for (i = 0; i < n; i++) {
+			u8 byte;
+
+			if (read(fd, &byte, 1) != 1)
+				break;
+			if (bytes.room < n) {
+				bytes.room = 2 * n;
+				bytes.data = realloc(bytes.data, bytes.room);
+			}
+			bytes.data[bytes.size++] = byte;
+		}
+		ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
+		ASSERT_EQ(0, read_all(fd, &bytes, SZ_64K));
+		close(fd);
+		set_seed(device_bdf, 0);
+		ASSERT_EQ(0, load_state(self->fd, &bytes));
+		ASSERT_EQ(n + 1, get_seed(device_bdf));
+		ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	}
+	free_bytes(&bytes);
+}
+
+/* Buffers that are not there, or not all of them, are no end */
+TEST_F_TIMEOUT(data, bad_buffers, 120)
+{
+	struct bytes bytes = {};
+	size_t at, n;
+	int fd;
+
+	migration_set("size", "%u", SZ_64K);
+	set_seed(device_bdf, 4711);
+	bytes.data = malloc_assert(SZ_1M);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &fd));
+	for (n = 0;; n = (n + 131) % 500) {
+		ssize_t ret;
+
+		ASSERT_EQ(-1, read(fd, self->edge + PAGE, 100));
+		ASSERT_EQ(EFAULT, errno);
+		ret = read(fd, self->edge + PAGE - n, n + 100);
+		if (!n) {
+			ASSERT_EQ(-1, ret);
+			ASSERT_EQ(EFAULT, errno);
+			continue;
+		}
+		ASSERT_LT(0, ret);
+		ASSERT_GE(n, ret);
+		memcpy(bytes.data + bytes.size, self->edge + PAGE - n, ret);
+		bytes.size += ret;
+		if (bytes.size > SZ_64K)
+			break;
+	}
+	bytes.room = SZ_1M;
+	ASSERT_EQ(0, read_all(fd, &bytes, SZ_64K));
+	ASSERT_EQ(0, read(fd, self->edge + PAGE, 100));
+	close(fd);
+
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+	for (at = 0, n = 131; at < bytes.size; n = 1 + (n + 131) % 500) {
+		size_t part = n < bytes.size - at ? n : bytes.size - at;
+		ssize_t ret;
+
+		ASSERT_EQ(-1, write(fd, self->edge + PAGE, 100));
+		ASSERT_EQ(EFAULT, errno);
+		memcpy(self->edge + PAGE - part, bytes.data + at, part);
+		/* Past the end of the stream there is nothing that can be asked for */
+		ret = write(fd, self->edge + PAGE - part,
+			    part + (at + part < bytes.size ? 100 : 0));
+		ASSERT_LT(0, ret);
+		ASSERT_GE(part, ret);
+		at += ret;
+	}
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+	close(fd);
+	ASSERT_EQ(4711, get_seed(device_bdf));
+	free_bytes(&bytes);
+}
+
+/* If the driver fails it can be tried again */
+TEST_F_TIMEOUT(data, save_fails, 120)
+{
+	static const int errnos[] = { EIO, ENOMEM, EAGAIN, ENODEV, 4095 };
+	static const int nonsense[] = { INT_MAX, 256 * 1024, -4096, INT_MIN };
+	struct bytes bytes = {};
+	int i, fd, precopy;
+
+	migration_set("part", "100");
+	for (precopy = 0; precopy < 2; precopy++) {
+		const char *op = precopy ? "precopy_save" : "save";
+		int end = precopy ? ENOMSG : 0;
+
+		bytes.size = 0;
+		set_seed(device_bdf, 4712);
+		ASSERT_EQ(0, set_state(self->fd, precopy ? STATE(PRE_COPY) : STATE(STOP_COPY),
+				       &fd));
+		for (i = 0; i < ARRAY_SIZE(errnos); i++) {
+			migration_fail(op, -errnos[i], i % 3);
+			ASSERT_EQ(errnos[i], read_all(fd, &bytes, 64));
+			ASSERT_EQ(errnos[i], read_all(fd, &bytes, 64));
+		}
+		for (i = 0; i < ARRAY_SIZE(nonsense); i++) {
+			migration_fail(op, nonsense[i], i % 3);
+			ASSERT_EQ(EIO, read_all(fd, &bytes, 64));
+		}
+		migration_fail("none", 0, 0);
+		ASSERT_EQ(end, read_all(fd, &bytes, 64));
+		if (precopy) {
+			struct vfio_precopy_info info = { .argsz = sizeof(info) };
+
+			migration_fail("precopy_pending", -EPERM, 0);
+			ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+			ASSERT_EQ(EPERM, errno);
+			migration_fail("precopy_pending", 1, 0);
+			ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+			ASSERT_EQ(EIO, errno);
+			migration_fail("none", 0, 0);
+			ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
+			ASSERT_EQ(0, read_all(fd, &bytes, 64));
+		}
+		close(fd);
+		set_seed(device_bdf, 0);
+		ASSERT_EQ(0, load_state(self->fd, &bytes));
+		ASSERT_EQ(4712, get_seed(device_bdf));
+		ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	}
+	free_bytes(&bytes);
+}
+
+static void reopen(struct data_data *self)
+{
+	vfio_pci_device_cleanup(self->device);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->fd = self->device->fd;
+}
+
+/* A driver that refuses a part of a state is not given any more of it */
+TEST_F_TIMEOUT(data, load_fails, 120)
+{
+	static const struct {
+		int returned, expected;
+	} cases[] = {
+		{ -EIO, EIO }, { -EINVAL, EINVAL }, { -4095, 4095 }, { -4096, EIO }, { 1, EIO },
+		{ 4096, EIO }, { INT_MAX, EIO },
+	};
+	struct bytes bytes = {};
+	int i, fd, precopy;
+
+	migration_set("part", "100");
+	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
+	ASSERT_EQ(ENOMSG, read_all(fd, &bytes, SZ_64K));
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
+	ASSERT_EQ(0, read_all(fd, &bytes, SZ_64K));
+	close(fd);
+
+	for (precopy = 0; precopy < 2; precopy++) {
+		const char *op = precopy ? "precopy_load" : "load";
+
+		for (i = 0; i < ARRAY_SIZE(cases); i++) {
+			int before = migration_calls(op), done = migration_calls("load_done");
+			u64 seed = get_seed(device_bdf);
+
+			migration_fail(op, cases[i].returned, 2);
+			ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+			ASSERT_EQ(cases[i].expected, write_all(fd, bytes.data, bytes.size, 64));
+			migration_fail("none", 0, 0);
+			ASSERT_EQ(cases[i].expected, write_all(fd, bytes.data, bytes.size, 64));
+			ASSERT_EQ(before + 3, migration_calls(op));
+			ASSERT_EQ(cases[i].expected, set_state(self->fd, STATE(STOP), NULL));
+			close(fd);
+			ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+			ASSERT_EQ(done, migration_calls("load_done"));
+			ASSERT_EQ(seed, get_seed(device_bdf));
+			reopen(self);
+		}
+	}
+	ASSERT_EQ(0, load_state(self->fd, &bytes));
+	free_bytes(&bytes);
+}
+
+/* From one device to the other, without more memory than a chunk */
+static void transfer(struct __test_metadata *_metadata, struct data_data *self, u64 size,
+		     u64 seed, size_t chunk)
+{
+	int from, to, other_fd = self->other->fd;
+	u8 *buf = malloc_assert(chunk);
+	u64 total = 0, estimate;
+	ssize_t ret;
+
+	migration_set("size", "%llu", (unsigned long long)size);
+	set_seed(migration_bdfs[0], seed);
+	set_seed(migration_bdfs[1], 0);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &from));
+	estimate = get_data_size(self->fd);
+	ASSERT_EQ(0, set_state(other_fd, STATE(RESUMING), &to));
+	while ((ret = read(from, buf, chunk)) > 0) {
+		ASSERT_EQ(0, write_all(to, buf, ret, ret));
+		total += ret;
+	}
+	ASSERT_EQ(0, ret);
+	ASSERT_LE(size, total);
+	ASSERT_GE(estimate, total);
+	close(from);
+	close(to);
+	ASSERT_EQ(0, set_state(other_fd, STATE(RUNNING), NULL));
+	ASSERT_EQ(size ? seed : 0, get_seed(migration_bdfs[1]));
+	ASSERT_EQ(seed, get_seed(migration_bdfs[0]));
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	free(buf);
+}
+
+static void open_other(struct __test_metadata *_metadata, struct data_data *self)
+{
+	ASSERT_LT(1, migration_nr_bdfs) {
+		TH_LOG("this needs two devices of the same ids");
+	}
+	self->other = vfio_pci_device_init(migration_bdfs[1], self->iommu);
+}
+
+TEST_F_TIMEOUT(data, transfers, 120)
+{
+	static const struct {
+		u64 size;
+		u64 seed;
+	} cases[] = {
+		{ 0, 99 }, { 1, 99 }, { 7, 99 }, { 8, 0x123456789abcdef0 }, { 15, 99 },
+		{ 16, 0x123456789abcdef0 }, { 17, 99 }, { SZ_64K - 1, 100 }, { SZ_64K, 101 },
+		{ SZ_256K - 16, 102 }, { SZ_256K, 103 }, { SZ_256K + 16, 103 }, { SZ_1M, 104 },
+		{ SZ_1M + 1, 105 },
+	};
+	static const size_t chunks[] = { 999, SZ_64K, SZ_1M };
+	int i, j;
+
+	open_other(_metadata, self);
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		for (j = 0; j < ARRAY_SIZE(chunks); j++)
+			transfer(_metadata, self, cases[i].size, cases[i].seed, chunks[j]);
+	transfer(_metadata, self, SZ_64M, 106, SZ_1M);
+}
+
+FIXTURE(large) {
+	struct data_data data;
+};
+
+FIXTURE_SETUP(large)
+{
+	const struct abilities abilities = {};
+
+	migration_load(&abilities);
+	self->data.iommu = iommu_init(default_iommu_mode);
+	self->data.device = vfio_pci_device_init(device_bdf, self->data.iommu);
+	self->data.fd = self->data.device->fd;
+	open_other(_metadata, &self->data);
+}
+
+FIXTURE_TEARDOWN(large)
+{
+	migration_defaults();
+	vfio_pci_device_cleanup(self->data.device);
+	vfio_pci_device_cleanup(self->data.other);
+	iommu_cleanup(self->data.iommu);
+}
+
+TEST_F_TIMEOUT(large, gigabyte, 300)
+{
+	transfer(_metadata, &self->data, SZ_1G, 0x6789abcdef012345, SZ_1M);
+}
+
+int main(int argc, char *argv[])
+{
+	migration_main_bdfs(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}

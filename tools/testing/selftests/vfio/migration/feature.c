@@ -1,0 +1,645 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The states of a device that is migrated by VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+ * which there are, how they are reached and what the driver is asked for on the
+ * way, by what include/uapi/linux/vfio.h says of enum vfio_device_mig_state; and
+ * what is left when the driver fails or the device is reset.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+
+#include <linux/compiler.h>
+
+#include "migration.h"
+
+#include "../kselftest_harness.h"
+
+FIXTURE(feature) {
+	struct iommu *iommu;
+	struct vfio_pci_device *device;
+	int violations;
+	int fd;
+};
+
+#define feature_data _test_data_feature
+
+FIXTURE_VARIANT(feature) {
+	const char *iommu_mode;
+};
+
+FIXTURE_VARIANT_ADD(feature, vfio_type1_iommu) {
+	.iommu_mode = "vfio_type1_iommu",
+};
+
+FIXTURE_VARIANT_ADD(feature, vfio_type1v2_iommu) {
+	.iommu_mode = "vfio_type1v2_iommu",
+};
+
+FIXTURE_VARIANT_ADD(feature, iommufd_compat_type1) {
+	.iommu_mode = "iommufd_compat_type1",
+};
+
+FIXTURE_VARIANT_ADD(feature, iommufd_compat_type1v2) {
+	.iommu_mode = "iommufd_compat_type1v2",
+};
+
+FIXTURE_VARIANT_ADD(feature, iommufd) {
+	.iommu_mode = "iommufd",
+};
+
+static void open_device(struct feature_data *self)
+{
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->fd = self->device->fd;
+}
+
+static void close_device(struct feature_data *self)
+{
+	if (self->device)
+		vfio_pci_device_cleanup(self->device);
+	self->device = NULL;
+}
+
+static void open_with(struct feature_data *self, bool p2p, bool precopy)
+{
+	struct abilities abilities = { .p2p = p2p, .precopy = precopy ? 1000 : 0, .log = true };
+
+	close_device(self);
+	migration_load(&abilities);
+	open_device(self);
+}
+
+FIXTURE_SETUP(feature)
+{
+	self->iommu = iommu_init(variant->iommu_mode);
+	open_with(self, true, true);
+	self->violations = migration_count("violations");
+}
+
+FIXTURE_TEARDOWN(feature)
+{
+	migration_defaults();
+	close_device(self);
+	iommu_cleanup(self->iommu);
+	EXPECT_EQ(self->violations, migration_count("violations"));
+}
+
+/* What there is of a feature: bits of VFIO_DEVICE_FEATURE_GET and _SET */
+static u32 probe(int fd, u32 feature)
+{
+	static const u32 ops[] = { VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_SET };
+	u32 found = 0;
+	int i, ret;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		ret = device_feature(fd, VFIO_DEVICE_FEATURE_PROBE | ops[i] | feature, NULL, 0);
+		if (!ret)
+			found |= ops[i];
+		else
+			VFIO_ASSERT_TRUE(ret == ENOTTY || ret == EINVAL);
+	}
+
+	return found;
+}
+
+static int start_logging(int fd)
+{
+	struct vfio_device_feature_dma_logging_range range = { .length = PAGE };
+	struct vfio_device_feature_dma_logging_control control = {
+		.page_size = PAGE, .num_ranges = 1, .ranges = (uintptr_t)&range,
+	};
+
+	return device_feature(fd, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+			      &control, sizeof(control));
+}
+
+/* What userspace is told of what the driver can do */
+TEST_F_TIMEOUT(feature, abilities, 120)
+{
+	const u32 get = VFIO_DEVICE_FEATURE_GET, set = VFIO_DEVICE_FEATURE_SET;
+	struct vfio_device_feature_mig_state state;
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		struct abilities abilities = {
+			.p2p = i & 1, .precopy = i & 2 ? 1 : 0, .log = i & 4,
+		};
+
+		close_device(self);
+		migration_load(&abilities);
+		open_device(self);
+		ASSERT_EQ(VFIO_MIGRATION_STOP_COPY |
+			  (abilities.p2p ? VFIO_MIGRATION_P2P : 0) |
+			  (abilities.precopy ? VFIO_MIGRATION_PRE_COPY : 0), get_flags(self->fd));
+		ASSERT_EQ(get, probe(self->fd, VFIO_DEVICE_FEATURE_MIGRATION));
+		ASSERT_EQ(get | set, probe(self->fd, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE));
+		ASSERT_EQ(get, probe(self->fd, VFIO_DEVICE_FEATURE_MIG_DATA_SIZE));
+		ASSERT_EQ(abilities.log ? set : 0,
+			  probe(self->fd, VFIO_DEVICE_FEATURE_DMA_LOGGING_START));
+		ASSERT_EQ(abilities.log ? set : 0,
+			  probe(self->fd, VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP));
+		ASSERT_EQ(abilities.log ? get : 0,
+			  probe(self->fd, VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT));
+		ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+	}
+
+	/* To set or get none, or what does not fit */
+	ASSERT_EQ(EINVAL, device_feature(self->fd, set | VFIO_DEVICE_FEATURE_MIGRATION,
+					 &state, sizeof(state)));
+	ASSERT_EQ(EINVAL, device_feature(self->fd, get | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+					 &state, sizeof(state) - 1));
+	ASSERT_EQ(EINVAL, device_feature(self->fd, get | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
+					 &state, sizeof(u64) - 1));
+}
+
+/* A device that is bound has what its driver can do then, and no more */
+TEST_F_TIMEOUT(feature, driver_comes_and_goes, 120)
+{
+	static const struct abilities others[] = {
+		{ .p2p = false, .precopy = 1000, .log = true },
+		{ .p2p = true, .precopy = 0, .log = true },
+		{ .p2p = true, .precopy = 1000, .log = false },
+	};
+	const struct abilities abilities = { .p2p = true, .precopy = 1000, .log = true };
+	struct vfio_device_feature_mig_data_size size;
+	u32 num_regions = self->device->info.num_regions;
+	int i;
+
+	ASSERT_EQ(VFIO_PCI_NUM_REGIONS + 1, num_regions);
+	close_device(self);
+	migration_rmmod();
+	open_device(self);
+	ASSERT_EQ(VFIO_PCI_NUM_REGIONS, self->device->info.num_regions);
+	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+	ASSERT_EQ(ENODEV, set_state(self->fd, STATE(STOP), NULL));
+	ASSERT_EQ(ENODEV, device_feature(self->fd, VFIO_DEVICE_FEATURE_GET |
+					 VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &size, sizeof(size)));
+	ASSERT_EQ(ENODEV, start_logging(self->fd));
+	close_device(self);
+
+	/* One that can do less */
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		migration_modprobe(&others[i]);
+		open_device(self);
+		ASSERT_EQ(VFIO_PCI_NUM_REGIONS, self->device->info.num_regions);
+		ASSERT_EQ(ENODEV, set_state(self->fd, STATE(STOP), NULL));
+		ASSERT_EQ(ENODEV, start_logging(self->fd));
+		close_device(self);
+		migration_rmmod();
+	}
+
+	/* One that is the same */
+	migration_modprobe(&abilities);
+	open_device(self);
+	ASSERT_EQ(num_regions, self->device->info.num_regions);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+	ASSERT_EQ(0, start_logging(self->fd));
+	close_device(self);
+
+	/* One that comes after the device was bound */
+	migration_unbind();
+	migration_rmmod();
+	bind_device(device_bdf);
+	migration_modprobe(&abilities);
+	open_device(self);
+	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIGRATION));
+	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE));
+	ASSERT_EQ(ENOTTY, start_logging(self->fd));
+	ASSERT_EQ(VFIO_PCI_NUM_REGIONS, self->device->info.num_regions);
+	close_device(self);
+	migration_unbind();
+	migration_rmmod();
+
+	migration_load(&abilities);
+	open_device(self);
+	ASSERT_EQ(num_regions, self->device->info.num_regions);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+}
+
+/* Each arc that the driver is to implement, by the uapi header */
+static const struct arc {
+	u32 from, to;
+} arcs[] = {
+	{ STATE(RUNNING_P2P), STATE(STOP) },
+	{ STATE(STOP_COPY), STATE(STOP) },
+	{ STATE(RESUMING), STATE(STOP) },
+	{ STATE(PRE_COPY), STATE(RUNNING) },
+	{ STATE(RUNNING_P2P), STATE(RUNNING) },
+	{ STATE(PRE_COPY_P2P), STATE(RUNNING_P2P) },
+	{ STATE(RUNNING), STATE(RUNNING_P2P) },
+	{ STATE(STOP), STATE(RUNNING_P2P) },
+	{ STATE(RUNNING), STATE(PRE_COPY) },
+	{ STATE(RUNNING_P2P), STATE(PRE_COPY_P2P) },
+	{ STATE(STOP), STATE(STOP_COPY) },
+	{ STATE(PRE_COPY), STATE(PRE_COPY_P2P) },
+	{ STATE(PRE_COPY_P2P), STATE(PRE_COPY) },
+	{ STATE(PRE_COPY_P2P), STATE(STOP_COPY) },
+	{ STATE(STOP), STATE(RESUMING) },
+};
+
+static bool is_saving(u32 state)
+{
+	return state == STATE(STOP_COPY) || state == STATE(PRE_COPY) ||
+	       state == STATE(PRE_COPY_P2P);
+}
+
+static bool is_supported(u32 state, bool p2p, bool precopy)
+{
+	switch (state) {
+	case STATE(STOP):
+	case STATE(RUNNING):
+	case STATE(STOP_COPY):
+	case STATE(RESUMING):
+		return true;
+	case STATE(RUNNING_P2P):
+		return p2p;
+	case STATE(PRE_COPY):
+		return precopy;
+	case STATE(PRE_COPY_P2P):
+		return p2p && precopy;
+	default:
+		return false;
+	}
+}
+
+static const char *level_of(u32 state)
+{
+	switch (state) {
+	case STATE(RUNNING):
+	case STATE(PRE_COPY):
+		return "running";
+	case STATE(RUNNING_P2P):
+	case STATE(PRE_COPY_P2P):
+		return "quiet";
+	default:
+		return "stopped";
+	}
+}
+
+/*
+ * The shortest path, of which no interior state is one that saves unless all of
+ * it saves: its length, 0 if there is none.
+ */
+static int find_path(u32 from, u32 to, u32 *path, int most)
+{
+	u32 rest[8], best[8];
+	int i, length, found = 0;
+
+	if (from == to) {
+		path[0] = to;
+		return 1;
+	}
+	if (!most)
+		return 0;
+
+	for (i = 0; i < ARRAY_SIZE(arcs); i++) {
+		if (arcs[i].from != from)
+			continue;
+		if (is_saving(arcs[i].to) && arcs[i].to != to &&
+		    !(is_saving(from) && is_saving(to)))
+			continue;
+		/* What was entered by leaving what saves */
+		if (is_saving(from) && is_saving(to) && !is_saving(arcs[i].to))
+			continue;
+		length = find_path(arcs[i].to, to, rest, most - 1);
+		if (length && (!found || length < found)) {
+			memcpy(best, rest, sizeof(best));
+			found = length;
+		}
+	}
+	if (!found)
+		return 0;
+
+	path[0] = from;
+	memcpy(path + 1, best, found * sizeof(*best));
+
+	return found + 1;
+}
+
+static const char * const counted[] = {
+	"stop", "run", "quiesce", "precopy_start", "precopy_stop", "load", "load_done",
+};
+
+static void count_calls(int *calls)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(counted); i++)
+		calls[i] = migration_calls(counted[i]);
+}
+
+/* Of how many calls each path consists, states that there are not left out */
+static void expect_calls(const u32 *path, int length, bool p2p, bool precopy, int *calls)
+{
+	u32 last = path[0];
+	int i;
+
+	for (i = 1; i < length; i++) {
+		u32 state = path[i];
+
+		if (!is_supported(state, p2p, precopy))
+			continue;
+		if (strcmp(level_of(last), level_of(state))) {
+			calls[0] += !strcmp(level_of(state), "stopped");
+			calls[1] += !strcmp(level_of(state), "running");
+			calls[2] += !strcmp(level_of(state), "quiet");
+		}
+		/* One that saves in STOP_COPY only has nothing to start */
+		calls[3] += is_saving(state) && !is_saving(last) && state != STATE(STOP_COPY);
+		last = state;
+	}
+}
+
+static void check_arc(struct __test_metadata *_metadata, struct feature_data *self,
+		      u32 from, u32 to, bool p2p, bool precopy)
+{
+	int before[ARRAY_SIZE(counted)], after[ARRAY_SIZE(counted)];
+	int ret, length, i, old_fd, new_fd;
+	bool precopying;
+	u32 path[8];
+	u8 byte;
+
+	ASSERT_EQ(0, set_state(self->fd, from, &old_fd));
+	precopying = from == STATE(PRE_COPY) || from == STATE(PRE_COPY_P2P);
+	ASSERT_EQ(precopying, migration_view(device_bdf).precopying);
+	length = find_path(from, to, path, 6);
+	if (!is_supported(to, p2p, precopy))
+		length = 0;
+
+	count_calls(before);
+	ret = set_state(self->fd, to, &new_fd);
+	ASSERT_EQ(length ? 0 : EINVAL, ret) {
+		TH_LOG("from %u to %u: %s", from, to, strerror(ret));
+	}
+	count_calls(after);
+
+	if (length)
+		expect_calls(path, length, p2p, precopy, before);
+	else
+		to = from;
+	/* The driver is told when saving ends */
+	before[4] += precopying && !is_saving(to);
+	for (i = 0; i < ARRAY_SIZE(counted); i++) {
+		ASSERT_EQ(before[i], after[i]) {
+			TH_LOG("from %u to %u: operation %d", from, to, i);
+		}
+	}
+
+	ASSERT_EQ(to, get_state(self->fd));
+	ASSERT_STREQ(level_of(to), migration_view(device_bdf).level);
+
+	/* There is a file for each transfer, and it ends with that */
+	ASSERT_EQ(from != to && ((is_saving(to) && !is_saving(from)) || to == STATE(RESUMING)),
+		  new_fd >= 0) {
+		TH_LOG("from %u to %u: fd %d", from, to, new_fd);
+	}
+	if (is_saving(from)) {
+		ret = read(old_fd, &byte, 1);
+		ASSERT_EQ(is_saving(to) ? 1 : -1, ret);
+		if (ret < 0)
+			ASSERT_EQ(ENODEV, errno);
+	} else if (from == STATE(RESUMING)) {
+		/* What is written is not taken before it is a whole header */
+		ret = write(old_fd, &byte, 0);
+		if (to != from) {
+			ASSERT_EQ(-1, write(old_fd, &byte, 1));
+			ASSERT_EQ(ENODEV, errno);
+		} else {
+			ASSERT_EQ(0, ret);
+		}
+	} else {
+		ASSERT_EQ(-1, old_fd);
+	}
+	if (old_fd >= 0)
+		close(old_fd);
+	if (new_fd >= 0)
+		close(new_fd);
+
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+	ASSERT_STREQ("running", migration_view(device_bdf).level);
+	ASSERT_FALSE(migration_view(device_bdf).precopying);
+}
+
+/* From each state to each, and to what is none */
+TEST_F_TIMEOUT(feature, arcs, 120)
+{
+	static const u32 targets[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x80000000, ~0U };
+	int i, j, from;
+
+	for (i = 0; i < 4; i++) {
+		open_with(self, i & 1, i & 2);
+		for (from = 1; from < 8; from++) {
+			if (!is_supported(from, i & 1, i & 2))
+				continue;
+			for (j = 0; j < ARRAY_SIZE(targets); j++)
+				check_arc(_metadata, self, from, targets[j], i & 1, i & 2);
+		}
+	}
+}
+
+static void make_error(struct __test_metadata *_metadata, struct feature_data *self)
+{
+	int fd;
+
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+	ASSERT_EQ(4, write(fd, "none", 4));
+	ASSERT_EQ(EINVAL, set_state(self->fd, STATE(STOP), NULL));
+	ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+	ASSERT_EQ(-1, write(fd, "none", 4));
+	ASSERT_EQ(ENODEV, errno);
+	close(fd);
+}
+
+/* There is no way out of the error state but a reset, or to open it again */
+TEST_F_TIMEOUT(feature, error, 120)
+{
+	u32 state;
+	int fd;
+
+	make_error(_metadata, self);
+	for (state = 1; state < 10; state++) {
+		ASSERT_EQ(EINVAL, set_state(self->fd, state, &fd));
+		ASSERT_EQ(-1, fd);
+		ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+	}
+	ASSERT_LT(0, get_data_size(self->fd));
+
+	vfio_pci_device_reset(self->device);
+	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
+
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	make_error(_metadata, self);
+	close_device(self);
+	open_device(self);
+	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
+}
+
+/* A reset has the device run, whatever was going on */
+TEST_F_TIMEOUT(feature, reset, 120)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	int resets, fd, ret;
+	u32 state;
+	u8 byte;
+
+	for (state = 1; state < 8; state++) {
+		ASSERT_EQ(0, set_state(self->fd, state, &fd));
+		resets = migration_count("resets");
+		vfio_pci_device_reset(self->device);
+		ASSERT_EQ(resets + 1, migration_count("resets"));
+		ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+		if (fd >= 0) {
+			ret = is_saving(state) ? read(fd, &byte, 1) : write(fd, &byte, 1);
+			ASSERT_EQ(-1, ret);
+			ASSERT_EQ(ENODEV, errno);
+			if (is_saving(state)) {
+				ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+				ASSERT_EQ(ENODEV, errno);
+			}
+			close(fd);
+		}
+		/* All of it can be done again */
+		ASSERT_EQ(0, set_state(self->fd, state, NULL));
+		ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	}
+}
+
+/* What a driver returns that it may not */
+static const int nonsense[] = { 1, 7, 4096, INT_MAX, -4096, INT_MIN };
+static const int errnos[] = { EIO, ETIMEDOUT, ENODEV, ENOTTY, EINVAL, 4095 };
+
+static void check_failure(struct __test_metadata *_metadata, struct feature_data *self,
+			  const char *op, int error, int expected, u32 from, u32 to, u32 left)
+{
+	int fd;
+
+	ASSERT_EQ(0, set_state(self->fd, from, NULL));
+	migration_fail(op, error, 0);
+	ASSERT_EQ(expected, set_state(self->fd, to, &fd)) {
+		TH_LOG("%s returns %d", op, error);
+	}
+	ASSERT_EQ(-1, fd);
+	ASSERT_EQ(left, get_state(self->fd)) {
+		TH_LOG("%s returns %d", op, error);
+	}
+	ASSERT_STREQ(level_of(left), migration_view(device_bdf).level);
+	migration_fail("none", 0, 0);
+
+	/* It can be tried again */
+	ASSERT_EQ(0, set_state(self->fd, to, NULL));
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+}
+
+/* If a driver fails the device is where it was, or at some state on the way */
+TEST_F_TIMEOUT(feature, failures, 120)
+{
+	static const struct {
+		const char *op;
+		u32 from, to, left;
+	} cases[] = {
+		{ "quiesce", STATE(RUNNING), STATE(RUNNING_P2P), STATE(RUNNING) },
+		{ "quiesce", STATE(RUNNING), STATE(STOP), STATE(RUNNING) },
+		{ "quiesce", STATE(STOP), STATE(RUNNING), STATE(STOP) },
+		{ "quiesce", STATE(PRE_COPY), STATE(STOP_COPY), STATE(PRE_COPY) },
+		{ "stop", STATE(RUNNING), STATE(STOP), STATE(RUNNING_P2P) },
+		{ "stop", STATE(RUNNING), STATE(RESUMING), STATE(RUNNING_P2P) },
+		{ "stop", STATE(PRE_COPY), STATE(STOP_COPY), STATE(PRE_COPY_P2P) },
+		{ "run", STATE(STOP), STATE(RUNNING), STATE(RUNNING_P2P) },
+		{ "run", STATE(RESUMING), STATE(RUNNING), STATE(RUNNING_P2P) },
+		{ "run", STATE(PRE_COPY_P2P), STATE(PRE_COPY), STATE(PRE_COPY_P2P) },
+		{ "precopy_start", STATE(RUNNING), STATE(PRE_COPY), STATE(RUNNING) },
+		{ "precopy_start", STATE(STOP), STATE(PRE_COPY_P2P), STATE(RUNNING_P2P) },
+	};
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (j = 0; j < ARRAY_SIZE(errnos); j++)
+			check_failure(_metadata, self, cases[i].op, -errnos[j], errnos[j],
+				      cases[i].from, cases[i].to, cases[i].left);
+		for (j = 0; j < ARRAY_SIZE(nonsense); j++)
+			check_failure(_metadata, self, cases[i].op, nonsense[j], EIO,
+				      cases[i].from, cases[i].to, cases[i].left);
+	}
+}
+
+/* A state that is whole, but that the driver finds no use for */
+TEST_F_TIMEOUT(feature, load_done_fails, 120)
+{
+	struct bytes bytes = {};
+	int i, fd;
+
+	save_state(self->fd, &bytes);
+	for (i = 0; i < ARRAY_SIZE(nonsense) + ARRAY_SIZE(errnos); i++) {
+		int error = i < ARRAY_SIZE(errnos) ? -errnos[i] : nonsense[i - ARRAY_SIZE(errnos)];
+		int expected = i < ARRAY_SIZE(errnos) ? errnos[i] : EIO;
+
+		migration_fail("load_done", error, 0);
+		ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+		ASSERT_EQ(0, write_all(fd, bytes.data, bytes.size, 1 << 20));
+		ASSERT_EQ(expected, set_state(self->fd, STATE(RUNNING), NULL));
+		ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+		close(fd);
+		migration_fail("none", 0, 0);
+		close_device(self);
+		open_device(self);
+		ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+	}
+	ASSERT_EQ(0, load_state(self->fd, &bytes));
+	free_bytes(&bytes);
+}
+
+/* How much there is to save, of which a driver may say anything */
+TEST_F_TIMEOUT(feature, data_size, 120)
+{
+	struct bytes bytes = {};
+	u64 size;
+	int fd;
+
+	migration_set("size", "1000000");
+	size = get_data_size(self->fd);
+	save_state(self->fd, &bytes);
+	ASSERT_LE(bytes.size, size);
+	ASSERT_GT(bytes.size + 4096, size);
+	free_bytes(&bytes);
+
+	/* Less and less, until there is nothing */
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &fd));
+	bytes.data = malloc_assert(1 << 20);
+	while (true) {
+		ssize_t ret = read(fd, bytes.data, 100000);
+
+		ASSERT_LE(0, ret);
+		if (!ret)
+			break;
+		size -= ret;
+		/* A few records more or less */
+		ASSERT_GE(size + 64, get_data_size(self->fd));
+	}
+	ASSERT_EQ(0, get_data_size(self->fd));
+	close(fd);
+	free_bytes(&bytes);
+
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	migration_set("size", "%llu", 1ULL << 40);
+	ASSERT_LE(1ULL << 40, get_data_size(self->fd));
+	migration_set("size", "%llu", ~0ULL);
+	ASSERT_EQ(~0ULL, get_data_size(self->fd));
+	migration_set("size", "%llu", ~0ULL - 200);
+	ASSERT_LE(~0ULL - 200, get_data_size(self->fd));
+}
+
+int main(int argc, char *argv[])
+{
+	migration_main_bdfs(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}

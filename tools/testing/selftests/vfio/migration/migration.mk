@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The programs that need the module vfio_pci_torture_migration; included after
+# torture.mk, some of which they share.
+
+MIGRATION_SRCDIR ?= $(selfdir)/vfio/migration
+
+MIGRATION_OUTPUT := $(OUTPUT)/migration
+MIGRATION_PROGS := $(OUTPUT)/vfio_pci_migration_data \
+		   $(OUTPUT)/vfio_pci_migration_feature \
+		   $(OUTPUT)/vfio_pci_migration_log \
+		   $(OUTPUT)/vfio_pci_migration_races \
+		   $(OUTPUT)/vfio_pci_migration_region \
+		   $(OUTPUT)/vfio_pci_migration_stream
+# What they share
+MIGRATION_LIB := $(MIGRATION_OUTPUT)/migration.o $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/torture.o
+
+$(MIGRATION_OUTPUT):
+	mkdir -p $@
+
+$(MIGRATION_OUTPUT)/%.o: $(MIGRATION_SRCDIR)/%.c $(MIGRATION_SRCDIR)/migration.h $(TORTURE_SRCDIR)/torture.h | $(MIGRATION_OUTPUT)
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
+
+$(MIGRATION_PROGS): $(OUTPUT)/vfio_pci_migration_%: $(MIGRATION_OUTPUT)/%.o $(MIGRATION_LIB) $(LIBVFIO_O)
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lpthread -o $@
+
+EXTRA_CLEAN += $(MIGRATION_OUTPUT)

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All at once: a device is brought from state to state, its state is saved and
+ * loaded, it is reset, and its driver fails.  Nothing is expected of a single
+ * call but that it returns.  The driver must not be asked for what it may not be
+ * asked for, and whenever nobody does anything, userspace and the driver agree
+ * on what the device does.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <linux/compiler.h>
+#include <linux/sizes.h>
+
+#include "migration.h"
+
+#include "../kselftest_harness.h"
+
+#define NR_FILES	8
+
+FIXTURE(races) {
+	struct iommu *iommu;
+	struct vfio_pci_device *device;
+	struct bytes good;
+	u64 region;
+	int violations;
+	/* Files of transfers, be they over or not */
+	int files[NR_FILES];
+	unsigned int seed;
+	bool stop;
+};
+
+#define races_data _test_data_races
+
+FIXTURE_VARIANT(races) {
+	const char *iommu_mode;
+};
+
+FIXTURE_VARIANT_ADD(races, vfio_type1_iommu) {
+	.iommu_mode = "vfio_type1_iommu",
+};
+
+FIXTURE_VARIANT_ADD(races, vfio_type1v2_iommu) {
+	.iommu_mode = "vfio_type1v2_iommu",
+};
+
+FIXTURE_VARIANT_ADD(races, iommufd_compat_type1) {
+	.iommu_mode = "iommufd_compat_type1",
+};
+
+FIXTURE_VARIANT_ADD(races, iommufd_compat_type1v2) {
+	.iommu_mode = "iommufd_compat_type1v2",
+};
+
+FIXTURE_VARIANT_ADD(races, iommufd) {
+	.iommu_mode = "iommufd",
+};
+
+FIXTURE_SETUP(races)
+{
+	const struct abilities abilities = { .p2p = true, .precopy = 100000, .log = true };
+	int i;
+
+	migration_load(&abilities);
+	self->iommu = iommu_init(variant->iommu_mode);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->region = region_offset(self->device->info.num_regions - 1);
+	self->violations = migration_count("violations");
+	for (i = 0; i < NR_FILES; i++)
+		self->files[i] = -1;
+	save_state(self->device->fd, &self->good);
+	ASSERT_EQ(0, set_state(self->device->fd, STATE(RUNNING), NULL));
+	migration_set("dirty", "1000");
+}
+
+FIXTURE_TEARDOWN(races)
+{
+	int i;
+
+	migration_defaults();
+	for (i = 0; i < NR_FILES; i++)
+		close(self->files[i]);
+	vfio_pci_device_cleanup(self->device);
+	iommu_cleanup(self->iommu);
+	free_bytes(&self->good);
+	EXPECT_EQ(self->violations, migration_count("violations"));
+}
+
+struct racer {
+	struct races_data *self;
+	void (*run)(struct racer *racer);
+	unsigned int seed;
+	unsigned long done;
+	pthread_t thread;
+};
+
+static unsigned int pick(struct racer *racer, unsigned int nr)
+{
+	return rand_r(&racer->seed) % nr;
+}
+
+/* To any state, also what is none */
+static void race_states(struct racer *racer)
+{
+	int fd, *slot = &racer->self->files[pick(racer, NR_FILES)];
+
+	if (!set_state(racer->self->device->fd, pick(racer, 9), &fd))
+		racer->done++;
+	if (fd >= 0) {
+		fd = __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
+		if (fd >= 0)
+			close(fd);
+	}
+	get_data_size(racer->self->device->fd);
+}
+
+/* What can be done with a file, if nobody closes it, or opens another one there */
+static void race_files(struct racer *racer)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	const struct bytes *good = &racer->self->good;
+	int *slot = &racer->self->files[pick(racer, NR_FILES)];
+	int fd = __atomic_exchange_n(slot, -1, __ATOMIC_ACQ_REL);
+	u8 buf[20000] = {};
+	int i;
+
+	if (fd < 0) {
+		usleep(100);
+		return;
+	}
+	switch (pick(racer, 4)) {
+	case 0:
+		for (i = 0; i < 50; i++)
+			racer->done += read(fd, buf, pick(racer, sizeof(buf))) > 0;
+		break;
+	case 1:
+		racer->done += write(fd, good->data, good->size) > 0;
+		break;
+	case 2:
+		racer->done += write(fd, good->data, pick(racer, good->size)) > 0;
+		racer->done += write(fd, buf, 100) > 0;
+		break;
+	case 3:
+		racer->done += !ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info);
+		break;
+	}
+	fd = __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void race_resets(struct racer *racer)
+{
+	racer->done += !ioctl(racer->self->device->fd, VFIO_DEVICE_RESET);
+	usleep(pick(racer, 50000));
+}
+
+static void race_failures(struct racer *racer)
+{
+	static const char * const ops[] = {
+		"stop", "run", "quiesce", "save", "load", "load_done", "precopy_start",
+		"precopy_save", "precopy_load", "precopy_pending",
+	};
+
+	migration_fail(pick(racer, 2) ? "none" : ops[pick(racer, ARRAY_SIZE(ops))],
+		       pick(racer, 2) ? -EIO : 5000000, pick(racer, 3));
+	racer->done++;
+	usleep(pick(racer, 20000));
+}
+
+static void race_logs(struct racer *racer)
+{
+	struct vfio_device_feature_dma_logging_range range = { .length = SZ_1G };
+	struct vfio_device_feature_dma_logging_control control = {
+		.page_size = PAGE, .num_ranges = 1, .ranges = (uintptr_t)&range,
+	};
+	u64 bitmap[64];
+	struct vfio_device_feature_dma_logging_report report = {
+		.length = sizeof(bitmap) * 8 * PAGE, .page_size = PAGE,
+		.bitmap = (uintptr_t)bitmap,
+	};
+	int fd = racer->self->device->fd;
+
+	switch (pick(racer, 4)) {
+	case 0:
+		racer->done += !device_feature(fd, VFIO_DEVICE_FEATURE_SET |
+					       VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+					       &control, sizeof(control));
+		break;
+	case 1:
+		racer->done += !device_feature(fd, VFIO_DEVICE_FEATURE_SET |
+					       VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, NULL, 0);
+		break;
+	case 2:
+		migration_set("mark_dirty", "%#x %#x", pick(racer, SZ_1G), pick(racer, SZ_16M));
+		break;
+	default:
+		racer->done += !device_feature(fd, VFIO_DEVICE_FEATURE_GET |
+					       VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+					       &report, sizeof(report));
+	}
+}
+
+/* The other protocol, with what makes sense and what does not */
+static void race_region(struct racer *racer)
+{
+	static const u32 states[] = { 0, 1, 2, 3, 4, 5, 6 };
+	struct races_data *self = racer->self;
+	int fd = self->device->fd;
+	u64 info[4], value;
+	u8 buf[5000];
+	u32 state;
+
+	switch (pick(racer, 6)) {
+	case 0:
+		state = states[pick(racer, ARRAY_SIZE(states))];
+		racer->done += pwrite(fd, &state, sizeof(state), self->region) > 0;
+		break;
+	case 1:
+		racer->done += pread(fd, info, sizeof(info), self->region) > 0;
+		break;
+	case 2:
+		racer->done += pread(fd, buf, pick(racer, sizeof(buf)), self->region + PAGE) > 0;
+		break;
+	case 3:
+		value = pick(racer, 2) ? self->good.size : pick(racer, 300000);
+		racer->done += pwrite(fd, &value, sizeof(value), self->region + 24) > 0;
+		break;
+	case 4:
+		racer->done += pwrite(fd, self->good.data, self->good.size,
+				      self->region + PAGE) > 0;
+		break;
+	default:
+		racer->done += pread(fd, &value, sizeof(value), self->region + 8) > 0;
+		racer->done += pread(fd, &value, sizeof(value), self->region + 16) > 0;
+	}
+}
+
+/* The window, whatever is in it, is written all the time */
+static void race_window(struct racer *racer)
+{
+	struct races_data *self = racer->self;
+	u8 *map = mmap(NULL, SZ_256K, PROT_READ | PROT_WRITE, MAP_SHARED, self->device->fd,
+		       self->region + PAGE);
+	int i;
+
+	if (map == MAP_FAILED)
+		return;
+	for (i = 0; i < 50; i++) {
+		memcpy(map, self->good.data, self->good.size);
+		map[pick(racer, SZ_256K)] ^= 1;
+	}
+	racer->done++;
+	munmap(map, SZ_256K);
+}
+
+static void *race(void *arg)
+{
+	struct racer *racer = arg;
+
+	while (!READ_ONCE(racer->self->stop))
+		racer->run(racer);
+
+	return NULL;
+}
+
+static const char *level_of(u32 state)
+{
+	switch (state) {
+	case STATE(RUNNING):
+	case STATE(PRE_COPY):
+		return "running";
+	case STATE(RUNNING_P2P):
+	case STATE(PRE_COPY_P2P):
+		return "quiet";
+	default:
+		return "stopped";
+	}
+}
+
+/* Race for a while, look, and race again; each of them must have got something done */
+static void run_races(struct __test_metadata *_metadata, struct races_data *self,
+		      void (**runs)(struct racer *racer), unsigned int nr)
+{
+	struct racer racers[8] = {};
+	unsigned int i, round;
+
+	for (round = 0; round < 6; round++) {
+		WRITE_ONCE(self->stop, false);
+		migration_set("delay_ms", "%u", round & 1);
+		for (i = 0; i < nr; i++) {
+			racers[i].self = self;
+			racers[i].run = runs[i];
+			racers[i].seed = ++self->seed;
+			ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, race, &racers[i]));
+		}
+		usleep(500000);
+		WRITE_ONCE(self->stop, true);
+		for (i = 0; i < nr; i++)
+			pthread_join(racers[i].thread, NULL);
+		migration_fail("none", 0, 0);
+		ASSERT_STREQ(level_of(get_state(self->device->fd)),
+			     migration_view(device_bdf).level) {
+			TH_LOG("round %u: state %u", round, get_state(self->device->fd));
+		}
+	}
+	for (i = 0; i < nr; i++)
+		ASSERT_NE(0, racers[i].done);
+
+	/* All is over: it can be migrated */
+	migration_set("delay_ms", "0");
+	vfio_pci_device_reset(self->device);
+	ASSERT_EQ(STATE(RUNNING), get_state(self->device->fd));
+	ASSERT_STREQ("running", migration_view(device_bdf).level);
+}
+
+static void check_works(struct __test_metadata *_metadata, struct races_data *self)
+{
+	struct bytes bytes = {};
+
+	save_state(self->device->fd, &bytes);
+	ASSERT_EQ(0, load_state(self->device->fd, &bytes));
+	ASSERT_EQ(0, set_state(self->device->fd, STATE(RUNNING), NULL));
+	free_bytes(&bytes);
+}
+
+TEST_F_TIMEOUT(races, states, 120)
+{
+	void (*runs[])(struct racer *racer) = {
+		race_states, race_states, race_files, race_files, race_logs,
+	};
+
+	run_races(_metadata, self, runs, ARRAY_SIZE(runs));
+	check_works(_metadata, self);
+}
+
+TEST_F_TIMEOUT(races, failures, 120)
+{
+	void (*runs[])(struct racer *racer) = {
+		race_states, race_states, race_files, race_files, race_failures, race_resets,
+	};
+
+	run_races(_metadata, self, runs, ARRAY_SIZE(runs));
+	check_works(_metadata, self);
+}
+
+TEST_F_TIMEOUT(races, resets, 120)
+{
+	void (*runs[])(struct racer *racer) = {
+		race_states, race_states, race_files, race_files, race_resets,
+	};
+
+	run_races(_metadata, self, runs, ARRAY_SIZE(runs));
+	check_works(_metadata, self);
+}
+
+TEST_F_TIMEOUT(races, region, 120)
+{
+	void (*runs[])(struct racer *racer) = {
+		race_region, race_region, race_region, race_window, race_resets,
+	};
+
+	/* By the other protocol from now on */
+	vfio_pci_device_cleanup(self->device);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	run_races(_metadata, self, runs, ARRAY_SIZE(runs));
+}
+
+int main(int argc, char *argv[])
+{
+	migration_main_bdfs(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}

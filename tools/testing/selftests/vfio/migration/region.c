@@ -1,0 +1,790 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A device that is migrated by a region of VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
+ * as struct vfio_device_migration_info and the documents of its time have it: its
+ * states, the handshake by which data is read and written, directly and by a
+ * mapping, and that a device is migrated by one protocol only.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <linux/compiler.h>
+#include <linux/sizes.h>
+
+#include "migration.h"
+
+#include "../kselftest_harness.h"
+
+#define RUNNING		VFIO_DEVICE_STATE_V1_RUNNING
+#define SAVING		VFIO_DEVICE_STATE_V1_SAVING
+#define RESUMING	VFIO_DEVICE_STATE_V1_RESUMING
+#define STOP		VFIO_DEVICE_STATE_V1_STOP
+#define ERROR		(SAVING | RESUMING)
+
+#define WINDOW		SZ_256K
+
+FIXTURE(region) {
+	struct iommu *iommu;
+	struct vfio_pci_device *device;
+	struct vfio_pci_device *other;
+	struct region_info *info;
+	u64 offset;
+	int violations;
+	int fd;
+};
+
+#define region_data _test_data_region
+
+FIXTURE_VARIANT(region) {
+	const char *iommu_mode;
+};
+
+FIXTURE_VARIANT_ADD(region, vfio_type1_iommu) {
+	.iommu_mode = "vfio_type1_iommu",
+};
+
+FIXTURE_VARIANT_ADD(region, vfio_type1v2_iommu) {
+	.iommu_mode = "vfio_type1v2_iommu",
+};
+
+FIXTURE_VARIANT_ADD(region, iommufd_compat_type1) {
+	.iommu_mode = "iommufd_compat_type1",
+};
+
+FIXTURE_VARIANT_ADD(region, iommufd_compat_type1v2) {
+	.iommu_mode = "iommufd_compat_type1v2",
+};
+
+FIXTURE_VARIANT_ADD(region, iommufd) {
+	.iommu_mode = "iommufd",
+};
+
+static u64 find_region(struct vfio_pci_device *device, struct region_info *info)
+{
+	struct vfio_region_info_cap_type *type;
+	u32 i;
+
+	for (i = VFIO_PCI_NUM_REGIONS; i < device->info.num_regions; i++) {
+		VFIO_ASSERT_EQ(get_region_info(device, i, info), 0);
+		type = (void *)find_cap(info, VFIO_REGION_INFO_CAP_TYPE);
+		if (type && type->type == VFIO_REGION_TYPE_MIGRATION_DEPRECATED &&
+		    type->subtype == VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED)
+			return info->info.offset;
+	}
+
+	VFIO_FAIL("%s has no such region\n", device->bdf);
+}
+
+static void open_device(struct region_data *self)
+{
+	if (self->device)
+		vfio_pci_device_cleanup(self->device);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->fd = self->device->fd;
+	self->offset = find_region(self->device, self->info);
+}
+
+static void open_with(struct region_data *self, u64 precopy)
+{
+	const struct abilities abilities = { .p2p = true, .precopy = precopy, .log = true };
+
+	if (self->device)
+		vfio_pci_device_cleanup(self->device);
+	self->device = NULL;
+	migration_load(&abilities);
+	self->violations = migration_count("violations");
+	open_device(self);
+}
+
+FIXTURE_SETUP(region)
+{
+	self->iommu = iommu_init(variant->iommu_mode);
+	self->info = calloc_assert(1, sizeof(*self->info));
+	open_with(self, 5000);
+}
+
+FIXTURE_TEARDOWN(region)
+{
+	migration_defaults();
+	vfio_pci_device_cleanup(self->device);
+	if (self->other)
+		vfio_pci_device_cleanup(self->other);
+	iommu_cleanup(self->iommu);
+	free(self->info);
+	EXPECT_EQ(self->violations, migration_count("violations"));
+}
+
+/* Registers */
+enum {
+	PENDING_BYTES = offsetof(struct vfio_device_migration_info, pending_bytes),
+	DATA_OFFSET = offsetof(struct vfio_device_migration_info, data_offset),
+	DATA_SIZE = offsetof(struct vfio_device_migration_info, data_size),
+};
+
+/* One of the numbers: 0 or an errno */
+static int try_get(int fd, u64 offset, u64 *value)
+{
+	ssize_t ret = pread(fd, value, sizeof(*value), offset);
+
+	if (ret < 0)
+		return errno;
+	VFIO_ASSERT_EQ(ret, sizeof(*value));
+
+	return 0;
+}
+
+static u64 get(int fd, u64 offset)
+{
+	u64 value;
+	int ret = try_get(fd, offset, &value);
+
+	VFIO_ASSERT_EQ(ret, 0);
+
+	return value;
+}
+
+static int put_data_size(int fd, u64 offset, u64 size)
+{
+	ssize_t ret = pwrite(fd, &size, sizeof(size), offset + DATA_SIZE);
+
+	if (ret < 0)
+		return errno;
+	VFIO_ASSERT_EQ(ret, sizeof(size));
+
+	return 0;
+}
+
+static int put_state(int fd, u64 offset, u32 state)
+{
+	ssize_t ret = pwrite(fd, &state, sizeof(state), offset);
+
+	if (ret < 0)
+		return errno;
+	VFIO_ASSERT_EQ(ret, sizeof(state));
+
+	return 0;
+}
+
+static u32 state_of(int fd, u64 offset)
+{
+	u32 state;
+	ssize_t ret = pread(fd, &state, sizeof(state), offset);
+
+	VFIO_ASSERT_EQ(ret, sizeof(state));
+
+	return state;
+}
+
+static void set_seed(const char *bdf, u64 seed)
+{
+	migration_set("seed", "%s %#llx", bdf, (unsigned long long)seed);
+}
+
+static u64 get_seed(const char *bdf)
+{
+	return migration_view(bdf).seed;
+}
+
+static u8 *map_data(int fd, u64 offset)
+{
+	u8 *map = mmap(NULL, WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset + PAGE);
+
+	VFIO_ASSERT_NE(map, MAP_FAILED);
+
+	return map;
+}
+
+/* What there is: registers that cannot be mapped, and data that can */
+TEST_F_TIMEOUT(region, info, 120)
+{
+	const u32 flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+			  VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
+	struct vfio_region_info_cap_sparse_mmap *sparse;
+	u64 at, size;
+
+	ASSERT_EQ(flags, self->info->info.flags);
+	ASSERT_EQ(PAGE + WINDOW, self->info->info.size);
+	sparse = (void *)find_cap(self->info, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+	ASSERT_NE(NULL, sparse);
+	ASSERT_EQ(1, sparse->nr_areas);
+	ASSERT_EQ(PAGE, sparse->areas[0].offset);
+	ASSERT_EQ(WINDOW, sparse->areas[0].size);
+	/* Where userspace finds the data is what it can map */
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	ASSERT_EQ(PAGE, get(self->fd, self->offset + DATA_OFFSET));
+
+	for (at = 0; at <= 66; at++) {
+		for (size = 1; size <= 66; size += 13) {
+			void *map = mmap(NULL, size * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+					 self->fd, self->offset + at * PAGE);
+
+			if (!at || at + size > 65) {
+				ASSERT_EQ(MAP_FAILED, map);
+				ASSERT_EQ(EINVAL, errno);
+			} else {
+				ASSERT_NE(MAP_FAILED, map);
+				munmap(map, size * PAGE);
+			}
+		}
+	}
+}
+
+/* A device that is being migrated by nobody does what it does when it is */
+TEST_F_TIMEOUT(region, registers, 120)
+{
+	u8 buf[64], whole[64];
+	void *nowhere = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u32 value = 0;
+	int i, j;
+
+	memset(whole, 0xaa, sizeof(whole));
+	ASSERT_EQ(32, pread(self->fd, whole, sizeof(whole), self->offset));
+	ASSERT_EQ(0xaa, whole[32]);
+	for (i = 0; i < 32; i++) {
+		for (j = 1; j <= 40; j++) {
+			int there = j < 32 - i ? j : 32 - i;
+
+			ASSERT_EQ(there, pread(self->fd, buf, j, self->offset + i));
+			ASSERT_EQ(0, memcmp(buf, whole + i, there));
+		}
+	}
+	ASSERT_EQ(RUNNING, state_of(self->fd, self->offset));
+	ASSERT_EQ(0, get(self->fd, self->offset + PENDING_BYTES));
+	ASSERT_EQ(PAGE, get(self->fd, self->offset + DATA_OFFSET));
+	ASSERT_EQ(0, get(self->fd, self->offset + DATA_SIZE));
+
+	/* Between the registers and the data there is nothing, and past its end */
+	ASSERT_EQ(-1, pread(self->fd, buf, 1, self->offset + 32));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(-1, pwrite(self->fd, buf, 1, self->offset + PAGE - 1));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(-1, pread(self->fd, buf, 1, self->offset + PAGE + WINDOW));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(1, pread(self->fd, buf, 64, self->offset + PAGE + WINDOW - 1));
+
+	/* Other than as a whole a register is not written, and some never are */
+	for (i = 0; i < 32; i++) {
+		for (j = 1; j <= 8; j++) {
+			bool ok = (!i && j == 4) || (i == 4 && j == 4) || (i == 24 && j == 8);
+
+			memset(buf, 0, sizeof(buf));
+			buf[0] = !i;
+			/* Nobody resumes */
+			ASSERT_EQ(ok && i != 24 ? j : -1,
+				  pwrite(self->fd, buf, j, self->offset + i)) {
+				TH_LOG("%d bytes at %d", j, i);
+			}
+			if (!ok || i == 24)
+				ASSERT_EQ(EINVAL, errno);
+		}
+	}
+	ASSERT_EQ(-1, pread(self->fd, nowhere, 8, self->offset));
+	ASSERT_EQ(EFAULT, errno);
+	ASSERT_EQ(-1, pwrite(self->fd, nowhere, 4, self->offset));
+	ASSERT_EQ(EFAULT, errno);
+	ASSERT_EQ(4, pwrite(self->fd, &value, 4, self->offset));
+	ASSERT_EQ(STOP, state_of(self->fd, self->offset));
+}
+
+static const char *level_of(u32 state)
+{
+	return state & RUNNING ? "running" : "stopped";
+}
+
+/* All states, from each: what is none leaves the device as it is */
+TEST_F_TIMEOUT(region, states, 120)
+{
+	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING };
+	static const u32 bad[] = {
+		5, 6, 7, 8, 9, 10, 12, 15, 0x100, 0x101, 0x10002, 0x80000000, ~0U,
+	};
+	int i, j, k;
+
+	for (k = 0; k < 2; k++) {
+		open_with(self, k ? 5000 : 0);
+		for (i = 0; i < ARRAY_SIZE(states); i++) {
+			for (j = 0; j < ARRAY_SIZE(bad); j++) {
+				ASSERT_EQ(0, put_state(self->fd, self->offset, states[i]));
+				ASSERT_EQ(EINVAL, put_state(self->fd, self->offset, bad[j]));
+				ASSERT_EQ(states[i], state_of(self->fd, self->offset));
+			}
+			for (j = 0; j < ARRAY_SIZE(states); j++) {
+				/* One that is stopped to be saved does not run and save on */
+				bool back = states[i] == SAVING && states[j] == (RUNNING | SAVING);
+				u32 left = back ? states[i] : states[j];
+
+				ASSERT_EQ(0, put_state(self->fd, self->offset, states[i]));
+				ASSERT_EQ(back ? EINVAL : 0,
+					  put_state(self->fd, self->offset, states[j])) {
+					TH_LOG("from %u to %u", states[i], states[j]);
+				}
+				ASSERT_EQ(left, state_of(self->fd, self->offset));
+				ASSERT_STREQ(level_of(left), migration_view(device_bdf).level);
+				ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+				ASSERT_FALSE(migration_view(device_bdf).precopying);
+			}
+		}
+	}
+}
+
+/* If the driver fails the state is the one that the device is in */
+TEST_F_TIMEOUT(region, failures, 120)
+{
+	static const struct {
+		const char *op;
+		u32 from, to;
+	} cases[] = {
+		{ "quiesce", RUNNING, STOP }, { "stop", RUNNING, STOP },
+		{ "stop", RUNNING, SAVING }, { "stop", RUNNING | SAVING, SAVING },
+		{ "stop", RUNNING | SAVING, STOP }, { "quiesce", RUNNING | SAVING, SAVING },
+		{ "quiesce", STOP, RUNNING }, { "quiesce", SAVING, RUNNING },
+	};
+	int i, k;
+
+	for (k = 0; k < 2; k++) {
+		open_with(self, k ? 5000 : 0);
+		for (i = 0; i < ARRAY_SIZE(cases); i++) {
+			u32 from = cases[i].from, state;
+			bool nonsense = i & 1;
+
+			ASSERT_EQ(0, put_state(self->fd, self->offset, from));
+			migration_fail(cases[i].op, nonsense ? 4096 : -ETIMEDOUT, 0);
+			ASSERT_EQ(nonsense ? EIO : ETIMEDOUT,
+				  put_state(self->fd, self->offset, cases[i].to));
+			migration_fail("none", 0, 0);
+			state = state_of(self->fd, self->offset);
+			/* With pre-copy it has to end that first, and is stopped after */
+			if (from == (RUNNING | SAVING) && cases[i].to == STOP) {
+				ASSERT_EQ(RUNNING, state & RUNNING);
+			} else {
+				ASSERT_EQ(from == SAVING ? STOP : from, state) {
+					TH_LOG("case %d of %d", i, k);
+				}
+			}
+			ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+		}
+	}
+}
+
+/*
+ * Read all that there is, as userspace is told to: 0 or an errno.  By the mapping
+ * if there is one.
+ */
+static int save(struct __test_metadata *_metadata, int fd, u64 offset, u8 *map,
+		struct bytes *bytes)
+{
+	u64 at, size;
+	int ret;
+
+	while (get(fd, offset + PENDING_BYTES)) {
+		ret = try_get(fd, offset + DATA_OFFSET, &at);
+		if (ret)
+			return ret;
+		size = get(fd, offset + DATA_SIZE);
+		ASSERT_GE(WINDOW, size);
+		ASSERT_EQ(PAGE, at);
+		/* What is pending is there */
+		ASSERT_NE(0, size);
+		if (bytes->room < bytes->size + size) {
+			bytes->room = 2 * (bytes->room + size);
+			bytes->data = realloc(bytes->data, bytes->room);
+			ASSERT_NE(NULL, bytes->data);
+		}
+		if (map)
+			memcpy(bytes->data + bytes->size, map + at - PAGE, size);
+		else
+			ASSERT_EQ(size, pread(fd, bytes->data + bytes->size, size, offset + at));
+		/* To look at it again makes no difference */
+		ASSERT_EQ(at, get(fd, offset + DATA_OFFSET));
+		ASSERT_EQ(size, get(fd, offset + DATA_SIZE));
+		ASSERT_EQ(size, get(fd, offset + DATA_SIZE));
+		bytes->size += size;
+	}
+
+	return 0;
+}
+
+static int load(struct __test_metadata *_metadata, int fd, u64 offset, u8 *map,
+		const struct bytes *bytes, size_t chunk)
+{
+	u64 at, size, done;
+	int ret;
+
+	for (done = 0; done < bytes->size; done += size) {
+		size = bytes->size - done < chunk ? bytes->size - done : chunk;
+		at = get(fd, offset + DATA_OFFSET);
+		ASSERT_EQ(PAGE, at);
+		if (map)
+			memcpy(map, bytes->data + done, size);
+		else
+			ASSERT_EQ(size, pwrite(fd, bytes->data + done, size, offset + at));
+		ret = put_data_size(fd, offset, size);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+static void check_transfer(struct __test_metadata *_metadata, struct region_data *self,
+			   u64 size, bool precopy, bool mapped, size_t chunk)
+{
+	/* A small state has no room for a large seed */
+	u64 seed = size < sizeof(seed) ? 0x99 : 0x1234567890abcdefULL + size, other_offset;
+	u8 *map = NULL, *other_map = NULL;
+	int other_fd = self->other->fd;
+	struct bytes bytes = {};
+
+	other_offset = find_region(self->other, self->info);
+	if (mapped) {
+		map = map_data(self->fd, self->offset);
+		other_map = map_data(other_fd, other_offset);
+	}
+	migration_set("size", "%llu", (unsigned long long)size);
+	set_seed(migration_bdfs[0], seed);
+	set_seed(migration_bdfs[1], 0);
+	if (precopy) {
+		ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING | SAVING));
+		ASSERT_LT(5000, get(self->fd, self->offset + PENDING_BYTES));
+		ASSERT_EQ(0, save(_metadata, self->fd, self->offset, map, &bytes));
+		ASSERT_LT(5000, bytes.size);
+	}
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	ASSERT_LT(size, get(self->fd, self->offset + PENDING_BYTES));
+	ASSERT_EQ(0, save(_metadata, self->fd, self->offset, map, &bytes));
+	ASSERT_LT(size, bytes.size);
+	/* Nothing more to come */
+	ASSERT_EQ(0, get(self->fd, self->offset + DATA_SIZE));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, STOP));
+	ASSERT_EQ(0, get(self->fd, self->offset + PENDING_BYTES));
+
+	ASSERT_EQ(0, put_state(other_fd, other_offset, RESUMING));
+	ASSERT_EQ(0, load(_metadata, other_fd, other_offset, other_map, &bytes, chunk));
+	ASSERT_EQ(0, get_seed(migration_bdfs[1]));
+	ASSERT_EQ(0, put_state(other_fd, other_offset, RUNNING));
+	ASSERT_EQ(size ? seed : 0, get_seed(migration_bdfs[1]));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+	free_bytes(&bytes);
+	if (mapped) {
+		munmap(map, WINDOW);
+		munmap(other_map, WINDOW);
+	}
+}
+
+/* From one device to the other */
+TEST_F_TIMEOUT(region, transfers, 120)
+{
+	static const u64 sizes[] = {
+		0, 1, 100, SZ_64K, WINDOW - 16, WINDOW, WINDOW + 1, SZ_1M + 5,
+	};
+	static const size_t chunks[] = { WINDOW, SZ_64K, 4097 };
+	int i, j;
+
+	ASSERT_LT(1, migration_nr_bdfs) {
+		TH_LOG("this needs two devices of the same ids");
+	}
+	self->other = vfio_pci_device_init(migration_bdfs[1], self->iommu);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (j = 0; j < 12; j++)
+			check_transfer(_metadata, self, sizes[i], j & 1, j & 2, chunks[j / 4]);
+	check_transfer(_metadata, self, SZ_16M, true, true, WINDOW);
+}
+
+/* What was saved by one protocol can be loaded by the other */
+TEST_F_TIMEOUT(region, between_protocols, 120)
+{
+	struct bytes old = {}, new = {};
+
+	migration_set("size", "%u", SZ_1M);
+	set_seed(device_bdf, 0x31);
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	ASSERT_EQ(0, save(_metadata, self->fd, self->offset, NULL, &old));
+	open_device(self);
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, load_state(self->fd, &old));
+	ASSERT_EQ(0x31, get_seed(device_bdf));
+
+	set_seed(device_bdf, 0x32);
+	save_state(self->fd, &new);
+	open_device(self);
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+	ASSERT_EQ(0, load(_metadata, self->fd, self->offset, NULL, &new, SZ_64K));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+	ASSERT_EQ(0x32, get_seed(device_bdf));
+	free_bytes(&old);
+	free_bytes(&new);
+}
+
+/* The mapping is of the device, not of a state */
+TEST_F_TIMEOUT(region, mapping, 120)
+{
+	u8 *map = map_data(self->fd, self->offset), *again;
+	struct bytes bytes = {};
+	u8 byte = 0;
+	int i;
+
+	/* There is nothing in it but what is ours */
+	for (i = 0; i < WINDOW; i++)
+		ASSERT_EQ(0, map[i]);
+	for (i = 0; i < 3; i++) {
+		set_seed(device_bdf, 0x40 + i);
+		ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING | SAVING));
+		ASSERT_EQ(0, save(_metadata, self->fd, self->offset, map, &bytes));
+		ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+		ASSERT_EQ(0, save(_metadata, self->fd, self->offset, map, &bytes));
+		ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+		ASSERT_EQ(0, load(_metadata, self->fd, self->offset, map, &bytes, 1000));
+		set_seed(device_bdf, 0);
+		vfio_pci_device_reset(self->device);
+		ASSERT_EQ(RUNNING, state_of(self->fd, self->offset));
+		ASSERT_EQ(0, get_seed(device_bdf));
+		again = map_data(self->fd, self->offset);
+		ASSERT_EQ(0, memcmp(map, again, WINDOW));
+		again[17]++;
+		ASSERT_EQ(map[17], again[17]);
+		ASSERT_EQ(1, pread(self->fd, &byte, 1, self->offset + PAGE + 17));
+		ASSERT_EQ(map[17], byte);
+		munmap(again, WINDOW);
+		bytes.size = 0;
+	}
+	/* It can only be written by write() where it is for the driver */
+	ASSERT_EQ(-1, pwrite(self->fd, &byte, 1, self->offset + PAGE));
+	ASSERT_EQ(EINVAL, errno);
+	/* A read or write from where the device itself is mapped is like any other */
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+	ASSERT_EQ(PAGE, pwrite(self->fd, map + PAGE, PAGE, self->offset + PAGE));
+	ASSERT_EQ(PAGE, pread(self->fd, map + PAGE, PAGE, self->offset + PAGE));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+	munmap(map, WINDOW);
+	free_bytes(&bytes);
+}
+
+/* Userspace that changes the data while it is sent harms nobody but itself */
+TEST_F_TIMEOUT(region, scribbled, 120)
+{
+	u8 *map = map_data(self->fd, self->offset);
+	struct bytes bytes = {};
+	u64 size;
+
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	while (get(self->fd, self->offset + PENDING_BYTES)) {
+		memset(map, 0xff, WINDOW);
+		get(self->fd, self->offset + DATA_OFFSET);
+		size = get(self->fd, self->offset + DATA_SIZE);
+		memset(map + 16, 0xff, WINDOW - 16);
+		bytes.data = realloc(bytes.data, bytes.size + size);
+		memcpy(bytes.data + bytes.size, map, size);
+		bytes.size += size;
+	}
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+	ASSERT_EQ(EBADMSG, load(_metadata, self->fd, self->offset, map, &bytes, WINDOW));
+	munmap(map, WINDOW);
+	free_bytes(&bytes);
+}
+
+static void expect_error(struct __test_metadata *_metadata, struct region_data *self, int error)
+{
+	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING };
+	u64 seed = get_seed(device_bdf);
+	int i;
+
+	ASSERT_EQ(error, put_state(self->fd, self->offset, RUNNING));
+	ASSERT_EQ(ERROR, state_of(self->fd, self->offset));
+	ASSERT_TRUE(VFIO_DEVICE_STATE_IS_ERROR(state_of(self->fd, self->offset)));
+	for (i = 0; i < ARRAY_SIZE(states); i++) {
+		ASSERT_EQ(EINVAL, put_state(self->fd, self->offset, states[i]));
+		ASSERT_EQ(ERROR, state_of(self->fd, self->offset));
+	}
+	ASSERT_EQ(EINVAL, put_data_size(self->fd, self->offset, 16));
+	ASSERT_EQ(0, get(self->fd, self->offset + PENDING_BYTES));
+	ASSERT_EQ(seed, get_seed(device_bdf));
+
+	vfio_pci_device_reset(self->device);
+	ASSERT_EQ(RUNNING, state_of(self->fd, self->offset));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+}
+
+/* A state that is not whole, or that the driver does not take */
+TEST_F_TIMEOUT(region, refused, 120)
+{
+	struct bytes bytes = {};
+	size_t size;
+
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	ASSERT_EQ(0, save(_metadata, self->fd, self->offset, NULL, &bytes));
+	size = bytes.size;
+	for (bytes.size = 1; bytes.size < size; bytes.size += 1 + bytes.size / 3) {
+		ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+		ASSERT_EQ(0, load(_metadata, self->fd, self->offset, NULL, &bytes, 1000));
+		expect_error(_metadata, self, EINVAL);
+	}
+	bytes.size = size;
+	bytes.data[size / 2] ^= 1;
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+	ASSERT_EQ(EBADMSG, load(_metadata, self->fd, self->offset, NULL, &bytes, 1000));
+	expect_error(_metadata, self, EBADMSG);
+	bytes.data[size / 2] ^= 1;
+
+	migration_fail("load_done", -EPERM, 0);
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+	ASSERT_EQ(0, load(_metadata, self->fd, self->offset, NULL, &bytes, 1000));
+	expect_error(_metadata, self, EPERM);
+	migration_fail("load", -EPERM, 0);
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+	ASSERT_EQ(EPERM, load(_metadata, self->fd, self->offset, NULL, &bytes, 1000));
+	expect_error(_metadata, self, EPERM);
+	migration_fail("none", 0, 0);
+
+	/* More than there is room for is no data, and nothing was received of it */
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+	ASSERT_EQ(EINVAL, put_data_size(self->fd, self->offset, WINDOW + 1));
+	ASSERT_EQ(EINVAL, put_data_size(self->fd, self->offset, ~0ULL));
+	ASSERT_EQ(0, put_data_size(self->fd, self->offset, 0));
+	ASSERT_EQ(0, load(_metadata, self->fd, self->offset, NULL, &bytes, 1000));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+	free_bytes(&bytes);
+}
+
+/* A driver that fails to save can be asked again */
+TEST_F_TIMEOUT(region, save_fails, 120)
+{
+	u64 seed = 0x55, value;
+	struct bytes bytes = {};
+
+	migration_set("part", "100");
+	set_seed(device_bdf, seed);
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING | SAVING));
+	migration_fail("precopy_pending", -EPERM, 0);
+	ASSERT_EQ(EPERM, try_get(self->fd, self->offset + PENDING_BYTES, &value));
+	migration_fail("precopy_save", -EPERM, 3);
+	ASSERT_EQ(EPERM, save(_metadata, self->fd, self->offset, NULL, &bytes));
+	migration_fail("precopy_save", INT_MAX, 3);
+	ASSERT_EQ(EIO, save(_metadata, self->fd, self->offset, NULL, &bytes));
+	migration_fail("save", -EPERM, 3);
+	ASSERT_EQ(0, save(_metadata, self->fd, self->offset, NULL, &bytes));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	ASSERT_EQ(EPERM, save(_metadata, self->fd, self->offset, NULL, &bytes));
+	migration_fail("none", 0, 0);
+	ASSERT_EQ(0, save(_metadata, self->fd, self->offset, NULL, &bytes));
+
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+	ASSERT_EQ(0, load(_metadata, self->fd, self->offset, NULL, &bytes, 1000));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+	ASSERT_EQ(seed, get_seed(device_bdf));
+	free_bytes(&bytes);
+}
+
+/* Who says that nothing is pending, and what comes of numbers that are too large */
+TEST_F_TIMEOUT(region, pending, 120)
+{
+	int i;
+
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING | SAVING));
+	migration_set("dirty", "%llu", ~0ULL);
+	for (i = 0; i < 3; i++)
+		ASSERT_NE(0, get(self->fd, self->offset + PENDING_BYTES));
+	ASSERT_EQ(~0ULL, get(self->fd, self->offset + PENDING_BYTES));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	migration_set("size", "%llu", ~0ULL);
+	ASSERT_EQ(~0ULL, get(self->fd, self->offset + PENDING_BYTES));
+
+	/* Without pre-copy there is nothing before the device is stopped */
+	open_with(self, 0);
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING | SAVING));
+	ASSERT_EQ(0, get(self->fd, self->offset + PENDING_BYTES));
+	ASSERT_EQ(PAGE, get(self->fd, self->offset + DATA_OFFSET));
+	ASSERT_EQ(0, get(self->fd, self->offset + DATA_SIZE));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	ASSERT_NE(0, get(self->fd, self->offset + PENDING_BYTES));
+}
+
+/* A reset in any state */
+TEST_F_TIMEOUT(region, reset, 120)
+{
+	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING };
+	int i, k;
+
+	for (k = 0; k < 2; k++) {
+		open_with(self, k ? 5000 : 0);
+		for (i = 0; i < ARRAY_SIZE(states); i++) {
+			ASSERT_EQ(0, put_state(self->fd, self->offset, states[i]));
+			if (states[i] & SAVING)
+				get(self->fd, self->offset + DATA_OFFSET);
+			vfio_pci_device_reset(self->device);
+			ASSERT_EQ(RUNNING, state_of(self->fd, self->offset));
+			ASSERT_EQ(0, get(self->fd, self->offset + DATA_SIZE));
+			ASSERT_STREQ("running", migration_view(device_bdf).level);
+		}
+	}
+}
+
+/* The first that is used is the only one, until the device is opened anew */
+TEST_F_TIMEOUT(region, one_protocol, 120)
+{
+	u64 value;
+	u8 byte;
+	int i;
+
+	/* To look at either is not to use it */
+	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+	ASSERT_NE(0, get_flags(self->fd));
+	ASSERT_EQ(RUNNING, state_of(self->fd, self->offset));
+	ASSERT_NE(0, get_data_size(self->fd));
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	ASSERT_EQ(EBUSY, put_state(self->fd, self->offset, RUNNING));
+	ASSERT_EQ(EBUSY, try_get(self->fd, self->offset, &value));
+	ASSERT_EQ(EBUSY, put_data_size(self->fd, self->offset, 0));
+	ASSERT_EQ(-1, pread(self->fd, &byte, 1, self->offset + PAGE));
+	ASSERT_EQ(EBUSY, errno);
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd,
+				   self->offset + PAGE));
+	ASSERT_EQ(EBUSY, errno);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+	/* Not even a reset changes that */
+	vfio_pci_device_reset(self->device);
+	ASSERT_EQ(EBUSY, put_state(self->fd, self->offset, RUNNING));
+
+	for (i = 0; i < 4; i++) {
+		void *map = NULL;
+
+		open_device(self);
+		switch (i) {
+		case 0:
+			ASSERT_EQ(0, put_state(self->fd, self->offset, STOP));
+			break;
+		case 1:
+			ASSERT_EQ(EINVAL, put_data_size(self->fd, self->offset, 0));
+			break;
+		case 2:
+			ASSERT_EQ(1, pread(self->fd, &byte, 1, self->offset + PAGE));
+			break;
+		case 3:
+			map = map_data(self->fd, self->offset);
+			break;
+		}
+		ASSERT_EQ(EBUSY, set_state(self->fd, STATE(RUNNING), NULL));
+		ASSERT_EQ(i ? STATE(RUNNING) : STATE(STOP), get_state(self->fd));
+		ASSERT_NE(0, get_data_size(self->fd));
+		if (map)
+			munmap(map, WINDOW);
+	}
+	open_device(self);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+}
+
+int main(int argc, char *argv[])
+{
+	migration_main_bdfs(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}

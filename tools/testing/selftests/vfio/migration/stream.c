@@ -1,0 +1,546 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Streams that are not as they were sent, or that nobody has sent: none of them
+ * gives a device a state, nothing of what is wrong reaches the driver, and the
+ * device is as good as before once it was reset.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+
+#include <linux/compiler.h>
+#include <linux/sizes.h>
+
+#include "migration.h"
+
+#include "../kselftest_harness.h"
+
+#define SEED	0x1122334455667788ULL
+/* What is written by the driver at a time, and what it writes in all */
+#define PART	50
+#define SIZE	120
+
+FIXTURE(stream) {
+	struct iommu *iommu;
+	struct vfio_pci_device *device;
+	struct bytes bytes;
+	int violations;
+	int fd;
+};
+
+#define stream_data _test_data_stream
+
+FIXTURE_VARIANT(stream) {
+	const char *iommu_mode;
+};
+
+FIXTURE_VARIANT_ADD(stream, vfio_type1_iommu) {
+	.iommu_mode = "vfio_type1_iommu",
+};
+
+FIXTURE_VARIANT_ADD(stream, vfio_type1v2_iommu) {
+	.iommu_mode = "vfio_type1v2_iommu",
+};
+
+FIXTURE_VARIANT_ADD(stream, iommufd_compat_type1) {
+	.iommu_mode = "iommufd_compat_type1",
+};
+
+FIXTURE_VARIANT_ADD(stream, iommufd_compat_type1v2) {
+	.iommu_mode = "iommufd_compat_type1v2",
+};
+
+FIXTURE_VARIANT_ADD(stream, iommufd) {
+	.iommu_mode = "iommufd",
+};
+
+static void save_seed(struct stream_data *self, u64 seed, struct bytes *bytes)
+{
+	int fd, ret;
+
+	migration_set("seed", "%s %#llx", device_bdf, (unsigned long long)seed);
+	bytes->size = 0;
+	ret = set_state(self->fd, STATE(PRE_COPY), &fd);
+	VFIO_ASSERT_EQ(ret, 0);
+	ret = read_all(fd, bytes, SZ_4K);
+	VFIO_ASSERT_EQ(ret, ENOMSG);
+	ret = set_state(self->fd, STATE(STOP_COPY), NULL);
+	VFIO_ASSERT_EQ(ret, 0);
+	ret = read_all(fd, bytes, SZ_4K);
+	VFIO_ASSERT_EQ(ret, 0);
+	close(fd);
+	ret = set_state(self->fd, STATE(RUNNING), NULL);
+	VFIO_ASSERT_EQ(ret, 0);
+}
+
+FIXTURE_SETUP(stream)
+{
+	const struct abilities abilities = { .precopy = SIZE };
+
+	migration_load(&abilities);
+	migration_set("size", "%u", SIZE);
+	migration_set("part", "%u", PART);
+	self->iommu = iommu_init(variant->iommu_mode);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->fd = self->device->fd;
+	self->violations = migration_count("violations");
+	save_seed(self, SEED, &self->bytes);
+}
+
+FIXTURE_TEARDOWN(stream)
+{
+	migration_defaults();
+	vfio_pci_device_cleanup(self->device);
+	iommu_cleanup(self->iommu);
+	free_bytes(&self->bytes);
+	EXPECT_EQ(self->violations, migration_count("violations"));
+}
+
+static u32 crc32c(u32 crc, const void *data, size_t size)
+{
+	const u8 *byte = data;
+	int i;
+
+	for (; size; size--) {
+		crc ^= *byte++;
+		for (i = 0; i < 8; i++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+
+	return crc;
+}
+
+/* The records of a stream */
+struct record {
+	struct stream_record *head;
+	u32 size;
+};
+
+static int find_records(const struct bytes *bytes, struct record *records)
+{
+	u8 *at = bytes->data + sizeof(struct stream_header);
+	int nr = 0;
+
+	for (; at < bytes->data + bytes->size; nr++) {
+		records[nr].head = (void *)at;
+		records[nr].size = sizeof(struct stream_record) + le32toh(records[nr].head->size);
+		at += records[nr].size;
+	}
+	VFIO_ASSERT_EQ(at - bytes->data, bytes->size);
+
+	return nr;
+}
+
+/* The checksum of the header, whatever is in it */
+static u32 seal_header(void *data)
+{
+	struct stream_header *header = data;
+	u32 crc = crc32c(~0U, header, offsetof(struct stream_header, crc));
+
+	header->crc = htole32(crc);
+
+	return crc;
+}
+
+/* That of a record, given that of what comes before it */
+static u32 seal_record(struct stream_record *record, u32 crc, size_t size)
+{
+	crc = crc32c(crc, record, offsetof(struct stream_record, crc));
+	crc = crc32c(crc, record + 1, size);
+	record->crc = htole32(crc);
+
+	return crc;
+}
+
+/* As if who sent it had meant it so */
+static void seal(struct bytes *bytes)
+{
+	struct record records[32];
+	u32 crc = seal_header(bytes->data);
+	int i, nr = find_records(bytes, records);
+
+	for (i = 0; i < nr; i++)
+		crc = seal_record(records[i].head, crc, le32toh(records[i].head->size));
+}
+
+static struct bytes copy(const struct bytes *bytes)
+{
+	struct bytes new = { .data = malloc_assert(SZ_1M), .size = bytes->size, .room = SZ_1M };
+
+	memcpy(new.data, bytes->data, bytes->size);
+
+	return new;
+}
+
+static void append(struct bytes *bytes, const void *data, size_t size)
+{
+	memcpy(bytes->data + bytes->size, data, size);
+	bytes->size += size;
+}
+
+static u64 get_seed(void)
+{
+	return migration_view(device_bdf).seed;
+}
+
+static void set_seed(u64 seed)
+{
+	migration_set("seed", "%s %#llx", device_bdf, (unsigned long long)seed);
+}
+
+static void expect_good(struct __test_metadata *_metadata, struct stream_data *self,
+			const struct bytes *bytes, u64 seed)
+{
+	set_seed(1);
+	ASSERT_EQ(0, load_state(self->fd, bytes));
+	ASSERT_EQ(seed, get_seed());
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+}
+
+static int load_calls(void)
+{
+	return migration_calls("load") + migration_calls("precopy_load");
+}
+
+/*
+ * It is refused: when it is written with @error, or with none if that is 0; when
+ * the device is to leave the state in any case.  The driver has got @parts of it.
+ */
+static void expect_bad(struct __test_metadata *_metadata, struct stream_data *self,
+		       const struct bytes *bytes, int error, int parts)
+{
+	int before = load_calls(), done = migration_calls("load_done"), fd;
+
+	set_seed(1);
+	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+	ASSERT_EQ(error, write_all(fd, bytes->data, bytes->size, bytes->size));
+	ASSERT_EQ(parts, load_calls() - before);
+	/* No more of it, also if it were good */
+	if (error)
+		ASSERT_EQ(error, write_all(fd, self->bytes.data, self->bytes.size, 64));
+	ASSERT_EQ(error ?: EINVAL, set_state(self->fd, STATE(STOP), NULL));
+	ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+	ASSERT_EQ(parts, load_calls() - before);
+	ASSERT_EQ(done, migration_calls("load_done"));
+	ASSERT_EQ(1, get_seed());
+	ASSERT_EQ(-1, write(fd, bytes->data, 1));
+	ASSERT_EQ(ENODEV, errno);
+	close(fd);
+
+	vfio_pci_device_reset(self->device);
+	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+}
+
+/* A stream is what is written down of it */
+TEST_F_TIMEOUT(stream, format, 120)
+{
+	const struct stream_header *header = (void *)self->bytes.data;
+	struct bytes sealed = copy(&self->bytes);
+	struct record records[32];
+	u64 totals[2];
+	int nr;
+
+	ASSERT_EQ(0, memcmp(header->magic, "VFIO-PCI", 8));
+	ASSERT_EQ(1, le32toh(header->format));
+	ASSERT_EQ(80, le32toh(header->size));
+	ASSERT_EQ(vfio_pci_config_readw(self->device, PCI_VENDOR_ID), le16toh(header->vendor));
+	ASSERT_EQ(vfio_pci_config_readw(self->device, PCI_DEVICE_ID), le16toh(header->device));
+	ASSERT_EQ(vfio_pci_config_readw(self->device, PCI_SUBSYSTEM_VENDOR_ID),
+		  le16toh(header->subvendor));
+	ASSERT_EQ(vfio_pci_config_readw(self->device, PCI_SUBSYSTEM_ID),
+		  le16toh(header->subdevice));
+	ASSERT_EQ(vfio_pci_config_readb(self->device, PCI_REVISION_ID), header->revision);
+	ASSERT_EQ(3, le32toh(header->version));
+	ASSERT_STREQ("vfio_pci_torture_migration", (const char *)header->driver);
+
+	nr = find_records(&self->bytes, records);
+	ASSERT_EQ(7, nr);
+	ASSERT_EQ(RECORD_PRECOPY, le32toh(records[0].head->type));
+	ASSERT_EQ(RECORD_DATA, le32toh(records[3].head->type));
+	ASSERT_EQ(RECORD_END, le32toh(records[6].head->type));
+	memcpy(totals, records[6].head + 1, sizeof(totals));
+	ASSERT_EQ(SIZE, le64toh(totals[0]));
+	ASSERT_EQ(SIZE, le64toh(totals[1]));
+
+	/* Which is how we know that we can make others */
+	seal(&sealed);
+	ASSERT_EQ(0, memcmp(sealed.data, self->bytes.data, self->bytes.size));
+	free_bytes(&sealed);
+	expect_good(_metadata, self, &self->bytes, SEED);
+}
+
+/* One that ends too early, wherever that is */
+TEST_F_TIMEOUT(stream, truncated, 120)
+{
+	struct bytes bytes = self->bytes;
+	struct record records[32];
+	int nr = find_records(&self->bytes, records);
+
+	for (bytes.size = 1; bytes.size < self->bytes.size; bytes.size++) {
+		int parts = 0;
+
+		while (parts < nr - 1 && bytes.data + bytes.size >= (u8 *)records[parts + 1].head)
+			parts++;
+		expect_bad(_metadata, self, &bytes, 0, parts);
+	}
+	expect_good(_metadata, self, &self->bytes, SEED);
+}
+
+/* Any bit of it that is not as it was */
+TEST_F_TIMEOUT(stream, flipped, 120)
+{
+	struct bytes bytes = copy(&self->bytes);
+	struct record records[32];
+	size_t at;
+	int error, nr = find_records(&self->bytes, records), fd;
+
+	srand(1);
+	for (at = 0; at < bytes.size; at++) {
+		u8 bit = 1 << (rand() & 7);
+		int parts = 0, before = load_calls();
+
+		while (parts < nr - 1 && at >= (u8 *)records[parts + 1].head - self->bytes.data)
+			parts++;
+		bytes.data[at] ^= bit;
+		set_seed(1);
+		ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
+		error = write_all(fd, bytes.data, bytes.size, bytes.size);
+		/* That a record is longer may not be noticed before it is missed */
+		ASSERT_TRUE(!error || error == EINVAL || error == EBADMSG);
+		ASSERT_EQ(parts, load_calls() - before) {
+			TH_LOG("bit %#x of byte %zu", bit, at);
+		}
+		ASSERT_EQ(error ?: EINVAL, set_state(self->fd, STATE(RUNNING), NULL));
+		ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+		ASSERT_EQ(1, get_seed());
+		close(fd);
+		vfio_pci_device_reset(self->device);
+		bytes.data[at] ^= bit;
+	}
+	expect_good(_metadata, self, &bytes, SEED);
+	free_bytes(&bytes);
+}
+
+/* Records of a stream that are lacking, repeated, in another order or another's */
+TEST_F_TIMEOUT(stream, records, 120)
+{
+	size_t header = sizeof(struct stream_header);
+	struct record records[32], others[32];
+	struct bytes bytes, other = {};
+	int i, j, nr = find_records(&self->bytes, records);
+
+	save_seed(self, SEED, &other);
+	ASSERT_EQ(nr, find_records(&other, others));
+	/* The same state sent again is another stream */
+	ASSERT_NE(0, memcmp(self->bytes.data, other.data, other.size));
+
+	for (i = 0; i < nr; i++) {
+		bytes = copy(&self->bytes);
+		bytes.size = header;
+		for (j = 0; j < nr; j++)
+			if (j != i)
+				append(&bytes, records[j].head, records[j].size);
+		/* If it is the last there is nothing wrong but that it is missed */
+		expect_bad(_metadata, self, &bytes, i < nr - 1 ? EBADMSG : 0, i);
+
+		bytes.size = header;
+		for (j = 0; j < nr; j++) {
+			append(&bytes, records[j].head, records[j].size);
+			if (j == i)
+				append(&bytes, records[j].head, records[j].size);
+		}
+		expect_bad(_metadata, self, &bytes, i < nr - 1 ? EBADMSG : EINVAL,
+			   i < nr - 1 ? i + 1 : i);
+
+		bytes.size = header;
+		for (j = 0; j < nr; j++)
+			append(&bytes, j == i ? others[j].head : records[j].head, records[j].size);
+		expect_bad(_metadata, self, &bytes, EBADMSG, i);
+
+		if (i + 1 < nr) {
+			bytes.size = header;
+			for (j = 0; j < nr; j++) {
+				int k = j == i ? i + 1 : j == i + 1 ? i : j;
+
+				append(&bytes, records[k].head, records[k].size);
+			}
+			expect_bad(_metadata, self, &bytes, EBADMSG, i);
+		}
+		free_bytes(&bytes);
+	}
+
+	/* After its end there is nothing */
+	bytes = copy(&self->bytes);
+	append(&bytes, "", 1);
+	expect_bad(_metadata, self, &bytes, EINVAL, nr - 1);
+	bytes.size = self->bytes.size;
+	append(&bytes, self->bytes.data, self->bytes.size);
+	expect_bad(_metadata, self, &bytes, EINVAL, nr - 1);
+	free_bytes(&bytes);
+	free_bytes(&other);
+}
+
+/* Records that were never sent, with checksums that are right */
+TEST_F_TIMEOUT(stream, forged, 120)
+{
+	static const u32 types[] = { 0, 4, 5, 0x100, 0x80000000, ~0U };
+	static const u32 sizes[] = { 0, SZ_256K - 15, SZ_256K, SZ_1M, 0x7fffffff, 0x80000000, ~0U };
+	struct bytes bytes = copy(&self->bytes);
+	struct record records[32];
+	int i, j, nr;
+	u64 *totals;
+	u32 crc;
+
+	nr = find_records(&bytes, records);
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		records[1].head->type = htole32(types[i]);
+		seal(&bytes);
+		expect_bad(_metadata, self, &bytes, EINVAL, 1);
+	}
+	/* What is saved while the device runs does not come after what is not */
+	records[1].head->type = htole32(RECORD_DATA);
+	seal(&bytes);
+	expect_bad(_metadata, self, &bytes, EINVAL, 2);
+	/* To end more than once, or with other sums */
+	records[1].head->type = htole32(RECORD_END);
+	seal(&bytes);
+	expect_bad(_metadata, self, &bytes, EINVAL, 1);
+	records[1].head->type = htole32(RECORD_PRECOPY);
+	records[1].head->reserved = htole32(1);
+	seal(&bytes);
+	expect_bad(_metadata, self, &bytes, EINVAL, 1);
+	records[1].head->reserved = 0;
+
+	totals = (void *)(records[nr - 1].head + 1);
+	for (i = 0; i < 4; i++) {
+		totals[i & 1] = htole64(SIZE + (i & 2 ? 1 : -1));
+		seal(&bytes);
+		expect_bad(_metadata, self, &bytes, EINVAL, nr - 1);
+		totals[i & 1] = htole64(SIZE);
+	}
+
+	/* Sizes that are none, of each type; there is room for the smaller ones */
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (j = 1; j <= 3; j++) {
+			struct stream_record *record = (void *)bytes.data + 80;
+
+			record->type = htole32(j);
+			record->size = htole32(sizes[i]);
+			crc = seal_header(bytes.data);
+			if (sizes[i] <= SZ_256K)
+				seal_record(record, crc, sizes[i]);
+			bytes.size = SZ_512K;
+			expect_bad(_metadata, self, &bytes, EINVAL, 0);
+		}
+	}
+	free_bytes(&bytes);
+
+	/* It is not for that it was sealed by us */
+	bytes = copy(&self->bytes);
+	seal(&bytes);
+	expect_good(_metadata, self, &bytes, SEED);
+
+	/* The driver does not believe it either */
+	nr = find_records(&bytes, records);
+	((u8 *)records[4].head)[20] ^= 1;
+	seal(&bytes);
+	expect_bad(_metadata, self, &bytes, EINVAL, 5);
+	free_bytes(&bytes);
+}
+
+/* A header with one byte that differs, and a checksum that is right */
+static void expect_bad_byte(struct __test_metadata *_metadata, struct stream_data *self,
+			    struct bytes *bytes, size_t at, u8 value)
+{
+	u8 good = bytes->data[at];
+
+	bytes->data[at] = value;
+	seal(bytes);
+	expect_bad(_metadata, self, bytes, EINVAL, 0);
+	bytes->data[at] = good;
+}
+
+/* Nothing of one that starts wrong reaches the driver */
+TEST_F_TIMEOUT(stream, headers, 120)
+{
+	struct bytes bytes = copy(&self->bytes);
+	struct stream_header *header = (void *)bytes.data;
+	const size_t version = offsetof(struct stream_header, version);
+	size_t i;
+
+	/* All but these, of the last of which any will do */
+	for (i = 0; i < offsetof(struct stream_header, crc); i++) {
+		if (i == version || (i >= offsetof(struct stream_header, nonce) &&
+				     i < offsetof(struct stream_header, reserved2)))
+			continue;
+		expect_bad_byte(_metadata, self, &bytes, i, bytes.data[i] ^ 1);
+	}
+	expect_bad_byte(_metadata, self, &bytes, version, 0);
+	expect_bad_byte(_metadata, self, &bytes, version, 1);
+	expect_bad_byte(_metadata, self, &bytes, version, 4);
+	expect_bad_byte(_metadata, self, &bytes, version, 0xff);
+
+	/* An older version that is known is no reason */
+	header->version = htole32(2);
+	header->nonce++;
+	seal(&bytes);
+	expect_good(_metadata, self, &bytes, SEED);
+	free_bytes(&bytes);
+}
+
+/* What was saved by a driver that can do more */
+TEST_F_TIMEOUT(stream, no_precopy, 120)
+{
+	const struct abilities less = {}, more = { .precopy = SIZE };
+
+	vfio_pci_device_cleanup(self->device);
+	migration_load(&less);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->fd = self->device->fd;
+	self->violations = migration_count("violations");
+	expect_bad(_metadata, self, &self->bytes, EINVAL, 0);
+
+	/* The other way around all is well */
+	self->bytes.size = 0;
+	migration_set("size", "%u", SIZE);
+	set_seed(SEED);
+	save_state(self->fd, &self->bytes);
+	vfio_pci_device_cleanup(self->device);
+	migration_load(&more);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->fd = self->device->fd;
+	self->violations = migration_count("violations");
+	expect_good(_metadata, self, &self->bytes, SEED);
+}
+
+/* No stream at all */
+TEST_F_TIMEOUT(stream, garbage, 120)
+{
+	struct bytes bytes = copy(&self->bytes);
+	int i, j;
+
+	srand(2);
+	for (i = 0; i < 50; i++) {
+		bytes.size = 80 + rand() % SZ_64K;
+		for (j = 0; j < bytes.size; j++)
+			bytes.data[j] = rand();
+		expect_bad(_metadata, self, &bytes, EINVAL, 0);
+		/* The same, after a header that is good */
+		memcpy(bytes.data, self->bytes.data, 80);
+		bytes.size += 16;
+		expect_bad(_metadata, self, &bytes, EINVAL, 0);
+	}
+	free_bytes(&bytes);
+}
+
+int main(int argc, char *argv[])
+{
+	migration_main_bdfs(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}
