@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # demo.sh: from nothing to userspace that drives a PCI device through vfio-pci,
-# with our modules on Debian's own kernel, in a VM, with the sample vendor
-# driver and without it; then say where the time went. Fails if the device does not do what it should. KERNEL and MODULES name
-# others, as for vm.sh.
+# with our modules on Debian's own kernel, in a VM, with the sample vendor driver
+# and without it; and to QEMU that migrates a guest from one device to another,
+# by both protocols; then say where the time went. Fails if the device does not do
+# what it should. KERNEL and MODULES name others, as for vm.sh.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -59,6 +60,13 @@ timed "kernel: $kernel" "$SCRIPTS/kernel.sh" "$kernel"
 timed "modules: vfio, $kind" "$SCRIPTS/modules.sh" "$kernel" "$kind"
 timed 'programs: the one that drives the device' "$SCRIPTS/userspace.sh"
 userspace=$result
+qemu72=
+if [ "$kind" = ours ]; then
+	mkdir -p "$OUT/demo"
+	timed 'programs: QEMU 7.2, and what its guest runs' "$SCRIPTS/qemu.sh" bookworm
+	qemu72=$result
+	"$SCRIPTS/bare.sh" scripts/guest/migrant.c out/demo/payload
+fi
 
 # What the guest runs. The module that drives the device must be the one that
 # was built, not one of Debian's.
@@ -82,12 +90,20 @@ if grep '^vfio_pci_edu ' /proc/modules >/tmp/edu; then
 	echo "guest: unloaded vfio_pci_edu: the device as it is"
 fi
 $userspace/vfio_pci_edu_demo "\$bdf"
+[ -n "$qemu72" ] || exit 0
+echo "guest: the device is migrated, with a guest of QEMU that uses it all the time:"
+modprobe vfio_pci_edu_migration
+scripts/guest/bind.sh all none
+scripts/guest/bind.sh all vfio-pci
+set -o pipefail
+scripts/guest/migrate.py out/demo/payload out/demo/region $qemu72 type1 move | sed 's/^/  /'
+scripts/guest/migrate.py out/demo/payload out/demo/features qemu-system-x86_64 type1 move | sed 's/^/  /'
 END
 )
 
 began=$(now)
 status=0
-KERNEL=$kernel MODULES=$kind DEVICES=edu NAME=demo APPEND=$NO_MIGRATION "$SCRIPTS/vm.sh" "$in_guest" </dev/null |
+KERNEL=$kernel MODULES=$kind DEVICES='edu edu' NAME=demo APPEND=$NO_MIGRATION "$SCRIPTS/vm.sh" "$in_guest" </dev/null |
 	tee "$log" | show || status=$?
 ended=$(now)
 [ -e "$log.up" ] || die "the VM did not come up (log: $log)"

@@ -40,6 +40,9 @@ for kernel in stock release; do
 	prints 'a factorial by read and write' '^ +ok +10! = 3628800$'
 	prints 'a factorial by mmap' '^ +ok +12! = 479001600$'
 	prints 'an interrupt as MSI and as INTx' '^ +ok +unmasked: the eventfd counts 1$'
+	prints 'a migration by the region' '^  ok - QEMU 7[.]2, type1: move, and the guest runs on$'
+	prints 'a migration by device features' '^  ok - QEMU 10[.][0-9]+, type1: move, and the guest runs on$'
+	prints 'and how long they take' '^  # .* ms, of these [0-9]+ ms stopped; [0-9]+ bytes, of devices 440; '
 	prints 'where the time went' '^ +[0-9]+\.[0-9] s  in all$'
 done
 
