@@ -33,7 +33,8 @@ debug	data		data	0 1	-T chunks -T transfers -T short_precopy -T load_fails -v io
 debug	stream		stream	0	-T truncated -T flipped -T garbage -v iommufd
 debug	region		region	0 1	-T transfers -T states -T registers -T refused -T failures -T reset -v iommufd
 debug	log		log	0	-T random -v iommufd
-debug	races		races	0	-v iommufd'
+debug	races		races	0	-v iommufd
+debug	fail_nth	fail_nth	0'
 
 # runs_of KERNEL: its lines of the above, without the first word
 runs_of()
@@ -49,6 +50,8 @@ in_guest()
 	cat <<-END
 	out=/repo/out/migration/$1
 	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
+	# One that is enabled already has no need for ACPI, which takes most of an open
+	[ $1 = release ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	modprobe vfio-pci
 	END
 	while IFS=$'\t' read -r name program devices options; do

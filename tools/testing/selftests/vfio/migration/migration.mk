@@ -7,13 +7,14 @@ MIGRATION_SRCDIR ?= $(selfdir)/vfio/migration
 
 MIGRATION_OUTPUT := $(OUTPUT)/migration
 MIGRATION_PROGS := $(OUTPUT)/vfio_pci_migration_data \
+		   $(OUTPUT)/vfio_pci_migration_fail_nth \
 		   $(OUTPUT)/vfio_pci_migration_feature \
 		   $(OUTPUT)/vfio_pci_migration_log \
 		   $(OUTPUT)/vfio_pci_migration_races \
 		   $(OUTPUT)/vfio_pci_migration_region \
 		   $(OUTPUT)/vfio_pci_migration_stream
 # What they share
-MIGRATION_LIB := $(MIGRATION_OUTPUT)/migration.o $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/torture.o
+MIGRATION_LIB := $(MIGRATION_OUTPUT)/migration.o $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/nth.o $(TORTURE_OUTPUT)/torture.o
 
 $(MIGRATION_OUTPUT):
 	mkdir -p $@

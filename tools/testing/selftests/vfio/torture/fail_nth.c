@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "nth.h"
 #include "torture.h"
 
 #include "../kselftest_harness.h"
@@ -34,65 +35,9 @@ FIXTURE(fail_nth) {
 	int nth_fd;
 };
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	VFIO_ASSERT_GE(fd, 0, "%s: %m\n", path);
-	VFIO_ASSERT_EQ(write(fd, text, strlen(text)), strlen(text), "%s: %m\n", path);
-	close(fd);
-}
-
-/*
- * Leave alone what is called from the kernel's vfio_create_group(): if it cannot
- * name the group, it warns of one that was not set up.
- */
-static void spare_group(void)
-{
-	unsigned long address, start = 0, end = ULONG_MAX;
-	char line[256], name[128], type, text[32];
-	FILE *file;
-	int i;
-
-	/* Where it begins, and then what comes next */
-	for (i = 0; i < 2; i++) {
-		file = fopen("/proc/kallsyms", "r");
-		VFIO_ASSERT_NOT_NULL(file);
-		while (fgets(line, sizeof(line), file)) {
-			if (sscanf(line, "%lx %c %127s", &address, &type, name) != 3)
-				continue;
-			if (!i && !strcmp(name, "vfio_create_group"))
-				start = address;
-			if (i && address > start && address < end)
-				end = address;
-		}
-		fclose(file);
-	}
-	VFIO_ASSERT_NE(start, 0, "/proc/kallsyms does not tell\n");
-
-	snprintf(text, sizeof(text), "0x%lx", start);
-	write_file("/sys/kernel/debug/failslab/reject-start", text);
-	snprintf(text, sizeof(text), "0x%lx", end);
-	write_file("/sys/kernel/debug/failslab/reject-end", text);
-}
-
-static int open_fail_nth(void)
-{
-	int fd;
-
-	/* All that can fail, also what may sleep, and without a word */
-	write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
-	write_file("/sys/kernel/debug/failslab/verbose", "0");
-	spare_group();
-	fd = open("/proc/self/fail-nth", O_RDWR);
-	VFIO_ASSERT_GE(fd, 0, "/proc/self/fail-nth: %m\n");
-
-	return fd;
-}
-
 FIXTURE_SETUP(fail_nth)
 {
-	self->nth_fd = open_fail_nth();
+	self->nth_fd = nth_open();
 	torture_set("handler", "pass");
 	torture_set("setup", SETUP);
 	torture_set("setup_same", "");
@@ -109,31 +54,6 @@ FIXTURE_TEARDOWN(fail_nth)
 	vfio_pci_device_free(self->group);
 	iommu_cleanup(self->iommu);
 	close(self->nth_fd);
-}
-
-static void fail(int nth_fd, unsigned int nth)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", nth);
-	/* This may be what fails, if nothing did before */
-	while (pwrite(nth_fd, text, strlen(text), 0) < 0)
-		VFIO_ASSERT_EQ(errno, EFAULT);
-}
-
-/*
- * Whether the allocation was there to fail; none does from here on.  What was
- * not there may be the one of this read.
- */
-static bool has_failed(int nth_fd)
-{
-	char text[16] = {};
-	bool failed = pread(nth_fd, text, sizeof(text) - 1, 0) > 0 &&
-		      !strtoul(text, NULL, 10);
-
-	fail(nth_fd, 0);
-
-	return failed;
 }
 
 static int open_device(struct fail_nth_data *self)
@@ -222,9 +142,9 @@ TEST_F_TIMEOUT(fail_nth, open, 900)
 	int fd;
 
 	for (nth = 1; ; nth++) {
-		fail(self->nth_fd, nth);
+		nth_fail(self->nth_fd, nth);
 		fd = open_device(self);
-		failed = has_failed(self->nth_fd);
+		failed = nth_has_failed(self->nth_fd);
 		if (fd >= 0) {
 			/* What failed was not needed: nothing may be missing */
 			ASSERT_TRUE(is_overridden(fd));
@@ -264,9 +184,9 @@ TEST_F_TIMEOUT(fail_nth, calls, 300)
 
 		nth = 0;
 		do {
-			fail(self->nth_fd, ++nth);
+			nth_fail(self->nth_fd, ++nth);
 			ret = calls[i].run(fd);
-			failed = has_failed(self->nth_fd);
+			failed = nth_has_failed(self->nth_fd);
 			ASSERT_TRUE(!ret || failed) {
 				TH_LOG("%s: %d", calls[i].name, ret);
 			}
@@ -288,9 +208,9 @@ TEST_F_TIMEOUT(fail_nth, close, 300)
 	for (nth = 1; failed; nth++) {
 		fd = open_device(self);
 		ASSERT_GE(fd, 0);
-		fail(self->nth_fd, nth);
+		nth_fail(self->nth_fd, nth);
 		close(fd);
-		failed = has_failed(self->nth_fd);
+		failed = nth_has_failed(self->nth_fd);
 	}
 	ASSERT_EQ(torture_count("opens"), torture_count("closes"));
 }
@@ -320,7 +240,7 @@ FIXTURE(fail_nth_bind) {
 
 FIXTURE_SETUP(fail_nth_bind)
 {
-	self->nth_fd = open_fail_nth();
+	self->nth_fd = nth_open();
 	self->bind_fd = open_driver("bind");
 	self->unbind_fd = open_driver("unbind");
 }
@@ -340,9 +260,9 @@ TEST_F_TIMEOUT(fail_nth_bind, bind, 600)
 
 	for (nth = 1; ; nth++) {
 		ASSERT_EQ(0, bind(self->unbind_fd));
-		fail(self->nth_fd, nth);
+		nth_fail(self->nth_fd, nth);
 		ret = bind(self->bind_fd);
-		failed = has_failed(self->nth_fd);
+		failed = nth_has_failed(self->nth_fd);
 		if (ret) {
 			failures++;
 			ASSERT_EQ(0, bind(self->bind_fd));

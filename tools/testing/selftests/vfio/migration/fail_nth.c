@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Let every allocation fail, one after the other, while the state of a device is
+ * saved and loaded, by both protocols, and while what it writes is logged.
+ * Whatever fails, the next try without failures works, and no page that was
+ * written is lost.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <linux/compiler.h>
+#include <linux/sizes.h>
+
+#include "../torture/nth.h"
+#include "migration.h"
+
+#include "../kselftest_harness.h"
+
+#define STATE_SIZE	300000
+#define V1(field)	offsetof(struct vfio_device_migration_info, field)
+
+/* Nothing of ours is to be allocated meanwhile */
+static u8 stream[2 * SZ_1M];
+static size_t stream_size;
+static struct region_info info;
+
+#define fail_nth_data _test_data_fail_nth
+
+FIXTURE(fail_nth) {
+	struct iommu *iommu;
+	struct vfio_pci_device *device;
+	int violations;
+	int nth_fd;
+};
+
+FIXTURE_SETUP(fail_nth)
+{
+	const struct abilities abilities = { .p2p = true, .precopy = 5000, .log = true };
+
+	migration_load(&abilities);
+	migration_set("size", "%u", STATE_SIZE);
+	self->violations = migration_count("violations");
+	self->nth_fd = nth_open();
+	self->iommu = iommu_init(MODE_VFIO_TYPE1V2_IOMMU);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	memset(stream, 1, sizeof(stream));
+}
+
+FIXTURE_TEARDOWN(fail_nth)
+{
+	migration_defaults();
+	vfio_pci_device_cleanup(self->device);
+	iommu_cleanup(self->iommu);
+	close(self->nth_fd);
+	EXPECT_EQ(self->violations, migration_count("violations"));
+}
+
+/* Nothing of before is allocated any more, nor is the other protocol in use */
+static int open_again(struct fail_nth_data *self)
+{
+	vfio_pci_device_cleanup(self->device);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+
+	return 0;
+}
+
+static int run(struct fail_nth_data *self)
+{
+	return set_state(self->device->fd, STATE(RUNNING), NULL);
+}
+
+/* Add what there is to read to the stream: 0 or an errno */
+static int read_file(int fd)
+{
+	ssize_t ret;
+
+	while ((ret = read(fd, stream + stream_size, sizeof(stream) - stream_size)) > 0)
+		stream_size += ret;
+
+	return ret && errno != ENOMSG ? errno : 0;
+}
+
+static int save(struct fail_nth_data *self)
+{
+	int fd = -1, ret;
+
+	stream_size = 0;
+	ret = set_state(self->device->fd, STATE(PRE_COPY), &fd);
+	if (!ret)
+		ret = read_file(fd);
+	if (!ret)
+		ret = set_state(self->device->fd, STATE(STOP_COPY), NULL);
+	if (!ret)
+		ret = read_file(fd);
+	if (!ret)
+		ret = run(self);
+	if (fd >= 0)
+		close(fd);
+
+	return ret;
+}
+
+static int load(struct fail_nth_data *self)
+{
+	int fd = -1, ret;
+
+	ret = set_state(self->device->fd, STATE(RESUMING), &fd);
+	if (!ret && write(fd, stream, stream_size) != (ssize_t)stream_size)
+		ret = errno;
+	if (!ret)
+		ret = run(self);
+	if (fd >= 0)
+		close(fd);
+
+	return ret;
+}
+
+static int v1_read(struct fail_nth_data *self, u64 offset, void *buf, size_t size)
+{
+	return pread(self->device->fd, buf, size, info.info.offset + offset) != (ssize_t)size ?
+	       errno : 0;
+}
+
+static int v1_write(struct fail_nth_data *self, u64 offset, const void *buf, size_t size)
+{
+	return pwrite(self->device->fd, buf, size, info.info.offset + offset) != (ssize_t)size ?
+	       errno : 0;
+}
+
+static int v1_set_state(struct fail_nth_data *self, u32 state)
+{
+	return v1_write(self, V1(device_state), &state, sizeof(state));
+}
+
+static int v1_run(struct fail_nth_data *self)
+{
+	return v1_set_state(self, VFIO_DEVICE_STATE_V1_RUNNING);
+}
+
+static int v1_read_data(struct fail_nth_data *self)
+{
+	u64 pending, offset, size;
+	int ret;
+
+	for (;;) {
+		ret = v1_read(self, V1(pending_bytes), &pending, sizeof(pending));
+		if (ret || !pending)
+			return ret;
+		ret = v1_read(self, V1(data_offset), &offset, sizeof(offset)) ?:
+		      v1_read(self, V1(data_size), &size, sizeof(size)) ?:
+		      v1_read(self, offset, stream + stream_size, size);
+		if (ret)
+			return ret;
+		stream_size += size;
+	}
+}
+
+static int v1_save(struct fail_nth_data *self)
+{
+	stream_size = 0;
+
+	return v1_set_state(self, VFIO_DEVICE_STATE_V1_RUNNING | VFIO_DEVICE_STATE_V1_SAVING) ?:
+	       v1_read_data(self) ?:
+	       v1_set_state(self, VFIO_DEVICE_STATE_V1_SAVING) ?:
+	       v1_read_data(self) ?:
+	       v1_run(self);
+}
+
+static int v1_load(struct fail_nth_data *self)
+{
+	u64 at, size, offset;
+	int ret;
+
+	ret = v1_set_state(self, VFIO_DEVICE_STATE_V1_RESUMING) ?:
+	      v1_read(self, V1(data_offset), &offset, sizeof(offset));
+	for (at = 0; at < stream_size && !ret; at += size) {
+		size = min_t(u64, stream_size - at, SZ_64K);
+		ret = v1_write(self, offset, stream + at, size) ?:
+		      v1_write(self, V1(data_size), &size, sizeof(size));
+	}
+
+	return ret ?: v1_run(self);
+}
+
+static int v1_map(struct fail_nth_data *self)
+{
+	void *window = mmap(NULL, SZ_256K, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    self->device->fd, info.info.offset + PAGE);
+
+	if (window == MAP_FAILED)
+		return errno;
+	munmap(window, SZ_256K);
+
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct fail_nth_data *self);
+	/* What is to be done before another try */
+	int (*recover)(struct fail_nth_data *self);
+	/* At least so many allocations that cannot be done without */
+	unsigned int needed;
+} calls[] = {
+	/* The stream of each save is that which the next one loads */
+	{ "save by features", save, run, 2 },
+	{ "load by features", load, open_again, 2 },
+	{ "save by the region", v1_save, v1_run, 1 },
+	{ "load by the region", v1_load, open_again, 2 },
+	{ "map the region", v1_map, v1_run, 1 },
+};
+
+TEST_F_TIMEOUT(fail_nth, transfers, 600)
+{
+	unsigned int i, nth, failures;
+	bool failed;
+	u32 index;
+	int ret;
+
+	for (index = VFIO_PCI_NUM_REGIONS; index < self->device->info.num_regions; index++)
+		ASSERT_EQ(0, get_region_info(self->device, index, &info));
+
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		nth = 0;
+		failures = 0;
+		do {
+			open_again(self);
+			nth_fail(self->nth_fd, ++nth);
+			ret = calls[i].run(self);
+			failed = nth_has_failed(self->nth_fd);
+			ASSERT_TRUE(!ret || failed) {
+				TH_LOG("%s: %d", calls[i].name, ret);
+			}
+			if (!ret)
+				continue;
+			failures++;
+			/* A copy from or to userspace fails, too, as if it had to allocate */
+			ASSERT_TRUE(ret == ENOMEM || ret == EFAULT) {
+				TH_LOG("%s: %d", calls[i].name, ret);
+			}
+			ASSERT_EQ(0, calls[i].recover(self));
+			ASSERT_EQ(0, calls[i].run(self));
+		} while (failed && nth < 1000);
+		TH_LOG("%s: %u allocations, of which %u are needed", calls[i].name, nth - 1,
+		       failures);
+		ASSERT_LT(nth, 1000);
+		ASSERT_GE(failures, calls[i].needed);
+	}
+}
+
+static int log_control(int fd, u32 op, void *data, size_t size)
+{
+	return device_feature(fd, VFIO_DEVICE_FEATURE_SET | op, data, size);
+}
+
+/* A log that starts, is told of a page in each of some places, and is read */
+static int log_writes(int fd, u64 *dirty)
+{
+	struct vfio_device_feature_dma_logging_range range = { .length = SZ_1G };
+	struct vfio_device_feature_dma_logging_control control = {
+		.page_size = PAGE, .num_ranges = 1, .ranges = (uintptr_t)&range,
+	};
+	struct vfio_device_feature_dma_logging_report report = {
+		.length = PAGE * 64, .page_size = PAGE, .bitmap = (uintptr_t)dirty,
+	};
+	int ret;
+
+	ret = log_control(fd, VFIO_DEVICE_FEATURE_DMA_LOGGING_START, &control, sizeof(control));
+	if (ret)
+		return ret;
+
+	/* If this fails, it is not known that anything was written */
+	ret = put_text("/sys/module/vfio_pci_torture_migration/parameters/mark_dirty",
+		       "0x3000 0x1000");
+	if (ret)
+		return ret;
+
+	return device_feature(fd, VFIO_DEVICE_FEATURE_GET |
+			      VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, &report, sizeof(report));
+}
+
+TEST_F_TIMEOUT(fail_nth, log, 300)
+{
+	unsigned int nth = 0, all = 0;
+	static u64 dirty;
+	bool failed;
+	int ret;
+
+	do {
+		dirty = 0;
+		nth_fail(self->nth_fd, ++nth);
+		ret = log_writes(self->device->fd, &dirty);
+		failed = nth_has_failed(self->nth_fd);
+		ASSERT_TRUE(!ret || failed);
+		if (!ret) {
+			/* Without memory for it, more are dirty, but never less */
+			ASSERT_TRUE(dirty == 1 << 3 || (failed && dirty == ~0ULL)) {
+				TH_LOG("%#llx", (unsigned long long)dirty);
+			}
+			all += dirty == ~0ULL;
+		}
+		ASSERT_EQ(0, log_control(self->device->fd, VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
+					 NULL, 0));
+	} while (failed && nth < 1000);
+	TH_LOG("log: %u allocations, for %u of which all was taken for dirty", nth - 1, all);
+	ASSERT_LT(nth, 1000);
+	ASSERT_GE(all, 1);
+}
+
+int main(int argc, char *argv[])
+{
+	migration_main_bdfs(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}
