@@ -84,12 +84,12 @@ for kernel in "${kernels[@]}"; do
 	result "$status" "$kernel: the modules are loaded when a device is bound" "$folder/$kernel/bound"
 	passes "$kernel" first 5 "a device has the region of the vendor driver"
 	passes "$kernel" second 5 "and so does a second one, which can be reset"
-	passes "$kernel" both 18 "the one is migrated to the other"
+	passes "$kernel" both 19 "the one is migrated to the other"
 	status=0
 	grep -q '^vfio_pci ' "$folder/$kernel/unloaded" && ! grep -q '^vfio_pci_edu ' "$folder/$kernel/unloaded" || status=1
 	result "$status" "$kernel: the first module is unloaded once the devices are closed" "$folder/$kernel/unloaded"
 	[ "$kernel" = release ] || continue
-	passes "$kernel" alone 18 "the one is migrated to the other by that driver alone"
+	passes "$kernel" alone 19 "the one is migrated to the other by that driver alone"
 	fails "$kernel" without "without the module there is no region"
 	passes "$kernel" again 5 "with the module it is there again"
 	fails "$kernel" other "a device of other ids does not have it"

@@ -71,6 +71,7 @@ struct edu_state {
 /* What vfio-pci wraps it in: Documentation/driver-api/vfio-pci-migration.rst */
 #define HEADER_SIZE		80
 #define RECORD_SIZE		16
+#define RECORD_PRECOPY		1
 #define RECORD_DATA		2
 #define RECORD_END		3
 #define CRC_OFFSET		76

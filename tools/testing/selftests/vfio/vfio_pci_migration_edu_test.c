@@ -95,7 +95,8 @@ TEST_F(vfio_pci_migration_edu_test, abilities)
 	ASSERT_EQ(0, feature(&self->src, VFIO_DEVICE_FEATURE_GET |
 			     VFIO_DEVICE_FEATURE_MIGRATION, &flags,
 			     sizeof(flags)));
-	ASSERT_EQ(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P, flags.flags);
+	ASSERT_EQ(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
+		  VFIO_MIGRATION_PRE_COPY, flags.flags);
 	ASSERT_EQ(VFIO_DEVICE_STATE_RUNNING, get_state(&self->src));
 }
 
@@ -777,6 +778,62 @@ TEST_F(vfio_pci_migration_edu_test, forged_state)
 	read_registers(src, &before);
 	read_registers(dst, &after);
 	ASSERT_SAME_REGISTERS(&before, &after);
+}
+
+/* What is sent while the device runs: its revision, which must be that of the other */
+TEST_F(vfio_pci_migration_edu_test, early_state)
+{
+	struct machine *src = &self->src, *dst = &self->dst;
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	struct registers before, after;
+	struct stream stream, bad;
+	u32 early[2];
+	size_t size;
+	int fd, i;
+
+	ASSERT_EQ(0, put_state(src, VFIO_DEVICE_STATE_PRE_COPY, &fd));
+	ASSERT_EQ(0, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_LE(sizeof(early), info.initial_bytes);
+	ASSERT_EQ(0, info.dirty_bytes);
+	size = HEADER_SIZE + RECORD_SIZE + sizeof(early);
+	ASSERT_EQ(size, read(fd, stream.bytes, sizeof(stream.bytes)));
+	memcpy(early, stream.bytes + HEADER_SIZE + RECORD_SIZE, sizeof(early));
+	ASSERT_EQ(read_reg(src, 0), early[0]);
+	ASSERT_EQ(0, early[1]);
+	ASSERT_EQ(0, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+	ASSERT_EQ(0, info.initial_bytes);
+	ASSERT_EQ(-1, read(fd, stream.bytes + size, 1));
+	ASSERT_EQ(ENOMSG, errno);
+
+	/* The device does what it always does, and that comes later */
+	fill(src, 0, 0, EDU_BUFFER_SIZE);
+	compute(src, 7);
+	set_state(src, VFIO_DEVICE_STATE_STOP_COPY);
+	while ((i = read(fd, stream.bytes + size, sizeof(stream.bytes) - size)) > 0)
+		size += i;
+	ASSERT_EQ(0, i);
+	ASSERT_EQ(0, close(fd));
+	stream.size = size;
+	memcpy(dst->mem, src->mem, MEM_SIZE);
+	ASSERT_EQ(0, load(dst, &stream));
+	set_state(dst, VFIO_DEVICE_STATE_RUNNING);
+	read_registers(src, &before);
+	read_registers(dst, &after);
+	ASSERT_SAME_REGISTERS(&before, &after);
+
+	/* Of another revision, and what means nothing; nothing has to follow */
+	for (i = 0; i < 2; i++) {
+		u32 crc;
+
+		early[i] ^= 0x01000000;
+		memcpy(bad.bytes, stream.bytes, HEADER_SIZE);
+		memcpy(&crc, bad.bytes + CRC_OFFSET, sizeof(crc));
+		bad.size = HEADER_SIZE;
+		add_record(&bad, RECORD_PRECOPY, early, sizeof(early), crc);
+		early[i] ^= 0x01000000;
+		ASSERT_EQ(-EINVAL, load(dst, &bad));
+		vfio_pci_device_reset(dst->device);
+	}
 }
 
 /* A device that is reset runs, and what was loaded is forgotten */

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From the device to what is sent: it is halted, and its registers are read
+ */
+
+#include <linux/delay.h>
+#include <linux/pci.h>
+#include <linux/string.h>
+
+#include "edu.h"
+
+/* An n of which this is n!, as far as it fits into the register, or an errno */
+static int edu_factorial_of(u32 result)
+{
+	u32 product = 1;
+	int n = 0;
+
+	while (product != result) {
+		if (n == EDU_FACTORIAL_ZERO)
+			return -EOPNOTSUPP;
+		product *= ++n;
+	}
+
+	return n;
+}
+
+/*
+ * The device goes on computing, as nothing can stop it, but nobody notices: what
+ * we take is n, to start anew with, and its interrupt is disabled.
+ */
+static int edu_halt_factorial(struct edu *edu)
+{
+	u64 factorial, status, after, irq_status;
+	int ret, n;
+
+	/* In this order: if it computes afterwards, it did so before */
+	ret = edu_read(edu, EDU_FACTORIAL, &factorial) ?:
+	      edu_read(edu, EDU_STATUS, &status);
+	if (ret)
+		return ret;
+
+	status &= EDU_COMPUTING | EDU_IRQ_WHEN_DONE;
+	edu->state.status = cpu_to_le32(status);
+
+	if (status & EDU_IRQ_WHEN_DONE) {
+		edu->masked = status;
+		ret = edu_write(edu, EDU_STATUS, 0) ?:
+		      edu_read(edu, EDU_STATUS, &after);
+		if (ret)
+			return ret;
+		/* It may already be about to raise the interrupt */
+		usleep_range(1000, 2000);
+	} else {
+		after = status;
+	}
+
+	ret = edu_read(edu, EDU_IRQ_STATUS, &irq_status);
+	if (ret)
+		return ret;
+	/* If that was just before we disabled it, or just after: who knows */
+	if (status & ~after & EDU_COMPUTING)
+		irq_status |= EDU_IRQ_FACTORIAL;
+	edu->state.irq_status = cpu_to_le32(irq_status);
+
+	if (!(after & EDU_COMPUTING)) {
+		edu->state.status &= ~cpu_to_le32(EDU_COMPUTING);
+		ret = edu_read(edu, EDU_FACTORIAL, &factorial);
+		if (ret)
+			return ret;
+		n = edu_factorial_of(factorial);
+		if (n < 0)
+			return n;
+		factorial = n;
+	}
+	edu->state.factorial = cpu_to_le32(factorial);
+
+	return 0;
+}
+
+/* Read what does not change any more, now that the device is halted */
+static int edu_read_state(struct edu *edu)
+{
+	u64 liveness, source, destination, count;
+	int ret;
+
+	memset(&edu->state, 0, sizeof(edu->state));
+
+	ret = edu_halt_factorial(edu) ?:
+	      edu_read(edu, EDU_LIVENESS, &liveness) ?:
+	      edu_read(edu, EDU_DMA_SOURCE, &source) ?:
+	      edu_read(edu, EDU_DMA_DESTINATION, &destination) ?:
+	      edu_read(edu, EDU_DMA_COUNT, &count);
+	if (ret)
+		return ret;
+
+	edu->state.liveness = cpu_to_le32(liveness);
+	edu->state.dma_source = cpu_to_le64(source);
+	edu->state.dma_destination = cpu_to_le64(destination);
+	edu->state.dma_count = cpu_to_le64(count);
+	edu->state.dma_command = cpu_to_le64(edu->command);
+
+	return 0;
+}
+
+/*
+ * Operation stop, and quiesce, too: a quiesced device may be accessed by other
+ * devices, but these find no way to our registers, as their page cannot be
+ * mapped, and userspace "must not touch the device", as the uapi has it.
+ */
+int edu_halt(struct vfio_pci_vendor_device *dev)
+{
+	struct edu *edu = dev->data;
+	int ret;
+
+	guard(edu)(edu);
+
+	if (edu->halted)
+		return 0;
+
+	/* With the lock held, nothing follows this one */
+	ret = edu_wait_for_transfer(edu);
+	if (ret)
+		return ret;
+
+	/*
+	 * It is halted even if its state is not known, as when the guest has
+	 * disabled its memory: that does not matter until it is to be saved.
+	 */
+	edu->state_error = edu_read_state(edu);
+	edu->halted = true;
+
+	return 0;
+}
+
+/* The device goes on where it was, as if nothing had happened */
+int edu_resume(struct edu *edu)
+{
+	u64 status;
+	int ret;
+
+	if (!edu->masked)
+		return 0;
+
+	ret = edu_write(edu, EDU_STATUS, EDU_IRQ_WHEN_DONE) ?:
+	      edu_read(edu, EDU_STATUS, &status);
+	/* That it is done it could not tell meanwhile */
+	if (!ret && edu->masked & ~status & EDU_COMPUTING)
+		ret = edu_write(edu, EDU_IRQ_RAISE, EDU_IRQ_FACTORIAL);
+	if (!ret)
+		edu->masked = 0;
+
+	return ret;
+}
+
+/* Find the next piece of the buffer that is from memory as a whole */
+bool edu_next_piece(const struct edu *edu, unsigned int *start,
+			   unsigned int *length)
+{
+	const u64 *origin = edu->origin;
+	unsigned int i = *start, n = 1;
+
+	while (i < EDU_BUFFER_SIZE && origin[i] == EDU_UNFILLED)
+		i++;
+	if (i == EDU_BUFFER_SIZE)
+		return false;
+
+	while (i + n < EDU_BUFFER_SIZE && origin[i + n] == origin[i] + n)
+		n++;
+	*start = i;
+	*length = n;
+
+	return true;
+}
+
+static int edu_save_buffer(struct edu *edu, struct edu_state *state)
+{
+	unsigned int start = 0, length, nr = 0;
+
+	for (; edu_next_piece(edu, &start, &length); start += length) {
+		if (edu->origin[start] == EDU_UNKNOWN) {
+			edu_refuse(edu, "nobody knows what its buffer has at %#x",
+				   start);
+			return -EOPNOTSUPP;
+		}
+		if (nr == EDU_MAX_PIECES) {
+			edu_refuse(edu, "its buffer is of too many pieces");
+			return -EOPNOTSUPP;
+		}
+		state->pieces[nr++] = (struct edu_piece) {
+			.iova	= cpu_to_le64(edu->origin[start]),
+			.offset	= cpu_to_le32(start),
+			.length	= cpu_to_le32(length),
+		};
+	}
+	state->nr_pieces = cpu_to_le32(nr);
+
+	/* It would not be able to do the transfers again */
+	if (nr && !edu_has_dma(edu)) {
+		edu_refuse(edu, "its buffer is filled, and DMA is off");
+		return -EOPNOTSUPP;
+	}
+
+	return 0;
+}
+
+/* Operation save: all of it in one part */
+ssize_t edu_save(struct vfio_pci_vendor_device *dev, void *buf,
+			size_t size, u64 pos)
+{
+	struct edu *edu = dev->data;
+	struct edu_state state;
+	int ret;
+
+	if (pos)
+		return 0;
+
+	guard(edu)(edu);
+
+	if (edu->state_error) {
+		edu_refuse(edu, "its registers could not be read: %d",
+			   edu->state_error);
+		return edu->state_error;
+	}
+
+	state = edu->state;
+	ret = edu_save_buffer(edu, &state);
+	if (ret)
+		return ret;
+	memcpy(buf, &state, sizeof(state));
+
+	return sizeof(state);
+}
+
+u64 edu_size(struct vfio_pci_vendor_device *dev)
+{
+	return sizeof(struct edu_state);
+}
+
+/* Operation precopy_start */
+int edu_early_start(struct vfio_pci_vendor_device *dev)
+{
+	struct edu *edu = dev->data;
+
+	edu->early_sent = false;
+
+	return 0;
+}
+
+/* Operation precopy_pending: of what we send early nothing changes later */
+int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
+		      u64 *dirty)
+{
+	struct edu *edu = dev->data;
+
+	*initial = edu->early_sent ? 0 : sizeof(struct edu_early_state);
+	*dirty = 0;
+
+	return 0;
+}
+
+/*
+ * Operation precopy_save: which revision of the device this is, so that who is to
+ * load the state can refuse that while the guest still runs where it is.
+ */
+ssize_t edu_early_save(struct vfio_pci_vendor_device *dev, void *buf,
+		       size_t size, u64 pos)
+{
+	struct edu *edu = dev->data;
+	const struct edu_early_state early = {
+		.identification	= cpu_to_le32(edu->identification),
+	};
+
+	if (pos)
+		return 0;
+
+	memcpy(buf, &early, sizeof(early));
+	edu->early_sent = true;
+
+	return sizeof(early);
+}
