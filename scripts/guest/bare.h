@@ -154,7 +154,8 @@ static inline void bar_write(u32 reg, u32 value)
 	asm volatile("movl %1, %0" : "=m" (*(u32 *)(bar + reg)) : "r" (value));
 }
 
-static inline void find_device(void)
+/* Returns its number on the bus */
+static inline u32 find_device(void)
 {
 	u32 device;
 
@@ -174,6 +175,8 @@ static inline void find_device(void)
 	config_write(device, PCI_COMMAND, PCI_COMMAND_MEMORY |
 		     PCI_COMMAND_MASTER | PCI_COMMAND_NO_INTX);
 	show("command", config_read(device, PCI_COMMAND) & 0xffff);
+
+	return device;
 }
 
 #endif /* BARE_H */

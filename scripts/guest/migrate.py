@@ -8,7 +8,9 @@ on the guest that the one before has left, so that the guest has to run on, its
 device at work, after each. Prints a line for each thing that is as it should be,
 or not, and how long it took; leaves in FOLDER what the guests and QEMU print.
 
-QEMU is a program whose version says by which protocol devices are migrated.
+QEMU is a program whose version says by which protocol devices are migrated. If
+the module vfio_pci_torture_migration is there, it migrates them, with a state that
+is made up and large; PAYLOAD is idle.c then.
 """
 
 import json
@@ -21,14 +23,17 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 # What the data of a device is made of: Documentation/driver-api/vfio-pci-migration.rst
 MAGIC = b"VFIO-PCI"
 HEADER = 80
 HEADER_DEVICE = 18
-PART = {"data": 2, "end": 3}
+PARTS = {1: "precopy", 2: "data", 3: "end"}
 RECORD = re.compile(rb"(?=([\1-\3])\0{3}(..[\0-\3]\0)\0{4}(.{4}))", re.DOTALL)
 RECORD_HEAD = 16
+
+MODULE = "/sys/module/vfio_pci_torture_migration/parameters/"
 
 DEADLINE = 150          # seconds; for firmware, or for a few rounds
 
@@ -54,34 +59,78 @@ def crc32c(crc, data):
     return crc
 
 
-def find_part(data, part):
+class Parts:
     """
-    Where in a stream of QEMU's the data of a device has its "header", the first
-    record with a part of its state ("data"), or its "end". QEMU has other things
-    between the records, but their checksums tell which they are.
+    Tells in a stream of QEMU's the parts that the data of a device has: its
+    "header", and the records of "precopy", "data" and "end". QEMU has other things
+    between them, but their checksums tell which they are.
     """
-    start = data.find(MAGIC)
-    if start < 0 or len(data) < start + HEADER:
-        return None
-    if part == "header":
-        return start
-    crc = int.from_bytes(data[start + HEADER - 4:start + HEADER], "little")
-    at = start + HEADER
-    while True:
-        for record in RECORD.finditer(data, at):
-            size = int.from_bytes(record[2], "little")
-            payload = record.start() + RECORD_HEAD
-            if payload + size > len(data):
-                continue
-            head = crc32c(crc, data[record.start():payload - 4])
-            if crc32c(head, data[payload:payload + size]) == int.from_bytes(record[3], "little"):
-                break
-        else:
+
+    def __init__(self):
+        self.held = b""
+        # The checksum until here, and until the part before
+        self.crc = None
+        self.before = None
+        self.over = False
+
+    def feed(self, data):
+        """
+        What has come whole: pairs of a part, or None, and its bytes. What may be
+        the begin of a part waits for more.
+        """
+        self.held += data
+        while found := self.find():
+            self.before = self.crc
+            start, end, part, self.crc = found
+            if start:
+                yield None, self.held[:start]
+            yield part, self.held[start:end]
+            self.held = self.held[end:]
+            # Nobody would send what the last bytes may wait for
+            self.over = part == "end"
+        keep = self.unknown()
+        if keep < len(self.held):
+            yield None, self.held[:len(self.held) - keep]
+            self.held = self.held[len(self.held) - keep:]
+
+    def find(self):
+        """The first part that is whole"""
+        self.maybe = None
+        if self.over:
             return None
-        if record[1][0] == PART[part]:
-            return record.start()
-        crc = int.from_bytes(record[3], "little")
-        at = payload + size
+        if self.crc is None:
+            start = self.held.find(MAGIC)
+            if start < 0:
+                return None
+            end = start + HEADER
+            self.maybe = start
+            if len(self.held) < end:
+                return None
+            return start, end, "header", int.from_bytes(self.held[end - 4:end], "little")
+        for record in RECORD.finditer(self.held):
+            start = record.start()
+            payload = start + RECORD_HEAD
+            end = payload + int.from_bytes(record[2], "little")
+            if end > len(self.held):
+                self.maybe = start if self.maybe is None else self.maybe
+                continue
+            crc = crc32c(crc32c(self.crc, self.held[start:payload - 4]), self.held[payload:end])
+            if crc == int.from_bytes(record[3], "little"):
+                return start, end, PARTS[record[1][0]], crc
+        return None
+
+    def unknown(self):
+        """How many of the last bytes wait"""
+        if self.over:
+            return 0
+        if self.maybe is not None:
+            return len(self.held) - self.maybe
+        if self.crc is not None:
+            return min(RECORD_HEAD - 1, len(self.held))
+        keep = len(MAGIC) - 1
+        while not self.held.endswith(MAGIC[:keep]):
+            keep -= 1
+        return keep
 
 
 def wait_for(what, condition, seconds=DEADLINE):
@@ -97,12 +146,11 @@ def wait_for(what, condition, seconds=DEADLINE):
 class Proxy:
     """
     Is between two QEMUs: what one sends to `path` goes to `to`. It does something
-    in the middle of a part of the data of a device (see find_part): "cut" the
+    in the middle of a part of the data of a device (see Parts): "cut" the
     connection, "flip" a bit, or "stall" until it is closed; or it says that it is
-    of "other" devices; or does nothing but "see" it. Then it is `done`, and `seen` is
-    the begin of that part. Until that has come whole, it holds back all from the
-    header on, so the destination must not have to answer in between (as it has to
-    with the capability switchover-ack).
+    of "other" devices; or has it "forge" what is in a record, with a checksum that
+    is right; or does nothing but "see" it. Then it is `done`, and `seen`
+    is the begin of that part; `parts` are the names of all that there were.
     """
 
     def __init__(self, path, to, what=None, part="header"):
@@ -110,6 +158,7 @@ class Proxy:
         self.what = what
         self.part = part
         self.done = threading.Event()
+        self.parts = []
         self.ends = []
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(path)
@@ -140,43 +189,40 @@ class Proxy:
         self.close()
 
     def forward(self, source, destination):
-        held = b""
+        parts = Parts()
         while data := source.recv(1 << 20):
-            held += data
-            at = None
-            if self.what and not self.done.is_set():
-                start = held.find(MAGIC)
-                at = find_part(held, self.part)
-                if at is None and start >= 0:
-                    continue
-            if at is not None:
-                held = self.act(bytearray(held), at, source, destination)
-                self.done.set()
-            keep = len(MAGIC) - 1 if self.what and not self.done.is_set() else 0
-            # What may be the begin of MAGIC waits for more
-            while keep and not held.endswith(MAGIC[:keep]):
-                keep -= 1
-            destination.sendall(held[:len(held) - keep])
-            held = held[len(held) - keep:]
-        destination.sendall(held)
+            if not self.what:
+                destination.sendall(data)
+                continue
+            for part, piece in parts.feed(data):
+                if part:
+                    self.parts.append(part)
+                if self.what and part == self.part and not self.done.is_set():
+                    piece = self.act(bytearray(piece), parts.before, source, destination)
+                    self.done.set()
+                destination.sendall(piece)
+        destination.sendall(parts.held)
 
-    def act(self, held, at, source, destination):
-        self.seen = bytes(held[at:at + 256])
-        middle = at + (HEADER // 2 if self.part == "header" else RECORD_HEAD + 4)
+    def act(self, piece, crc, source, destination):
+        self.seen = bytes(piece[:256])
+        middle = HEADER // 2 if self.part == "header" else RECORD_HEAD + 4
         if self.what == "flip":
-            held[middle] ^= 1
+            piece[middle] ^= 1
         elif self.what == "other":
-            held[at + HEADER_DEVICE] ^= 1
-            crc = crc32c(0xffffffff, held[at:at + HEADER - 4])
-            held[at + HEADER - 4:at + HEADER] = crc.to_bytes(4, "little")
+            piece[HEADER_DEVICE] ^= 1
+            piece[-4:] = crc32c(0xffffffff, piece[:-4]).to_bytes(4, "little")
+        elif self.what == "forge":
+            piece[RECORD_HEAD] ^= 1
+            crc = crc32c(crc32c(crc, piece[:RECORD_HEAD - 4]), piece[RECORD_HEAD:])
+            piece[RECORD_HEAD - 4:RECORD_HEAD] = crc.to_bytes(4, "little")
         elif self.what in ("cut", "stall"):
-            destination.sendall(held[:middle])
+            destination.sendall(piece[:middle])
             self.done.set()
             # While it sends to us, QEMU does nothing else
             while self.what == "stall" and source.recv(1 << 20):
                 pass
             raise OSError
-        return bytes(held)
+        return bytes(piece)
 
     def close(self):
         self.server.close()
@@ -216,8 +262,7 @@ class Qemu:
         self.monitor = wait_for("monitor of QEMU", lambda: self.connect(monitor)).makefile("rwb")
         self.receive()
         self.command("qmp_capabilities")
-        self.command("migrate-set-capabilities",
-                     capabilities=[{"capability": "return-path", "state": True}])
+        self.capability("return-path", True)
         if incoming:
             wait_for("socket of QEMU", lambda: self.ended() or os.path.exists(incoming))
 
@@ -282,6 +327,13 @@ class Qemu:
         except OSError:
             pass
 
+    def capability(self, name, state):
+        """Where there is none of that name it is off"""
+        known = self.command("query-migrate-capabilities")
+        if state or any(capability["capability"] == name for capability in known):
+            self.command("migrate-set-capabilities",
+                         capabilities=[{"capability": name, "state": state}])
+
     def status(self):
         return self.command("query-status")["status"]
 
@@ -301,6 +353,8 @@ class Setup:
         self.devices = [device.split("=")[0] for device in os.environ["VM_DEVICES"].split()[:2]]
         self.guest = None
         self.before = ""
+        self.large = os.path.exists(MODULE)
+        self.seed = 0
         # Files that are read while they are written are no good on 9p
         self.work = tempfile.mkdtemp(dir="/run")
 
@@ -309,9 +363,12 @@ class Setup:
         self.before = ""
         self.guest = Qemu(self, self.devices[0])
 
-    def other(self, path):
+    def other(self, path, ack=False):
         """A destination, with the device that the guest has not"""
-        return Qemu(self, self.devices[self.guest.device == self.devices[0]], path)
+        destination = Qemu(self, self.devices[self.guest.device == self.devices[0]], path)
+        for qemu in self.guest, destination:
+            qemu.capability("switchover-ack", ack)
+        return destination
 
     def rounds(self):
         """All rounds of the guest; fails if they are not as they should be"""
@@ -333,19 +390,57 @@ class Setup:
             self.rounds()
             raise Failure("QEMU has ended: " + self.guest.said())
 
-    def migrate(self, path, bandwidth=1 << 40, downtime=None):
+    def migrate(self, path, proxy, bandwidth=1 << 40, stop=True):
         """
         With little bandwidth, memory is sent for a few rounds before the guest
-        stops. Under QEMU 7.2 all of it is always dirty, as it is under a kernel
-        without iommufd, which has no bitmaps to log DMA to; so that would never
-        end if the guest were not allowed to be stopped for long.
+        stops, which it does only if it is to "stop".
         """
-        if downtime is None:
-            logs = self.version >= (8, 0) and os.path.exists("/dev/iommu")
-            downtime = 1000 if logs else 2000000
+        if self.large:
+            bandwidth *= 64
+        # QEMU 7.2 has data of devices sent early only if there is nothing else to send
+        if self.version < (8, 0) and stop:
+            bandwidth = 1 << 40
+        self.limit(bandwidth, 1)
+        saves = self.early_saves()
+        paused = self.guest.status() == "paused"
+        self.guest.command("migrate", uri="unix:" + path)
+        if not stop:
+            return
+        if not paused:
+            wait_for("data of a device that runs", lambda:
+                     proxy.done.is_set() or "precopy" in proxy.parts or
+                     self.early_saves() > saves or
+                     self.progress()["status"] not in ("setup", "active"))
+        # Under QEMU 7.2 all of memory is always dirty, as it is under a kernel without
+        # iommufd, which has no bitmaps to log DMA to; so this would never end if the
+        # guest were not allowed to be stopped for long.
+        logs = self.version >= (8, 0) and os.path.exists("/dev/iommu")
+        self.limit(bandwidth, 1000 if logs else 2000000)
+
+    def limit(self, bandwidth, downtime):
         self.guest.command("migrate-set-parameters", **{"max-bandwidth": bandwidth,
                                                         "downtime-limit": downtime})
-        self.guest.command("migrate", uri="unix:" + path)
+
+    def early_saves(self):
+        """How often a driver that counts that was asked for data of a device that runs"""
+        if not self.large:
+            return 0
+        with open(MODULE + "calls") as file:
+            return int(re.search(r"precopy_save (\d+)", file.read())[1])
+
+    def give_seed(self):
+        """A state that no device has had"""
+        self.seed += 0x123456789
+        with open(MODULE + "seed", "w") as file:
+            file.write("%s %d" % (self.guest.device, self.seed))
+
+    def expect_seed(self):
+        """The state is that of the device that the guest has now, which runs"""
+        with open(MODULE + "devices") as file:
+            expect("the device", next(line for line in file if line.startswith(self.guest.device)).split(),
+                   [self.guest.device, "running", "%#x" % self.seed])
+        with open(MODULE + "violations") as file:
+            expect("the number of violations", file.read().strip(), "0")
 
     def progress(self):
         return self.guest.command("query-migrate")
@@ -365,7 +460,7 @@ class Setup:
 
 def expect(what, found, *expected):
     if found not in expected:
-        raise Failure("%s is %s, not %s" % (what, found, " or ".join(expected)))
+        raise Failure("%s is %s, not %s" % (what, found, " or ".join(map(str, expected))))
 
 
 def computing(proxy):
@@ -373,11 +468,13 @@ def computing(proxy):
     return proxy.seen[RECORD_HEAD + 8] & 1
 
 
-def move(setup, path, paused=False):
+def move(setup, path, paused=False, ack=False):
     """It reaches the other device, a few rounds after it began"""
-    destination = setup.other(path + ".to")
-    proxy = Proxy(path, path + ".to", "see", "data")
-    setup.migrate(path, 1 << 19)
+    destination = setup.other(path + ".to", ack)
+    proxy = Proxy(path, path + ".to", None if setup.large else "see", "data")
+    if setup.large:
+        setup.give_seed()
+    setup.migrate(path, proxy, 1 << 19)
     info = setup.end()
     if info["status"] != "completed":
         raise Failure("the migration has %s: %s; destination: %s" % (
@@ -386,13 +483,28 @@ def move(setup, path, paused=False):
     wait_for("guest that came", lambda: destination.status() != "inmigrate")
     expect("the state of the destination", destination.status(), "paused" if paused else "running")
     setup.moved(destination)
-    if not proxy.done.is_set():
-        raise Failure("there was no data of a device")
     # Debian's QEMU 7.2 does not say that of devices
-    return "%d ms, of these %d ms stopped; %d bytes, of devices %s; %s" % (
-        info["total-time"], info["downtime"], info["ram"]["transferred"],
-        info.get("vfio", {}).get("transferred", "unknown"),
-        "computing" if computing(proxy) else "not computing")
+    sent = info.get("vfio", {}).get("transferred", "unknown")
+    note = "%d ms, of these %d ms stopped; %d bytes, of devices %s; " % (
+        info["total-time"], info["downtime"], info["ram"]["transferred"], sent)
+    if setup.large:
+        if not paused:
+            setup.expect_seed()
+        if setup.version >= (8, 0):
+            with open(MODULE + "size") as size, open(MODULE + "precopy") as precopy:
+                least = int(size.read()) + int(precopy.read())
+            if sent < least:
+                raise Failure("%d bytes of the device were sent, not %d" % (sent, least))
+        return note + "made up"
+    expect("what was sent of the device", proxy.parts, ["header", "precopy", "data", "end"],
+           # If it was stopped before
+           *[["header", "data", "end"]] * paused)
+    return note + ("computing" if computing(proxy) else "not computing")
+
+
+def move_ack(setup, path):
+    """It waits for the destination to say that it has what is sent first of the device"""
+    return move(setup, path, ack=True)
 
 
 def move_paused(setup, path):
@@ -420,7 +532,7 @@ def refused(setup, path, what, part, error=""):
     """The destination does not take what it gets, and QEMU is told the right error"""
     destination = setup.other(path + ".to")
     proxy = Proxy(path, path + ".to", what, part)
-    setup.migrate(path)
+    setup.migrate(path, proxy)
     info = setup.end()
     if not proxy.done.is_set():
         raise Failure("there was no such data of a device")
@@ -435,7 +547,7 @@ def begin(setup, path):
     """A migration that goes no further than to a part of the data of a device"""
     destination = setup.other(path + ".to")
     proxy = Proxy(path, path + ".to", "stall", "data")
-    setup.migrate(path)
+    setup.migrate(path, proxy)
     wait_for("data of a device", proxy.done.is_set)
     return destination, proxy
 
@@ -453,7 +565,7 @@ def cancel(setup, path):
     """It is given up while memory is sent"""
     destination = setup.other(path + ".to")
     proxy = Proxy(path, path + ".to")
-    setup.migrate(path, 1 << 16, 1)
+    setup.migrate(path, proxy, 1 << 16, False)
     wait_for("memory", lambda: setup.progress().get("ram", {}).get("transferred"))
     give_up(setup, destination, proxy)
 
@@ -483,15 +595,19 @@ def kill_source(setup, path):
 CASES = {
     "move": move,
     "move-paused": move_paused,
+    "move-ack": move_ack,
     "there-and-back": there_and_back,
     "cancel": cancel,
     "cancel-data": cancel_data,
     "cut-header": lambda *args: refused(*args, "cut", "header"),
+    "cut-precopy": lambda *args: refused(*args, "cut", "precopy"),
     "cut-data": lambda *args: refused(*args, "cut", "data"),
     "cut-end": lambda *args: refused(*args, "cut", "end"),
     "flip-header": lambda *args: refused(*args, "flip", "header", "Bad message"),
+    "flip-precopy": lambda *args: refused(*args, "flip", "precopy", "Bad message"),
     "flip-data": lambda *args: refused(*args, "flip", "data", "Bad message"),
     "flip-end": lambda *args: refused(*args, "flip", "end", "Bad message"),
+    "revision": lambda *args: refused(*args, "forge", "precopy", "Invalid argument"),
     "other": lambda *args: refused(*args, "other", "header", "Invalid argument"),
     "kill-destination": kill_destination,
     "kill-source": kill_source,
@@ -513,9 +629,12 @@ def main(payload, folder, qemu, iommu, *cases):
             setup.run(3)
             print("ok - %s: %s, and the guest runs on" % (label, case))
             print("# %.1f s%s" % (time.monotonic() - began, ": " + note if note else ""), flush=True)
-    except Failure as failure:
+    except Exception as failure:
         print("not ok - %s: %s, and the guest runs on" % (label, case))
-        print("#   %s" % failure)
+        if isinstance(failure, Failure):
+            print("#   %s" % failure)
+        else:
+            print(re.sub("^", "#   ", traceback.format_exc(), flags=re.M))
         status = 1
     for process in Qemu.all:
         process.kill()
