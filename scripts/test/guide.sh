@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# guide.sh: the modules that the guide for writers of vendor drivers shows are
-# compiled as they stand there, without a warning, and do in a VM what it says.
+# guide.sh: the modules that the guides for writers of vendor drivers show are
+# compiled as they stand there, without a warning, and do in a VM what they say.
 #
 # One processor is enough for it.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
 
-guide=$REPO/Documentation/driver-api/vfio-pci-regops.rst
+guides=("$REPO"/Documentation/driver-api/vfio-pci-{regops,migration}.rst)
 kernel=$("$SCRIPTS/kernel.sh" release)
 "$SCRIPTS/modules.sh" release ours >/dev/null
 userspace=$("$SCRIPTS/userspace.sh")
@@ -34,11 +34,11 @@ awk -v folder="$folder" '
 	inside && /^[^\t]/ { end() }
 	inside { sub(/^\t/, ""); if (text != "" || $0 != "") text = text $0 "\n" }
 	/::$/ { inside = 1 }
-	END { end() }' "$guide" >"$folder/names"
+	END { end() }' "${guides[@]}" >"$folder/names"
 mapfile -t names <"$folder/names"
 status=0
-[ "${#names[@]}" -eq "$(grep -c 'MODULE_LICENSE' "$guide")" ] || status=1
-result "$status" "the guide shows ${#names[@]} modules: ${names[*]}" "$folder/names"
+[ "${#names[@]}" -eq "$(cat "${guides[@]}" | grep -c 'MODULE_LICENSE')" ] || status=1
+result "$status" "the guides show ${#names[@]} modules: ${names[*]}" "$folder/names"
 
 printf 'obj-m += %s.o\n' "${names[@]}" >"$folder/Makefile"
 status=0
@@ -50,14 +50,54 @@ status=0
 ! grep -q '[0-9]: warning:\|WARNING:' "$folder/log" || status=1
 result "$status" "they compile without a warning" "$folder/log"
 
-# That a region, a count and a ROM are there; the program of the demo raises
-# interrupts.
+# That a region, a count and a ROM are there; and a register that is migrated, to
+# the device itself.
 cat >"$folder/look.c" <<'EOS'
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <linux/vfio.h>
 #include <libvfio.h>
+
+#define FEATURE(size) (sizeof(struct vfio_device_feature) + (size))
+
+static int set_state(int fd, __u32 state)
+{
+	struct vfio_device_feature_mig_state *mig;
+	struct vfio_device_feature *feature = calloc(1, FEATURE(sizeof(*mig)));
+
+	mig = (void *)feature->data;
+	feature->argsz = FEATURE(sizeof(*mig));
+	feature->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+	mig->device_state = state;
+	return ioctl(fd, VFIO_DEVICE_FEATURE, feature) ? -1 : mig->data_fd;
+}
+
+/* What a register reads as after 5 was written, saved, 6 written and 5 loaded */
+static unsigned int migrate(int fd)
+{
+	unsigned int val = 5;
+	char data[4096];
+	int data_fd;
+	ssize_t size;
+
+	pwrite(fd, &val, 4, 4);
+	data_fd = set_state(fd, VFIO_DEVICE_STATE_STOP_COPY);
+	size = read(data_fd, data, sizeof(data));
+	while (read(data_fd, data + size, 1) == 1)
+		size++;
+	set_state(fd, VFIO_DEVICE_STATE_RUNNING);
+	val = 6;
+	pwrite(fd, &val, 4, 4);
+	data_fd = set_state(fd, VFIO_DEVICE_STATE_RESUMING);
+	if (write(data_fd, data, size) != size)
+		return 0;
+	set_state(fd, VFIO_DEVICE_STATE_RUNNING);
+	pread(fd, &val, 4, 4);
+	return val;
+}
 
 int main(int argc, char *argv[])
 {
@@ -74,6 +114,7 @@ int main(int argc, char *argv[])
 	pwrite(device->fd, &irq, 4, 0x60);
 	pwrite(device->fd, &irq, 4, 0x64);
 	printf("region: %s, ROM: %02x%02x\n", text, rom[0], rom[1]);
+	printf("register: %x\n", migrate(device->fd));
 	vfio_pci_device_cleanup(device);
 	iommu_cleanup(iommu);
 	return 0;
@@ -90,6 +131,8 @@ result "$status" "so does what looks at them" "$folder/cc.log"
 in_guest=$(cat <<END
 set -e
 bdf=\${VM_DEVICES%%=*}
+modprobe vfio-pci
+insmod out/guide/migrate_register.ko
 scripts/guest/bind.sh "\$bdf" vfio-pci
 cd out/guide
 insmod my_driver.ko
@@ -107,10 +150,13 @@ status=0
 grep -q '^region: This is an edu device., ROM: 55aa$' "$folder/looked" || status=1
 result "$status" "the device has the region and the ROM that they add" "$folder/looked"
 status=0
+grep -q '^register: fffffffa$' "$folder/looked" || status=1
+result "$status" "one migrates a register of it" "$folder/looked"
+status=0
 grep -q ': 1 interrupts were raised$' "$folder/dmesg" || status=1
 result "$status" "and one counts the interrupts of it" "$folder/dmesg"
 status=0
-for name in my_driver count_interrupts; do
+for name in my_driver count_interrupts migrate_register; do
 	"$SCRIPTS/in-root.sh" modinfo -F alias "/repo/out/guide/$name.ko" | grep -q -x -F 'vfio-pci-vendor:v1234d11E8sv*sd*bc*sc*i*' ||
 		status=1
 done
