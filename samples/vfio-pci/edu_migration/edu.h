@@ -141,9 +141,11 @@ struct edu {
 	/* Where each byte of the buffer is from */
 	u64				origin[EDU_BUFFER_SIZE];
 };
+
 /* access.c: registers, and what tells of transfers */
 void edu_lock(struct edu *edu);
 void edu_unlock(struct edu *edu);
+
 DEFINE_GUARD(edu, struct edu *, edu_lock(_T), edu_unlock(_T))
 
 int edu_read(struct edu *edu, unsigned int reg, u64 *val);

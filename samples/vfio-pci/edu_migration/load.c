@@ -65,7 +65,7 @@ int edu_early_load(struct vfio_pci_vendor_device *dev, const void *buf,
 
 /* Operation load: look at it, and keep it aside */
 int edu_load(struct vfio_pci_vendor_device *dev, const void *buf,
-		    size_t size, u64 pos)
+	     size_t size, u64 pos)
 {
 	struct edu *edu = dev->data;
 

@@ -154,7 +154,7 @@ int edu_resume(struct edu *edu)
 
 /* Find the next piece of the buffer that is from memory as a whole */
 bool edu_next_piece(const struct edu *edu, unsigned int *start,
-			   unsigned int *length)
+		    unsigned int *length)
 {
 	const u64 *origin = edu->origin;
 	unsigned int i = *start, n = 1;
@@ -205,7 +205,7 @@ static int edu_save_buffer(struct edu *edu, struct edu_state *state)
 
 /* Operation save: all of it in one part */
 ssize_t edu_save(struct vfio_pci_vendor_device *dev, void *buf,
-			size_t size, u64 pos)
+		 size_t size, u64 pos)
 {
 	struct edu *edu = dev->data;
 	struct edu_state state;
