@@ -26,6 +26,7 @@ release	stream		stream	0	-v iommufd
 release	region		region	0 1	-v vfio_type1v2_iommu -v iommufd
 release	log		log	0
 release	races		races	0	-v iommufd
+release	fuzz		fuzz	2	-v iommufd
 release	igb-feature	feature	2	-T arcs -T abilities -T failures -v iommufd_compat_type1
 release	igb-data	data	2	-T transfers -v vfio_type1v2_iommu
 debug	feature		feature	0	-T arcs -T abilities -T failures -T driver_comes_and_goes -v iommufd
@@ -34,6 +35,7 @@ debug	stream		stream	0	-T truncated -T flipped -T garbage -v iommufd
 debug	region		region	0 1	-T transfers -T states -T registers -T refused -T failures -T reset -v iommufd
 debug	log		log	0	-T random -v iommufd
 debug	races		races	0	-v iommufd
+debug	fuzz		fuzz	2	-v iommufd
 debug	fail_nth	fail_nth	0'
 
 # runs_of KERNEL: its lines of the above, without the first word
@@ -53,6 +55,8 @@ in_guest()
 	# One that is enabled already has no need for ACPI, which takes most of an open
 	[ $1 = release ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	modprobe vfio-pci
+	# For each of the ways to load; KUnit has more for the debug kernel
+	export FUZZ_STREAMS=$([ $1 = release ] && echo 10000 || echo 1000)
 	END
 	while IFS=$'\t' read -r name program devices options; do
 		bdfs=

@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/overflow.h>
 #include <linux/pci.h>
+#include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/unaligned.h>
@@ -267,6 +268,50 @@ static const struct kernel_param_ops torture_seed_ops = {
 
 module_param_cb(seed, &torture_seed_ops, NULL, 0200);
 
+/* The device of a BDF, if it is open, to be put */
+static struct pci_dev *torture_find(const char *bdf)
+{
+	struct torture_device *t;
+
+	guard(mutex)(&torture_lock);
+
+	list_for_each_entry(t, &torture_devices, node)
+		if (sysfs_streq(bdf, pci_name(t->dev->pdev)))
+			return pci_dev_get(t->dev->pdev);
+
+	return NULL;
+}
+
+/*
+ * "BDF": have everybody think that a device was reset.  The PCI core says so
+ * before and after, with the device locked; what it does between the two takes
+ * milliseconds at best, and is nothing to us.
+ */
+static int torture_pretend_reset(const char *val, const struct kernel_param *kp)
+{
+	struct pci_dev *pdev __free(pci_dev_put) = torture_find(val);
+	const struct pci_error_handlers *handlers;
+
+	if (!pdev)
+		return -ENODEV;
+
+	guard(device)(&pdev->dev);
+
+	handlers = pdev->driver ? pdev->driver->err_handler : NULL;
+	if (!handlers || !handlers->reset_prepare || !handlers->reset_done)
+		return -ENODEV;
+	handlers->reset_prepare(pdev);
+	handlers->reset_done(pdev);
+
+	return 0;
+}
+
+static const struct kernel_param_ops torture_reset_ops = {
+	.set = torture_pretend_reset,
+};
+
+module_param_cb(reset, &torture_reset_ops, NULL, 0200);
+
 /* "iova length": all devices that are open write memory */
 static int torture_mark_dirty(const char *val, const struct kernel_param *kp)
 {
@@ -330,6 +375,8 @@ static int torture_begin(struct torture_device *t, enum torture_op op)
 	atomic_inc(&torture_calls[op]);
 	if (atomic_inc_return(&t->busy) != 1)
 		torture_violation(t, op, "alone");
+	if (!pm_runtime_active(&t->dev->pdev->dev))
+		torture_violation(t, op, "resumed");
 	if (ms)
 		msleep(ms);
 
@@ -566,6 +613,12 @@ static int torture_load_done(struct vfio_pci_vendor_device *dev)
 	return ret;
 }
 
+/* What was not all loaded when it was reset never will be */
+static void torture_reset(struct vfio_pci_vendor_device *dev)
+{
+	torture_forget(dev->data);
+}
+
 static int torture_precopy_start(struct vfio_pci_vendor_device *dev)
 {
 	struct torture_device *t = dev->data;
@@ -744,6 +797,7 @@ static struct vfio_pci_migration_ops torture_migration_ops = {
 	.save		= torture_save,
 	.load		= torture_load,
 	.load_done	= torture_load_done,
+	.reset		= torture_reset,
 };
 
 static struct vfio_pci_vendor_driver torture_driver = {

@@ -69,6 +69,18 @@ void migration_set(const char *param, const char *fmt, ...)
 	VFIO_ASSERT_EQ(ret, 0, "%s: %s\n", path, text);
 }
 
+int migration_open(const char *param, int flags)
+{
+	char path[128];
+	int fd;
+
+	snprintf_assert(path, sizeof(path), PARAMETERS "%s", param);
+	fd = open(path, flags);
+	VFIO_ASSERT_GE(fd, 0, "%s: %m\n", path);
+
+	return fd;
+}
+
 int migration_count(const char *param)
 {
 	return atoi(need_param(param));

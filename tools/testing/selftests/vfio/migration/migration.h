@@ -42,6 +42,8 @@ void migration_unbind(void);
 
 __printf(2, 3)
 void migration_set(const char *param, const char *fmt, ...);
+/* An option that is to be read or written more often than it can be opened */
+int migration_open(const char *param, int flags);
 /* How often an operation of the driver was called */
 int migration_calls(const char *op);
 int migration_count(const char *param);

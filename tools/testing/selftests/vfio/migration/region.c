@@ -19,16 +19,9 @@
 #include <linux/sizes.h>
 
 #include "migration.h"
+#include "v1.h"
 
 #include "../kselftest_harness.h"
-
-#define RUNNING		VFIO_DEVICE_STATE_V1_RUNNING
-#define SAVING		VFIO_DEVICE_STATE_V1_SAVING
-#define RESUMING	VFIO_DEVICE_STATE_V1_RESUMING
-#define STOP		VFIO_DEVICE_STATE_V1_STOP
-#define ERROR		(SAVING | RESUMING)
-
-#define WINDOW		SZ_256K
 
 FIXTURE(region) {
 	struct iommu *iommu;
@@ -65,22 +58,6 @@ FIXTURE_VARIANT_ADD(region, iommufd_compat_type1v2) {
 FIXTURE_VARIANT_ADD(region, iommufd) {
 	.iommu_mode = "iommufd",
 };
-
-static u64 find_region(struct vfio_pci_device *device, struct region_info *info)
-{
-	struct vfio_region_info_cap_type *type;
-	u32 i;
-
-	for (i = VFIO_PCI_NUM_REGIONS; i < device->info.num_regions; i++) {
-		VFIO_ASSERT_EQ(get_region_info(device, i, info), 0);
-		type = (void *)find_cap(info, VFIO_REGION_INFO_CAP_TYPE);
-		if (type && type->type == VFIO_REGION_TYPE_MIGRATION_DEPRECATED &&
-		    type->subtype == VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED)
-			return info->info.offset;
-	}
-
-	VFIO_FAIL("%s has no such region\n", device->bdf);
-}
 
 static void open_device(struct region_data *self)
 {
@@ -121,67 +98,6 @@ FIXTURE_TEARDOWN(region)
 	EXPECT_EQ(self->violations, migration_count("violations"));
 }
 
-/* Registers */
-enum {
-	PENDING_BYTES = offsetof(struct vfio_device_migration_info, pending_bytes),
-	DATA_OFFSET = offsetof(struct vfio_device_migration_info, data_offset),
-	DATA_SIZE = offsetof(struct vfio_device_migration_info, data_size),
-};
-
-/* One of the numbers: 0 or an errno */
-static int try_get(int fd, u64 offset, u64 *value)
-{
-	ssize_t ret = pread(fd, value, sizeof(*value), offset);
-
-	if (ret < 0)
-		return errno;
-	VFIO_ASSERT_EQ(ret, sizeof(*value));
-
-	return 0;
-}
-
-static u64 get(int fd, u64 offset)
-{
-	u64 value;
-	int ret = try_get(fd, offset, &value);
-
-	VFIO_ASSERT_EQ(ret, 0);
-
-	return value;
-}
-
-static int put_data_size(int fd, u64 offset, u64 size)
-{
-	ssize_t ret = pwrite(fd, &size, sizeof(size), offset + DATA_SIZE);
-
-	if (ret < 0)
-		return errno;
-	VFIO_ASSERT_EQ(ret, sizeof(size));
-
-	return 0;
-}
-
-static int put_state(int fd, u64 offset, u32 state)
-{
-	ssize_t ret = pwrite(fd, &state, sizeof(state), offset);
-
-	if (ret < 0)
-		return errno;
-	VFIO_ASSERT_EQ(ret, sizeof(state));
-
-	return 0;
-}
-
-static u32 state_of(int fd, u64 offset)
-{
-	u32 state;
-	ssize_t ret = pread(fd, &state, sizeof(state), offset);
-
-	VFIO_ASSERT_EQ(ret, sizeof(state));
-
-	return state;
-}
-
 static void set_seed(const char *bdf, u64 seed)
 {
 	migration_set("seed", "%s %#llx", bdf, (unsigned long long)seed);
@@ -190,15 +106,6 @@ static void set_seed(const char *bdf, u64 seed)
 static u64 get_seed(const char *bdf)
 {
 	return migration_view(bdf).seed;
-}
-
-static u8 *map_data(int fd, u64 offset)
-{
-	u8 *map = mmap(NULL, WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset + PAGE);
-
-	VFIO_ASSERT_NE(map, MAP_FAILED);
-
-	return map;
 }
 
 /* What there is: registers that cannot be mapped, and data that can */

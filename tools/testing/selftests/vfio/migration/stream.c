@@ -17,6 +17,7 @@
 #include <linux/sizes.h>
 
 #include "migration.h"
+#include "stream_util.h"
 
 #include "../kselftest_harness.h"
 
@@ -101,88 +102,6 @@ FIXTURE_TEARDOWN(stream)
 	EXPECT_EQ(self->violations, migration_count("violations"));
 }
 
-static u32 crc32c(u32 crc, const void *data, size_t size)
-{
-	const u8 *byte = data;
-	int i;
-
-	for (; size; size--) {
-		crc ^= *byte++;
-		for (i = 0; i < 8; i++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
-	}
-
-	return crc;
-}
-
-/* The records of a stream */
-struct record {
-	struct stream_record *head;
-	u32 size;
-};
-
-static int find_records(const struct bytes *bytes, struct record *records)
-{
-	u8 *at = bytes->data + sizeof(struct stream_header);
-	int nr = 0;
-
-	for (; at < bytes->data + bytes->size; nr++) {
-		records[nr].head = (void *)at;
-		records[nr].size = sizeof(struct stream_record) + le32toh(records[nr].head->size);
-		at += records[nr].size;
-	}
-	VFIO_ASSERT_EQ(at - bytes->data, bytes->size);
-
-	return nr;
-}
-
-/* The checksum of the header, whatever is in it */
-static u32 seal_header(void *data)
-{
-	struct stream_header *header = data;
-	u32 crc = crc32c(~0U, header, offsetof(struct stream_header, crc));
-
-	header->crc = htole32(crc);
-
-	return crc;
-}
-
-/* That of a record, given that of what comes before it */
-static u32 seal_record(struct stream_record *record, u32 crc, size_t size)
-{
-	crc = crc32c(crc, record, offsetof(struct stream_record, crc));
-	crc = crc32c(crc, record + 1, size);
-	record->crc = htole32(crc);
-
-	return crc;
-}
-
-/* As if who sent it had meant it so */
-static void seal(struct bytes *bytes)
-{
-	struct record records[32];
-	u32 crc = seal_header(bytes->data);
-	int i, nr = find_records(bytes, records);
-
-	for (i = 0; i < nr; i++)
-		crc = seal_record(records[i].head, crc, le32toh(records[i].head->size));
-}
-
-static struct bytes copy(const struct bytes *bytes)
-{
-	struct bytes new = { .data = malloc_assert(SZ_1M), .size = bytes->size, .room = SZ_1M };
-
-	memcpy(new.data, bytes->data, bytes->size);
-
-	return new;
-}
-
-static void append(struct bytes *bytes, const void *data, size_t size)
-{
-	memcpy(bytes->data + bytes->size, data, size);
-	bytes->size += size;
-}
-
 static u64 get_seed(void)
 {
 	return migration_view(device_bdf).seed;
@@ -240,7 +159,7 @@ static void expect_bad(struct __test_metadata *_metadata, struct stream_data *se
 TEST_F_TIMEOUT(stream, format, 120)
 {
 	const struct stream_header *header = (void *)self->bytes.data;
-	struct bytes sealed = copy(&self->bytes);
+	struct bytes sealed = copy_bytes(&self->bytes);
 	struct record records[32];
 	u64 totals[2];
 	int nr;
@@ -294,7 +213,7 @@ TEST_F_TIMEOUT(stream, truncated, 120)
 /* Any bit of it that is not as it was */
 TEST_F_TIMEOUT(stream, flipped, 120)
 {
-	struct bytes bytes = copy(&self->bytes);
+	struct bytes bytes = copy_bytes(&self->bytes);
 	struct record records[32];
 	size_t at;
 	int error, nr = find_records(&self->bytes, records), fd;
@@ -340,26 +259,26 @@ TEST_F_TIMEOUT(stream, records, 120)
 	ASSERT_NE(0, memcmp(self->bytes.data, other.data, other.size));
 
 	for (i = 0; i < nr; i++) {
-		bytes = copy(&self->bytes);
+		bytes = copy_bytes(&self->bytes);
 		bytes.size = header;
 		for (j = 0; j < nr; j++)
 			if (j != i)
-				append(&bytes, records[j].head, records[j].size);
+				append_bytes(&bytes, records[j].head, records[j].size);
 		/* If it is the last there is nothing wrong but that it is missed */
 		expect_bad(_metadata, self, &bytes, i < nr - 1 ? EBADMSG : 0, i);
 
 		bytes.size = header;
 		for (j = 0; j < nr; j++) {
-			append(&bytes, records[j].head, records[j].size);
+			append_bytes(&bytes, records[j].head, records[j].size);
 			if (j == i)
-				append(&bytes, records[j].head, records[j].size);
+				append_bytes(&bytes, records[j].head, records[j].size);
 		}
 		expect_bad(_metadata, self, &bytes, i < nr - 1 ? EBADMSG : EINVAL,
 			   i < nr - 1 ? i + 1 : i);
 
 		bytes.size = header;
 		for (j = 0; j < nr; j++)
-			append(&bytes, j == i ? others[j].head : records[j].head, records[j].size);
+			append_bytes(&bytes, j == i ? others[j].head : records[j].head, records[j].size);
 		expect_bad(_metadata, self, &bytes, EBADMSG, i);
 
 		if (i + 1 < nr) {
@@ -367,7 +286,7 @@ TEST_F_TIMEOUT(stream, records, 120)
 			for (j = 0; j < nr; j++) {
 				int k = j == i ? i + 1 : j == i + 1 ? i : j;
 
-				append(&bytes, records[k].head, records[k].size);
+				append_bytes(&bytes, records[k].head, records[k].size);
 			}
 			expect_bad(_metadata, self, &bytes, EBADMSG, i);
 		}
@@ -375,11 +294,11 @@ TEST_F_TIMEOUT(stream, records, 120)
 	}
 
 	/* After its end there is nothing */
-	bytes = copy(&self->bytes);
-	append(&bytes, "", 1);
+	bytes = copy_bytes(&self->bytes);
+	append_bytes(&bytes, "", 1);
 	expect_bad(_metadata, self, &bytes, EINVAL, nr - 1);
 	bytes.size = self->bytes.size;
-	append(&bytes, self->bytes.data, self->bytes.size);
+	append_bytes(&bytes, self->bytes.data, self->bytes.size);
 	expect_bad(_metadata, self, &bytes, EINVAL, nr - 1);
 	free_bytes(&bytes);
 	free_bytes(&other);
@@ -390,7 +309,7 @@ TEST_F_TIMEOUT(stream, forged, 120)
 {
 	static const u32 types[] = { 0, 4, 5, 0x100, 0x80000000, ~0U };
 	static const u32 sizes[] = { 0, SZ_256K - 15, SZ_256K, SZ_1M, 0x7fffffff, 0x80000000, ~0U };
-	struct bytes bytes = copy(&self->bytes);
+	struct bytes bytes = copy_bytes(&self->bytes);
 	struct record records[32];
 	int i, j, nr;
 	u64 *totals;
@@ -441,7 +360,7 @@ TEST_F_TIMEOUT(stream, forged, 120)
 	free_bytes(&bytes);
 
 	/* It is not for that it was sealed by us */
-	bytes = copy(&self->bytes);
+	bytes = copy_bytes(&self->bytes);
 	seal(&bytes);
 	expect_good(_metadata, self, &bytes, SEED);
 
@@ -468,7 +387,7 @@ static void expect_bad_byte(struct __test_metadata *_metadata, struct stream_dat
 /* Nothing of one that starts wrong reaches the driver */
 TEST_F_TIMEOUT(stream, headers, 120)
 {
-	struct bytes bytes = copy(&self->bytes);
+	struct bytes bytes = copy_bytes(&self->bytes);
 	struct stream_header *header = (void *)bytes.data;
 	const size_t version = offsetof(struct stream_header, version);
 	size_t i;
@@ -521,7 +440,7 @@ TEST_F_TIMEOUT(stream, no_precopy, 120)
 /* No stream at all */
 TEST_F_TIMEOUT(stream, garbage, 120)
 {
-	struct bytes bytes = copy(&self->bytes);
+	struct bytes bytes = copy_bytes(&self->bytes);
 	int i, j;
 
 	srand(2);
