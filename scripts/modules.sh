@@ -20,7 +20,7 @@ esac
 compile()
 {
 	local work=$1 kernel=$2 src=$3 tree=$4 dir=$5 jobs=$6 options=$7
-	local release line name value obj args=() defines=() objs
+	local release line name value obj samples args=() defines=() objs
 
 	set -euo pipefail
 	mkdir -p "$work/src" "$work/include" "$work/obj"
@@ -54,13 +54,13 @@ compile()
 	make -C "$kernel/build" -j"$jobs" M="$work/src" MO="$work/obj" "${args[@]}" modules
 	objs=("$work/obj")
 	# Our samples use what those export.
-	if [ "$tree" != "$src" ] && [ -d "$tree/samples/vfio-pci" ]; then
-		mkdir -p "$work/samples" "$work/obj-samples"
-		rsync -rc --delete "$tree/samples/vfio-pci/" "$work/samples/"
-		make -C "$kernel/build" -j"$jobs" M="$work/samples" MO="$work/obj-samples" \
+	for samples in $([ "$tree" = "$src" ] || echo vfio-pci vfio-mdev); do
+		mkdir -p "$work/samples/$samples" "$work/obj-samples/$samples"
+		rsync -rc --delete "$tree/samples/$samples/" "$work/samples/$samples/"
+		make -C "$kernel/build" -j"$jobs" M="$work/samples/$samples" MO="$work/obj-samples/$samples" \
 			KBUILD_EXTRA_SYMBOLS="$work/obj/Module.symvers" "${args[@]}" modules
-		objs+=("$work/obj-samples")
-	fi
+		objs+=("$work/obj-samples/$samples")
+	done
 
 	release=$(cat "$kernel/release")
 	rm -rf "$dir.new"

@@ -17,6 +17,7 @@
 #include <linux/pci.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
+#include <linux/srcu.h>
 #include <linux/vfio_pci_core.h>
 #include <kunit/visibility.h>
 
@@ -536,10 +537,16 @@ static void vfio_pci_vendors_reset_done(struct vfio_pci_core_device *vdev,
  */
 void vfio_pci_core_reset_prepare(struct pci_dev *pdev)
 {
+	struct vfio_pci_core_device *vdev;
+
 	/* As the PCI core says for drivers that have no such callback */
 	pci_warn(pdev, "resetting");
-	vfio_pci_vendors_reset_prepare(dev_get_drvdata(&pdev->dev),
-				       VFIO_PCI_IN_RESET);
+
+	guard(srcu)(&vfio_pci_drvdata_srcu);
+
+	vdev = pci_get_drvdata(pdev);
+	if (vdev)
+		vfio_pci_vendors_reset_prepare(vdev, VFIO_PCI_IN_RESET);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_reset_prepare);
 
@@ -551,9 +558,15 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_reset_prepare);
  */
 void vfio_pci_core_reset_done(struct pci_dev *pdev)
 {
+	struct vfio_pci_core_device *vdev;
+
 	pci_warn(pdev, "reset done");
-	vfio_pci_vendors_reset_done(dev_get_drvdata(&pdev->dev),
-				    VFIO_PCI_IN_RESET);
+
+	guard(srcu)(&vfio_pci_drvdata_srcu);
+
+	vdev = pci_get_drvdata(pdev);
+	if (vdev)
+		vfio_pci_vendors_reset_done(vdev, VFIO_PCI_IN_RESET);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_reset_done);
 
@@ -582,8 +595,13 @@ void vfio_pci_vendors_error(struct vfio_pci_core_device *vdev,
  */
 void vfio_pci_core_aer_resume(struct pci_dev *pdev)
 {
-	vfio_pci_vendors_reset_done(dev_get_drvdata(&pdev->dev),
-				    VFIO_PCI_IN_RECOVERY);
+	struct vfio_pci_core_device *vdev;
+
+	guard(srcu)(&vfio_pci_drvdata_srcu);
+
+	vdev = pci_get_drvdata(pdev);
+	if (vdev)
+		vfio_pci_vendors_reset_done(vdev, VFIO_PCI_IN_RECOVERY);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_aer_resume);
 
