@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Our own test programs: every tools/testing/selftests/vfio/*.c is one, and
-# region_diff/, torture/ and migration/ are more.
+# region_diff/, torture/, migration/ and mdev/ are more.
 # Needs: SRC (kernel source), SELF (the folder that has libvfio as vfio/lib),
 # HEADERS (of this kernel, for userspace), OURS (the folder of our programs),
 # OUTPUT.
@@ -17,7 +17,7 @@ LDFLAGS := -pthread
 
 PROGRAMS := $(patsubst $(OURS)/%.c,$(OUTPUT)/%,$(wildcard $(OURS)/*.c))
 
-all: $(PROGRAMS) $(OUTPUT)/vfio_pci_region_diff tortures migrations
+all: $(PROGRAMS) $(OUTPUT)/vfio_pci_region_diff tortures migrations mdevs
 
 include $(selfdir)/vfio/lib/libvfio.mk
 REGION_DIFF_SRCDIR := $(OURS)/region_diff
@@ -26,11 +26,14 @@ TORTURE_SRCDIR := $(OURS)/torture
 include $(TORTURE_SRCDIR)/torture.mk
 MIGRATION_SRCDIR := $(OURS)/migration
 include $(MIGRATION_SRCDIR)/migration.mk
+MDEV_SRCDIR := $(OURS)/mdev
+include $(MDEV_SRCDIR)/mdev.mk
 
 $(PROGRAMS): $(OUTPUT)/%: $(OURS)/%.c $(LIBVFIO_O)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 tortures: $(TORTURE_PROGS)
 migrations: $(MIGRATION_PROGS)
+mdevs: $(MDEV_PROGS)
 
-.PHONY: all migrations tortures
+.PHONY: all mdevs migrations tortures

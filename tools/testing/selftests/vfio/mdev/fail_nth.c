@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Let every allocation fail, one after the other, while a device is bound to
+ * vfio-mdev-pci, and while a mediated device is created, opened and removed.
+ * Whatever fails leaves nothing behind, and the next try without failures works.
+ * Needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mdev.h"
+#include "../torture/nth.h"
+#include "../torture/torture.h"
+
+#include "../kselftest_harness.h"
+
+FIXTURE(fail_nth) {
+	struct iommu *iommu;
+	int create_fd;
+	int bind_fd;
+	int unbind_fd;
+	int nth_fd;
+};
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_WRONLY);
+
+	VFIO_ASSERT_GE(fd, 0, "%s: %m\n", path);
+
+	return fd;
+}
+
+/* What is to fail is the write, not the opening of what is written to */
+static int put(int fd, const char *text)
+{
+	return pwrite(fd, text, strlen(text), 0) < 0 ? -errno : 0;
+}
+
+FIXTURE_SETUP(fail_nth)
+{
+	mdev_bind(device_bdf, MDEV_DRIVER);
+	self->nth_fd = nth_open();
+	self->iommu = iommu_init(MODE_IOMMUFD);
+	self->bind_fd = open_file(MDEV_DRIVERS "bind");
+	self->unbind_fd = open_file(MDEV_DRIVERS "unbind");
+	self->create_fd = open_file(device_file(device_bdf, MDEV_TYPE "create"));
+}
+
+FIXTURE_TEARDOWN(fail_nth)
+{
+	close(self->create_fd);
+	close(self->bind_fd);
+	close(self->unbind_fd);
+	iommu_cleanup(self->iommu);
+	close(self->nth_fd);
+}
+
+TEST_F_TIMEOUT(fail_nth, create, 600)
+{
+	unsigned int nth, failures = 0;
+	bool failed;
+	int ret;
+
+	for (nth = 1; ; nth++) {
+		nth_fail(self->nth_fd, nth);
+		ret = put(self->create_fd, UUID);
+		failed = nth_has_failed(self->nth_fd);
+		if (ret) {
+			failures++;
+			ASSERT_EQ(-ENOMEM, ret);
+			ASSERT_FALSE(mdev_exists(UUID));
+			ASSERT_EQ(1, mdev_available(device_bdf));
+			ASSERT_EQ(0, put(self->create_fd, UUID));
+		}
+		ASSERT_EQ(0, access(mdev_file(UUID, "vfio-dev"), F_OK));
+		ASSERT_EQ(0, mdev_try_remove(UUID));
+		if (!failed)
+			break;
+	}
+	TH_LOG("create: %u allocations, of which %u are needed", nth - 1, failures);
+	ASSERT_GT(failures, 10);
+}
+
+/* The file of a device that nobody has opened */
+TEST_F_TIMEOUT(fail_nth, open, 600)
+{
+	unsigned int nth, failures = 0;
+	bool failed;
+	int ret;
+
+	mdev_create(device_bdf, UUID);
+	for (nth = 1; ; nth++) {
+		struct vfio_pci_device device = { .iommu = self->iommu };
+
+		vfio_pci_cdev_open(&device, device_bdf);
+		nth_fail(self->nth_fd, nth);
+		ret = __vfio_device_bind_iommufd(device.fd, self->iommu->iommufd, NULL);
+		failed = nth_has_failed(self->nth_fd);
+		if (ret)
+			failures++;
+		else
+			ASSERT_EQ(0, edu_read(&device, 0x100) & 0);
+		close(device.fd);
+		if (!failed)
+			break;
+	}
+	ASSERT_EQ(0, ret);
+	TH_LOG("open: %u allocations, of which %u are needed", nth - 1, failures);
+	ASSERT_GT(failures, 10);
+	ASSERT_EQ(0, mdev_try_remove(UUID));
+}
+
+/* In which nothing can be told to have failed */
+TEST_F_TIMEOUT(fail_nth, remove, 600)
+{
+	unsigned int nth;
+	bool failed = true;
+	int fd;
+
+	for (nth = 1; failed; nth++) {
+		mdev_create(device_bdf, UUID);
+		fd = open_file(mdev_file(UUID, "remove"));
+		nth_fail(self->nth_fd, nth);
+		(void)!write(fd, "1", 1);
+		failed = nth_has_failed(self->nth_fd);
+		close(fd);
+		if (mdev_exists(UUID))
+			ASSERT_EQ(0, mdev_try_remove(UUID));
+		ASSERT_EQ(1, mdev_available(device_bdf));
+	}
+}
+
+TEST_F_TIMEOUT(fail_nth, bind, 600)
+{
+	unsigned int nth, failures = 0;
+	bool failed;
+	int ret;
+
+	for (nth = 1; ; nth++) {
+		ASSERT_EQ(0, put(self->unbind_fd, device_bdf));
+		nth_fail(self->nth_fd, nth);
+		ret = put(self->bind_fd, device_bdf);
+		failed = nth_has_failed(self->nth_fd);
+		if (ret) {
+			failures++;
+			ASSERT_EQ(-1, mdev_available(device_bdf));
+			ASSERT_EQ(0, put(self->bind_fd, device_bdf));
+		}
+		ASSERT_EQ(1, mdev_available(device_bdf));
+		if (!failed)
+			break;
+	}
+	TH_LOG("bind: %u allocations, of which %u are needed", nth - 1, failures);
+	ASSERT_GT(failures, 5);
+}
+
+int main(int argc, char *argv[])
+{
+	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/klog.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "mdev.h"
+#include "../torture/torture.h"
+
+#define EDU_DMA_SOURCE		0x80
+#define EDU_DMA_DESTINATION	0x88
+#define EDU_DMA_COUNT		0x90
+#define EDU_DMA_COMMAND		0x98
+#define EDU_DMA_START		1
+#define EDU_DMA_TO_MEMORY	2
+
+/* Of what all tests here have, the first device; for what torture/ shares */
+const char *device_bdf;
+
+int mdev_try_bind(const char *bdf, const char *driver)
+{
+	char *now = sysfs_driver_get(bdf);
+	int ret = 0;
+
+	if (now && driver && !strcmp(now, driver))
+		goto out;
+	if (now)
+		ret = put_device(bdf, "driver/unbind", bdf);
+	if (!ret)
+		ret = put_device(bdf, "driver_override", driver ?: "\n");
+	if (!ret && driver)
+		ret = put_text("/sys/bus/pci/drivers_probe", bdf);
+out:
+	free(now);
+
+	return ret;
+}
+
+bool mdev_is_bound(const char *bdf)
+{
+	char *driver = sysfs_driver_get(bdf);
+	bool bound = driver && !strcmp(driver, MDEV_DRIVER);
+
+	free(driver);
+
+	return bound;
+}
+
+void mdev_bind(const char *bdf, const char *driver)
+{
+	VFIO_ASSERT_EQ(mdev_try_bind(bdf, driver), 0);
+	VFIO_ASSERT_EQ(mdev_is_bound(bdf), driver && !strcmp(driver, MDEV_DRIVER));
+}
+
+int mdev_try_create(const char *bdf, const char *uuid)
+{
+	return put_device(bdf, MDEV_TYPE "create", uuid);
+}
+
+void mdev_create(const char *bdf, const char *uuid)
+{
+	VFIO_ASSERT_EQ(mdev_try_create(bdf, uuid), 0);
+}
+
+const char *mdev_file(const char *uuid, const char *file)
+{
+	static char path[PATH_MAX];
+
+	snprintf_assert(path, sizeof(path), "/sys/bus/mdev/devices/%s/%s", uuid, file);
+
+	return path;
+}
+
+int mdev_try_remove(const char *uuid)
+{
+	return put_text(mdev_file(uuid, "remove"), "1");
+}
+
+bool mdev_exists(const char *uuid)
+{
+	return !access(mdev_file(uuid, ""), F_OK);
+}
+
+int mdev_available(const char *bdf)
+{
+	const char *line = line_of(device_file(bdf, MDEV_TYPE "available_instances"));
+
+	return *line ? atoi(line) : -1;
+}
+
+bool mdev_load(const char *options)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	VFIO_ASSERT_GE(pid, 0);
+	if (!pid) {
+		execlp("sh", "sh", "-c", "exec modprobe " MDEV_DRIVER " $1", "sh", options ?: "", NULL);
+		_exit(127);
+	}
+	VFIO_ASSERT_EQ(waitpid(pid, &status, 0), pid);
+
+	return !status;
+}
+
+int mdev_unload(void)
+{
+	return syscall(SYS_delete_module, "vfio_mdev_pci", O_NONBLOCK) ? errno : 0;
+}
+
+const char *line_of(const char *path)
+{
+	static char line[256];
+	FILE *file = fopen(path, "r");
+
+	line[0] = 0;
+	if (file) {
+		if (!fgets(line, sizeof(line), file))
+			line[0] = 0;
+		fclose(file);
+	}
+	line[strcspn(line, "\n")] = 0;
+
+	return line;
+}
+
+bool line_becomes(const char *path, const char *text)
+{
+	int tries = 100;
+
+	while (strcmp(line_of(path), text) && tries--)
+		usleep(50000);
+
+	return tries >= 0;
+}
+
+static char log_text[1 << 20];
+static size_t log_size;
+
+static void log_read(void)
+{
+	/* SYSLOG_ACTION_READ_ALL */
+	int size = klogctl(3, log_text, sizeof(log_text) - 1);
+
+	VFIO_ASSERT_GE(size, 0);
+	log_text[size] = 0;
+}
+
+void log_mark(void)
+{
+	log_read();
+	log_size = strlen(log_text);
+}
+
+/* The log of a VM that runs for minutes is not full */
+bool log_has(const char *text)
+{
+	log_read();
+	VFIO_ASSERT_GE(strlen(log_text), log_size);
+
+	return strstr(log_text + log_size, text);
+}
+
+u32 edu_read(struct vfio_pci_device *device, u64 reg)
+{
+	u32 value;
+
+	VFIO_ASSERT_EQ(pread(device->fd, &value, 4, reg), 4);
+
+	return value;
+}
+
+void edu_write(struct vfio_pci_device *device, u64 reg, u32 value)
+{
+	VFIO_ASSERT_EQ(pwrite(device->fd, &value, 4, reg), 4);
+}
+
+static void edu_write_long(struct vfio_pci_device *device, u64 reg, u64 value)
+{
+	VFIO_ASSERT_EQ(pwrite(device->fd, &value, 8, reg), 8);
+}
+
+static void edu_dma(struct vfio_pci_device *device, u64 from, u64 to, u32 count,
+		    u32 command)
+{
+	edu_write_long(device, EDU_DMA_SOURCE, from);
+	edu_write_long(device, EDU_DMA_DESTINATION, to);
+	edu_write_long(device, EDU_DMA_COUNT, count);
+	edu_write_long(device, EDU_DMA_COMMAND, command | EDU_DMA_START);
+	while (edu_read(device, EDU_DMA_COMMAND) & EDU_DMA_START)
+		usleep(1000);
+}
+
+void edu_dma_from(struct vfio_pci_device *device, u64 iova, u32 count)
+{
+	edu_dma(device, iova, EDU_BUFFER, count, 0);
+}
+
+void edu_dma_to(struct vfio_pci_device *device, u64 iova, u32 count)
+{
+	edu_dma(device, EDU_BUFFER, iova, count, EDU_DMA_TO_MEMORY);
+}

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The programs that need the module vfio-mdev-pci; included where OUTPUT and the
+# flags of libvfio are known, after torture.mk.
+
+MDEV_SRCDIR ?= $(selfdir)/vfio/mdev
+
+MDEV_OUTPUT := $(OUTPUT)/mdev
+MDEV_PROGS := $(OUTPUT)/vfio_mdev_pci_device \
+	      $(OUTPUT)/vfio_mdev_pci_fail_nth \
+	      $(OUTPUT)/vfio_mdev_pci_lifecycle \
+	      $(OUTPUT)/vfio_mdev_pci_races
+# What they share
+MDEV_LIB := $(MDEV_OUTPUT)/mdev.o $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/nth.o
+
+$(MDEV_OUTPUT):
+	mkdir -p $@
+
+$(MDEV_OUTPUT)/%.o: $(MDEV_SRCDIR)/%.c $(MDEV_SRCDIR)/mdev.h $(TORTURE_SRCDIR)/nth.h $(TORTURE_SRCDIR)/torture.h | $(MDEV_OUTPUT)
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
+
+$(MDEV_PROGS): $(OUTPUT)/vfio_mdev_pci_%: $(MDEV_OUTPUT)/%.o $(MDEV_LIB) $(LIBVFIO_O)
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $^ $(LDLIBS) -lpthread -o $@
+
+EXTRA_CLEAN += $(MDEV_OUTPUT)

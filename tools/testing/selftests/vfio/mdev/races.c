@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Everything at once: a mediated device is created, opened by its file and by the
+ * IOMMU group, used and removed, while the PCI device is bound, unbound and reset,
+ * and the module unloaded and loaded.  Nothing is expected of a single call but that
+ * it returns; the kernel must have nothing to say, and in the end all works.
+ *
+ * For so many seconds as the first argument says.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <linux/compiler.h>
+
+#include "mdev.h"
+#include "../torture/torture.h"
+
+struct racer {
+	const char *name;
+	void (*run)(struct racer *racer);
+	unsigned int seed;
+	unsigned int rounds, done;
+	pthread_t thread;
+};
+
+static bool stop;
+static char group_path[32];
+
+static unsigned int pick(struct racer *racer, unsigned int nr)
+{
+	return rand_r(&racer->seed) % nr;
+}
+
+/* No path in a static buffer here, as there are other threads */
+#define DEVICE(file)	(snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", \
+				  device_bdf, file), path)
+
+static void use(struct racer *racer, int fd)
+{
+	u32 command = PCI_COMMAND_MEMORY;
+	u8 buf[64];
+	void *map;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		switch (pick(racer, 6)) {
+		case 0:
+			(void)!pwrite(fd, &command, 2, region_offset(7) + PCI_COMMAND);
+			break;
+		case 1:
+			(void)!pread(fd, buf, 4, pick(racer, 4) * 4);
+			break;
+		case 2:
+			(void)!pread(fd, buf, sizeof(buf), region_offset(7));
+			break;
+		case 3:
+			map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, pick(racer, 8) * PAGE);
+			if (map != MAP_FAILED)
+				munmap(map, PAGE);
+			break;
+		case 4:
+			ioctl(fd, VFIO_DEVICE_RESET);
+			break;
+		case 5:
+			usleep(pick(racer, 5000));
+			break;
+		}
+	}
+}
+
+static void race_cdev(struct racer *racer)
+{
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
+	struct iommu *iommu;
+	char path[256];
+	glob_t found;
+	int fd = -1;
+
+	if (glob("/sys/bus/mdev/devices/" UUID "/vfio-dev/vfio*", 0, NULL, &found)) {
+		usleep(pick(racer, 2000));
+		return;
+	}
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", strrchr(found.gl_pathv[0], '/') + 1);
+	globfree(&found);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		return;
+
+	iommu = iommu_init(MODE_IOMMUFD);
+	bind.iommufd = iommu->iommufd;
+	attach.pt_id = iommu->ioas_id;
+	if (pick(racer, 8) && !ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) &&
+	    !ioctl(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach)) {
+		racer->done++;
+		use(racer, fd);
+	}
+	close(fd);
+	iommu_cleanup(iommu);
+}
+
+static void race_group(struct racer *racer)
+{
+	int container = open("/dev/vfio/vfio", O_RDWR);
+	int group = open(group_path, O_RDWR), fd = -1;
+
+	if (group >= 0 && !ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) &&
+	    !ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		fd = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, device_bdf);
+	if (fd >= 0) {
+		racer->done++;
+		use(racer, fd);
+		close(fd);
+	}
+	if (group >= 0)
+		close(group);
+	if (container >= 0)
+		close(container);
+	usleep(pick(racer, 20000));
+}
+
+static void race_create(struct racer *racer)
+{
+	char path[256];
+
+	racer->done += !put_text(DEVICE(MDEV_TYPE "create"), UUID);
+	usleep(pick(racer, 5000));
+}
+
+static void race_remove(struct racer *racer)
+{
+	racer->done += !put_text("/sys/bus/mdev/devices/" UUID "/remove", "1");
+	usleep(pick(racer, 200000));
+}
+
+static void race_bind(struct racer *racer)
+{
+	racer->done += !put_text(MDEV_DRIVERS "unbind", device_bdf);
+	while (put_text("/sys/bus/pci/drivers_probe", device_bdf) && !READ_ONCE(stop))
+		usleep(1000);
+	usleep(200000 + pick(racer, 600000));
+}
+
+static void race_reset(struct racer *racer)
+{
+	char path[256];
+
+	racer->done += !put_text(DEVICE("reset"), "1");
+	usleep(50000 + pick(racer, 200000));
+}
+
+/* Whoever loads it again has the device bound by its driver_override */
+static void race_unload(struct racer *racer)
+{
+	usleep(500000 + pick(racer, 1000000));
+	racer->done += !mdev_unload();
+	mdev_load(NULL);
+}
+
+static void race_look(struct racer *racer)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio/%s/pci/regions", device_bdf);
+	file = fopen(pick(racer, 2) ? path : DEVICE(MDEV_TYPE "available_instances"), "r");
+	if (file) {
+		while (fgets(path, sizeof(path), file))
+			racer->done++;
+		fclose(file);
+	}
+	usleep(pick(racer, 20000));
+}
+
+static struct racer racers[] = {
+	{ "open the file", race_cdev },
+	{ "open the group", race_group },
+	{ "create", race_create },
+	{ "create", race_create },
+	{ "remove", race_remove },
+	{ "remove", race_remove },
+	{ "bind", race_bind },
+	{ "reset", race_reset },
+	{ "unload", race_unload },
+	{ "look", race_look },
+};
+
+static void *race(void *data)
+{
+	struct racer *racer = data;
+
+	for (; !READ_ONCE(stop); racer->rounds++)
+		racer->run(racer);
+
+	return NULL;
+}
+
+int main(int argc, char *argv[])
+{
+	struct vfio_pci_device *device;
+	struct iommu *iommu;
+	unsigned int i;
+	int tries = 0;
+
+	VFIO_ASSERT_EQ(argc, 3, "usage: %s SECONDS BDF\n", argv[0]);
+	device_bdf = argv[2];
+	mdev_bind(device_bdf, MDEV_DRIVER);
+	snprintf_assert(group_path, sizeof(group_path), "/dev/vfio/%d", sysfs_iommu_group_get(device_bdf));
+
+	for (i = 0; i < ARRAY_SIZE(racers); i++) {
+		racers[i].seed = i + 1;
+		VFIO_ASSERT_EQ(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+	}
+	sleep(atoi(argv[1]));
+	WRITE_ONCE(stop, true);
+	for (i = 0; i < ARRAY_SIZE(racers); i++)
+		VFIO_ASSERT_EQ(pthread_join(racers[i].thread, NULL), 0);
+	for (i = 0; i < ARRAY_SIZE(racers); i++) {
+		printf("%s: %u of %u\n", racers[i].name, racers[i].done, racers[i].rounds);
+		/* A device without a reset cannot be reset by anybody */
+		VFIO_ASSERT_TRUE(racers[i].done || racers[i].run == race_reset);
+	}
+
+	VFIO_ASSERT_TRUE(mdev_load(NULL));
+	mdev_bind(device_bdf, MDEV_DRIVER);
+	if (!mdev_exists(UUID))
+		mdev_create(device_bdf, UUID);
+	/* Its nodes in /dev come by a thread of the kernel */
+	while (tries++ < 100 && access(group_path, F_OK))
+		usleep(10000);
+	iommu = iommu_init(MODE_IOMMUFD);
+	device = vfio_pci_device_init(device_bdf, iommu);
+	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
+	VFIO_ASSERT_EQ(edu_read(device, EDU_IDENTIFICATION), 0x010000ed);
+	vfio_pci_device_cleanup(device);
+	iommu_cleanup(iommu);
+	VFIO_ASSERT_EQ(mdev_try_remove(UUID), 0);
+	VFIO_ASSERT_EQ(mdev_available(device_bdf), 1);
+	VFIO_ASSERT_EQ(mdev_unload(), 0);
+	printf("all works\n");
+
+	return 0;
+}
