@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# client.sh PAYLOAD DEVICE_LOG FOLDER type1|iommufd: in the guest, start QEMU
-# with the first device of VM_DEVICES, by a container or by iommufd, and PAYLOAD
-# in it (see client.c). Writes to FOLDER what it prints, QEMU's errors and status,
-# what is new about edu in DEVICE_LOG, which is that of the QEMU around us; and
-# the region table and the counts of vfio_pci_edu while QEMU has the device.
+# client.sh PAYLOAD DEVICE_LOG FOLDER type1|iommufd [DEVICE]: in the guest, start
+# QEMU with the first device of VM_DEVICES, or what of it QEMU knows as DEVICE
+# (sysfsdev=...), by a container or by iommufd, and PAYLOAD in it (see client.c).
+# Writes to FOLDER what it prints, QEMU's errors and status, what is new about edu
+# in DEVICE_LOG, which is that of the QEMU around us; and the region table and the
+# counts of vfio_pci_edu while QEMU has the device.
 
 set -euo pipefail
 
@@ -15,8 +16,9 @@ folder=$3
 bdf=${VM_DEVICES%%=*}
 before=$(stat -c %s "$device_log")
 
-args=(-device "vfio-pci,host=$bdf")
-[ "$4" != iommufd ] || args=(-object "iommufd,id=iommufd0" -device "vfio-pci,host=$bdf,iommufd=iommufd0")
+device=${5:-host=$bdf}
+args=(-device "vfio-pci,$device")
+[ "$4" != iommufd ] || args=(-object "iommufd,id=iommufd0" -device "vfio-pci,$device,iommufd=iommufd0")
 mkdir -p "$folder"
 mkfifo /run/client.in /run/client.out
 timeout 80 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -accel tcg -m 64M \

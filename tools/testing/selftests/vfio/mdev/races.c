@@ -213,6 +213,7 @@ int main(int argc, char *argv[])
 
 	VFIO_ASSERT_EQ(argc, 3, "usage: %s SECONDS BDF\n", argv[0]);
 	device_bdf = argv[2];
+	VFIO_ASSERT_TRUE(mdev_load(NULL));
 	mdev_bind(device_bdf, MDEV_DRIVER);
 	snprintf_assert(group_path, sizeof(group_path), "/dev/vfio/%d", sysfs_iommu_group_get(device_bdf));
 

@@ -1,0 +1,222 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# mdev.sh: PCI devices that are mediated devices, by the sample vfio-mdev-pci, in a
+# VM. What they are in each IOMMU mode, and that their DMA is confined; that the
+# sample vendor driver has its part in them; upstream's selftests by the mediated
+# device; QEMU, which gives one to a guest of its own; and that there is none without
+# an IOMMU. What happens when they and what they are made of come and go, on the
+# release and on the debug kernel (KERNEL names one of them), where each allocation
+# fails in turn; and all at once, for SECONDS_RACE.
+#
+# One processor is enough for it.
+
+. "$(dirname "$0")/../lib.sh"
+. "$SCRIPTS/result.sh"
+
+read -r -a kernels <<<"${KERNEL:-release debug}"
+programs=$("$SCRIPTS/userspace.sh")
+folder=$OUT/mdev
+rm -rf "$folder"
+mkdir -p "$folder"
+uuid=9a4e7c10-52d8-4f36-b1c7-e08d3f6a2b95
+
+# A device that can reach all memory, one to be unplugged, igb, and one with a reset;
+# and two of one IOMMU group, behind a bridge.
+devices='edu,dma_mask=0xffffffff port/edu,id=victim igb port/edu'
+group='-device pcie-pci-bridge,id=bridge,bus=pcie.0,addr=0x10 -device edu,bus=bridge,addr=1 -device edu,bus=bridge,addr=2'
+
+# prepare KERNEL: what the guest runs first
+prepare()
+{
+	cat <<-END
+	out=/repo/out/mdev/$1
+	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
+	shared=\$(basename /sys/bus/pci/devices/0000:00:10.0/0000:*:01.0)
+	# note NAME PROGRAM OPTIONS...
+	note()
+	{
+		local began=\$(cut -d. -f1 /proc/uptime)
+
+		$programs/vfio_"\$2" "\${@:3}" 2>&1 | tee \$out/\$1.tap
+		echo \${PIPESTATUS[0]} >\$out/\$1.status
+		echo "\$1: \$((\$(cut -d. -f1 /proc/uptime) - began)) s"
+	}
+	END
+}
+
+in_release()
+{
+	prepare release
+	cat <<-END
+	modprobe vfio-pci enable_sriov=1
+	modprobe vfio-mdev-pci
+	note device mdev_pci_device \${bdfs[0]}
+
+	# A mediated device for QEMU, which takes it by iommufd, and by type1 only the
+	# PCI device that it is
+	create=/sys/bus/pci/devices/\${bdfs[0]}/mdev_supported_types/vfio-mdev-pci-type1/create
+	echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/*-*-*-*-*/remove
+	echo $uuid >\$create
+	lsmod >\$out/created
+	mdev=sysfsdev=/sys/bus/mdev/devices/$uuid
+	client() { scripts/guest/client.sh out/mdev/payload \$out/device.log "\$out/\$1" "\${@:2}"; }
+	client qemu-iommufd iommufd \$mdev
+	client qemu-type1 type1 host=\${bdfs[0]}
+	client qemu-refused type1 \$mdev
+	echo 1 >/sys/bus/mdev/devices/$uuid/remove
+
+	# Of vendor drivers, the one that adds a region
+	scripts/guest/bind.sh \${bdfs[3]} vfio-mdev-pci
+	echo $uuid >/sys/bus/pci/devices/\${bdfs[3]}/mdev_supported_types/vfio-mdev-pci-type1/create
+	note vendor pci_vendor_edu_test \${bdfs[3]}
+	scripts/guest/bind.sh all none
+
+	note lifecycle mdev_pci_lifecycle \${bdfs[@]:0:3} \$shared
+	note races mdev_pci_races ${SECONDS_RACE:-15} \${bdfs[3]}
+
+	# Upstream's libvfio maps BARs as a whole, which that vendor driver prevents
+	mkdir -p /run/modprobe.d \$out/igb \$out/edu
+	echo blacklist vfio_pci_edu >/run/modprobe.d/mdev.conf
+	rmmod vfio_pci_edu
+	modprobe vfio-mdev-pci
+	scripts/guest/mdev-selftests.sh $programs/upstream \$out/igb \${bdfs[2]}
+	scripts/guest/mdev-selftests.sh $programs/upstream \$out/edu \${bdfs[3]}
+	rmmod vfio-mdev-pci
+	END
+}
+
+in_debug()
+{
+	prepare debug
+	cat <<-END
+	modprobe vfio-pci enable_sriov=1
+	modprobe vfio-mdev-pci
+	note device mdev_pci_device -v iommufd \${bdfs[0]}
+	note lifecycle mdev_pci_lifecycle -v iommufd -t types -t bad_uuids -t sysfs -t remove_unused -t power -t options \
+		-t sriov -t vf -t shared_group -t unplug \${bdfs[@]:0:3} \$shared
+	modprobe vfio-mdev-pci
+	# One that is enabled already has no need for ACPI, which takes most of an open;
+	# and what each bind has loaded is nothing here
+	echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
+	mount --bind /bin/true \$(readlink -f /sbin/modprobe)
+	note fail_nth mdev_pci_fail_nth \${bdfs[0]}
+	umount \$(readlink -f /sbin/modprobe)
+	note races mdev_pci_races ${SECONDS_RACE:-40} \${bdfs[3]}
+	END
+}
+
+# Without an IOMMU, whatever is allowed
+in_nommu()
+{
+	cat <<-END
+	out=/repo/out/mdev/nommu
+	modprobe vfio enable_unsafe_noiommu_mode=1
+	scripts/guest/bind.sh all vfio-mdev-pci
+	cd /sys/bus/pci/devices/\${VM_DEVICES%%=*}
+	{
+		echo $uuid >mdev_supported_types/vfio-mdev-pci-type1/create
+		ls /sys/bus/mdev/devices
+		cat mdev_supported_types/vfio-mdev-pci-type1/available_instances
+	} >\$out/created 2>&1
+	dmesg | grep 'no mediated device' >\$out/message
+	rmmod vfio-mdev-pci
+	END
+}
+
+# unplug VM PID: when a program of the VM says so, and as long as PID is there
+unplug()
+{
+	local dir=$folder/$1 monitor
+
+	cat "$dir/monitor.out" >"$dir/monitor" &
+	exec {monitor}>"$dir/monitor.in"
+	while kill -0 "$2" 2>/dev/null && ! grep -q -s '^unplug' "$dir/log"; do sleep 0.3; done
+	echo 'device_del victim' >&"$monitor"
+}
+
+# run VM KERNEL DEVICES [VARIABLE=VALUE...]
+run()
+{
+	local vm=$1 kernel=$2 status=0 pid
+
+	mkdir -p "$folder/$vm"
+	mkfifo "$folder/$vm"/monitor.{in,out}
+	say "mdev: the VM $vm"
+	env KERNEL="$kernel" MODULES=ours DEVICES="$3" NAME="mdev-$vm" TIMEOUT="${TIMEOUT:-900}" "${@:4}" \
+		"$SCRIPTS/vm.sh" "$("in_$vm")" </dev/null >"$folder/$vm/log" 2>&1 &
+	pid=$!
+	[ "$vm" = nommu ] || unplug "$vm" "$pid" &
+	wait "$pid" || status=$?
+	result "$status" "$vm: the VM ends well" "$folder/$vm/log"
+}
+
+# passes VM NAME WHAT: all of its tests do, as many as it has
+passes()
+{
+	local tap=$folder/$1/$2.tap status=0 p f s plan
+
+	touch "$tap"
+	read -r p f s < <(counts "$tap")
+	plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$tap" | head -n 1)
+	[ "$f" -eq 0 ] && [ "$p" -ge 1 ] && [ $((p + s)) -eq "${plan:-0}" ] && [ "$(cat "${tap%.tap}.status")" = 0 ] || status=1
+	grep -B 5 '^not ok' "$tap" >"$folder/why" || tail -n 20 "$tap" >"$folder/why"
+	result "$status" "$1: $3 ($p passed, $s skipped)" "$folder/why"
+}
+
+# qemu RUN WHAT: QEMU has run a guest with the device to its end
+qemu()
+{
+	local dir=$folder/release/$1 status=0
+
+	touch "$dir"/{status,printed,errors}
+	# Twice what the guest gives to isa-debug-exit, and one
+	[ "$(cat "$dir/status")" = 33 ] || status=1
+	grep -q -x 'identification 0x010000ed' "$dir/printed" || status=1
+	[ "$(grep -c -x 'words-equal 0x00000400' "$dir/printed")" = 2 ] || status=1
+	# The vendor driver refuses two
+	[ "$(grep -c 'failed: Operation not permitted' "$dir/errors")" = 2 ] || status=1
+	tail -n 20 "$dir"/{status,errors,printed} >"$folder/why"
+	result "$status" "release: $2" "$folder/why"
+}
+
+if [[ " ${kernels[*]} " == *" release "* ]]; then
+	status=0
+	"$SCRIPTS/bare.sh" scripts/guest/client.c out/mdev/payload >"$folder/gcc.log" 2>&1 || status=$?
+	result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
+	run release release "$devices" APPEND="$NO_MIGRATION" \
+		QEMU="$group -chardev pipe,id=monitor,path=/repo/out/mdev/release/monitor -mon chardev=monitor,mode=readline -d guest_errors -D /repo/out/mdev/release/device.log"
+	passes release device 'a device by its mediated device, in all IOMMU modes'
+	status=0
+	grep -q '^vfio_pci_edu ' "$folder/release/created" || status=1
+	result "$status" "release: the vendor driver is loaded when a mediated device is created" "$folder/release/created"
+	passes release vendor 'the vendor driver has its part'
+	qemu qemu-iommufd "QEMU has the mediated device by iommufd, and its guest all of it"
+	qemu qemu-type1 "QEMU has the PCI device by type1"
+	status=0
+	grep -q 'no iommu_group found' "$folder/release/qemu-refused/errors" || status=1
+	result "$status" "release: QEMU cannot have the mediated device by type1" "$folder/release/qemu-refused/errors"
+	passes release lifecycle 'devices come and go'
+	result "$(cat "$folder/release/races.status")" "release: all at once" "$folder/release/races.tap"
+	for program in edu/vfio_{dma_mapping_mmio,dma_mapping,iommufd_setup,pci_device_init_perf,pci_device}_test \
+		igb/vfio_{dma_mapping_mmio,dma_mapping,iommufd_setup,pci_device_init_perf,pci_device,pci_driver}_test; do
+		passes release "$program" "upstream's selftests by the mediated device: $program"
+	done
+
+	run nommu release edu APPEND="$NO_VENDOR intel_iommu=off"
+	status=0
+	grep -q 'No such device' "$folder/nommu/created" && [ "$(tail -n 1 "$folder/nommu/created")" = 1 ] &&
+		[ "$(wc -l <"$folder/nommu/created")" = 2 ] && grep -q 'no IOMMU confines' "$folder/nommu/message" || status=1
+	cat "$folder/nommu"/{created,message} >"$folder/why"
+	result "$status" "nommu: without an IOMMU no mediated device can be created" "$folder/why"
+fi
+if [[ " ${kernels[*]} " == *" debug "* ]]; then
+	run debug debug "$devices" APPEND="$NO_VENDOR" \
+		QEMU="$group -chardev pipe,id=monitor,path=/repo/out/mdev/debug/monitor -mon chardev=monitor,mode=readline"
+	passes debug device 'a device by its mediated device'
+	passes debug lifecycle 'devices come and go'
+	passes debug fail_nth 'each allocation fails in turn'
+	grep -h '# .* allocations' "$folder/debug/fail_nth.tap" | sed 's/.*: \([a-z]*: [0-9]* alloc\)/# \1/' || true
+	result "$(cat "$folder/debug/races.status")" "debug: all at once" "$folder/debug/races.tap"
+fi
+totals
