@@ -42,7 +42,7 @@ MODULE_PARM_DESC(disable_idle_d3, "Disable using the PCI D3 low power state for 
 struct vfio_mdev_pci {
 	struct mdev_parent parent;
 	struct mdev_type type;
-	struct mdev_type *types[1];
+	struct mdev_type *types;
 };
 
 static int vfio_mdev_pci_init_dev(struct vfio_device *core_vdev)
@@ -187,9 +187,9 @@ static int vfio_mdev_pci_probe(struct pci_dev *pdev, const struct pci_device_id 
 		return -ENOMEM;
 
 	m->type.sysfs_name = "type1";
-	m->types[0] = &m->type;
+	m->types = &m->type;
 	ret = mdev_register_parent(&m->parent, &pdev->dev, &vfio_mdev_pci_mdev_driver,
-				   m->types, ARRAY_SIZE(m->types));
+				   &m->types, 1);
 	if (ret)
 		devres_free(m);
 	else
