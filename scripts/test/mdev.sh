@@ -98,6 +98,7 @@ in_debug()
 	modprobe vfio-mdev-pci
 	# One that is enabled already has no need for ACPI, which takes most of an open;
 	# and what each bind has loaded is nothing here
+	scripts/guest/bind.sh \${bdfs[0]} none
 	echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	mount --bind /bin/true \$(readlink -f /sbin/modprobe)
 	note fail_nth mdev_pci_fail_nth \${bdfs[0]}

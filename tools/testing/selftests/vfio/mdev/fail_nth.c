@@ -71,7 +71,10 @@ TEST_F_TIMEOUT(fail_nth, create, 600)
 		failed = nth_has_failed(self->nth_fd);
 		if (ret) {
 			failures++;
-			ASSERT_EQ(-ENOMEM, ret);
+			/* The second is how the write itself fails */
+			ASSERT_TRUE(ret == -ENOMEM || ret == -EFAULT) {
+				TH_LOG("%d", ret);
+			}
 			ASSERT_FALSE(mdev_exists(UUID));
 			ASSERT_EQ(1, mdev_available(device_bdf));
 			ASSERT_EQ(0, put(self->create_fd, UUID));
@@ -102,8 +105,6 @@ TEST_F_TIMEOUT(fail_nth, open, 600)
 		failed = nth_has_failed(self->nth_fd);
 		if (ret)
 			failures++;
-		else
-			ASSERT_EQ(0, edu_read(&device, 0x100) & 0);
 		close(device.fd);
 		if (!failed)
 			break;

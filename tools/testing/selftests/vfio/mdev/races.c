@@ -139,7 +139,8 @@ static void race_create(struct racer *racer)
 static void race_remove(struct racer *racer)
 {
 	racer->done += !put_text("/sys/bus/mdev/devices/" UUID "/remove", "1");
-	usleep(pick(racer, 200000));
+	/* Mostly there, or there is nothing to open */
+	usleep(pick(racer, 1000000));
 }
 
 static void race_bind(struct racer *racer)
@@ -147,7 +148,7 @@ static void race_bind(struct racer *racer)
 	racer->done += !put_text(MDEV_DRIVERS "unbind", device_bdf);
 	while (put_text("/sys/bus/pci/drivers_probe", device_bdf) && !READ_ONCE(stop))
 		usleep(1000);
-	usleep(200000 + pick(racer, 600000));
+	usleep(500000 + pick(racer, 1500000));
 }
 
 static void race_reset(struct racer *racer)
@@ -161,7 +162,7 @@ static void race_reset(struct racer *racer)
 /* Whoever loads it again has the device bound by its driver_override */
 static void race_unload(struct racer *racer)
 {
-	usleep(500000 + pick(racer, 1000000));
+	usleep(500000 + pick(racer, 2000000));
 	racer->done += !mdev_unload();
 	mdev_load(NULL);
 }
