@@ -31,6 +31,16 @@ new_symbols()
 		/^\+\t(def_)?bool/ && name { print name, "y"; name = "" }'
 }
 
+# changed_symbols SRC: likewise those that the series makes tristate. Before it
+# does, make does the same with m as with y, and the code looks for y.
+changed_symbols()
+{
+	git -C "$1" diff base series -- '*Kconfig*' | awk '
+		/^ (menu)?config [A-Z]/ { name = $2 }
+		/^\+\ttristate/ && name { print name, "make-m" }
+		/^\+(menu)?config / || /^[ +]$/ { name = "" }'
+}
+
 # messages SRC: from a build log on stdin, what the compiler and its helpers
 # complain about, without what differs from one tree or line to the next, or
 # with what else is installed by then (pahole, which no build here needs). Each
@@ -59,10 +69,13 @@ make_vfio()
 	arm64) cross=aarch64-linux-gnu- ;;
 	s390) cross=s390x-linux-gnu- ;;
 	esac
-	mapfile -t all < <(printf '%s\n' ${symbols[@]+"${symbols[@]}"}; new_symbols "$work/src")
+	# Of two that are for the same symbol, make takes the last
+	mapfile -t all < <(changed_symbols "$work/src"; printf '%s\n' ${symbols[@]+"${symbols[@]}"}
+		new_symbols "$work/src")
 	for symbol in "${all[@]}"; do
 		read -r name value <<<"$symbol"
 		[ -n "$name" ] || continue
+		[ "$value" != make-m ] || { args+=("CONFIG_$name=m"); continue; }
 		header+="#undef CONFIG_$name"$'\n'"#undef CONFIG_${name}_MODULE"$'\n'
 		case $value in
 		y) header+="#define CONFIG_$name 1"$'\n' args+=("CONFIG_$name=y") ;;

@@ -472,6 +472,20 @@ void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
 	MODULE_ALIAS("vfio-pci-vendor:v" #vendor "d" #device "sv*sd*bc*sc*i*")
 
 /**
+ * MODULE_VFIO_PCI_VENDOR_ALIAS_CLASS() - let a module be loaded for a class
+ * @vendor: PCI vendor id, four hexadecimal digits in upper case, or *
+ * @base: base class, two hexadecimal digits in upper case
+ * @sub: subclass, likewise, or *
+ * @interface: programming interface, likewise, or *
+ *
+ * As MODULE_VFIO_PCI_VENDOR_ALIAS(), for an entry of the id table that matches
+ * devices by their class.
+ */
+#define MODULE_VFIO_PCI_VENDOR_ALIAS_CLASS(vendor, base, sub, interface) \
+	MODULE_ALIAS("vfio-pci-vendor:v" #vendor "d*sv*sd*bc" #base \
+		     "sc" #sub "i" #interface)
+
+/**
  * MODULE_VFIO_PCI_VENDOR_TABLE() - name the id table that aliases are for
  * @table: constant array of struct pci_device_id
  *
