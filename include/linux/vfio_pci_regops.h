@@ -482,8 +482,7 @@ void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
  * devices by their class.
  */
 #define MODULE_VFIO_PCI_VENDOR_ALIAS_CLASS(vendor, base, sub, interface) \
-	MODULE_ALIAS("vfio-pci-vendor:v" #vendor "d*sv*sd*bc" #base \
-		     "sc" #sub "i" #interface)
+	MODULE_ALIAS("vfio-pci-vendor:v" #vendor "d*sv*sd*bc" #base "sc" #sub "i" #interface)
 
 /**
  * MODULE_VFIO_PCI_VENDOR_TABLE() - name the id table that aliases are for
