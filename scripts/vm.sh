@@ -12,7 +12,9 @@
 #              0000:00:02.0 and up, each in an IOMMU group of its own, and in
 #              the guest in $VM_DEVICES as "0000:00:02.0=edu ...". "port/igb"
 #              puts the device behind a PCIe root port. Block devices get an
-#              empty disk.
+#              empty disk. "user:NAME" is a device of our own, as the file
+#              NAME.json in tools/testing/selftests/vfio/vfio_user describes it, or
+#              a file with a path, in the checkout; the VM is then QEMU 11's.
 #     QEMU     more arguments for QEMU
 #     APPEND   more parameters for the kernel
 #     ACCEL    auto (the default: KVM if a kernel boots with it), kvm or tcg
@@ -75,6 +77,7 @@ args=()
 vm_devices=
 slot=2
 drives=0
+sockets=()
 for device in $DEVICES; do
 	at=$(printf '%02x' "$slot")
 	bus=pcie.0,addr=0x$at
@@ -95,6 +98,14 @@ for device in $DEVICES; do
 		drives=$((drives + 1))
 	fi
 	[[ "$device" == *,bus=* ]] || device+=,bus=$bus
+	if [[ "$type" == user:* ]]; then
+		description=${type#user:}
+		[[ "$description" == */* ]] || description=tools/testing/selftests/vfio/vfio_user/$description.json
+		[ -f "$REPO/$description" ] || die "DEVICES: there is no $description in the checkout"
+		sockets+=("/run/device$at=$description")
+		device="{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"/run/device$at\"}$(
+			tr ',' '\n' <<<"${device#"$type",}" | sed -E 's/^([^=]*)=(.*)$/,"\1":"\2"/' | tr -d '\n')}"
+	fi
 	args+=(-device "$device")
 	vm_devices+="${vm_devices:+ }$place=$type"
 done
@@ -125,12 +136,20 @@ kvm) args+=(-accel kvm -cpu host) ;;
 tcg) args+=(-accel "tcg,thread=${TCG_THREAD:-single}" -cpu "max,la57=off") ;;
 esac
 
+qemu=(qemu-system-x86_64) machine=
+if [ ${#sockets[@]} -gt 0 ]; then
+	# Their server ends with it. It is told of the guest's memory, by a file.
+	qemu=(tools/testing/selftests/vfio/vfio_user/vfio_user.py "${sockets[@]}" -- "$("$SCRIPTS/qemu.sh" trixie-backports)")
+	args+=(-object "memory-backend-memfd,id=memory,size=$MEM,share=on")
+	machine=,memory-backend=memory
+fi
+
 [ ! -e "$CACHE/${kernel#/cache/}/initrd" ] || args+=(-initrd "$kernel/initrd")
 out=/repo/out/vm/$name
 fs="trans=virtio,version=9p2000.L,msize=512000"
 args+=(
 	-nodefaults -no-user-config -display none -no-reboot
-	-machine "q35,kernel-irqchip=split" -smp "$SMP" -m "$MEM"
+	-machine "q35,kernel-irqchip=split$machine" -smp "$SMP" -m "$MEM"
 	-kernel "$kernel/vmlinuz"
 	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable no_timer_check rcupdate.rcu_cpu_stall_timeout=120 kunit.enable=1 kunit.autorun=1 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap${APPEND:+ $APPEND}"
 	-serial "file:$out.console.log"
@@ -151,7 +170,7 @@ fi
 mapfile -t more < <(xargs -n 1 printf '%s\n' <<<"${QEMU-}" | sed '/^$/d')
 args=(-device "intel-iommu,intremap=on,caching-mode=on" "${args[@]}" "${more[@]}")
 
-command=("$SCRIPTS/in-root.sh" timeout --foreground --kill-after=5 "$TIMEOUT" qemu-system-x86_64 "${args[@]}")
+command=("$SCRIPTS/in-root.sh" timeout --foreground --kill-after=5 "$TIMEOUT" "${qemu[@]}" "${args[@]}")
 began=$(date +%s)
 status=0
 if [ -n "$shell" ]; then
@@ -164,9 +183,9 @@ else
 	cat "$fifo" &
 	cat=$!
 	"${command[@]}" </dev/null >"$fifo" 2>"$files.qemu.log" &
-	qemu=$!
-	trap 'kill "$qemu" 2>/dev/null; wait; rm -f "$fifo"; exit 130' INT TERM HUP
-	wait "$qemu" || status=$?
+	vm=$!
+	trap 'kill "$vm" 2>/dev/null; wait; rm -f "$fifo"; exit 130' INT TERM HUP
+	wait "$vm" || status=$?
 	wait "$cat"
 	trap - INT TERM HUP
 	rm "$fifo"

@@ -119,6 +119,16 @@ static const struct knowledge devices[] = {
 			{ 0, 4, 0x30 },
 		},
 	}, {
+		/* The graphics device of vfio_user/gpu.json: memory */
+		.vendor = 0x8086,
+		.device = 0xf1a0,
+		.fill = PATTERN,
+		.scratch = {
+			{ 0, 4, 0x1000, true },
+			{ 2, 8, 0x2008, true },
+			{ 4, 4, 0x10 },
+		},
+	}, {
 		/* QEMU VGA: video memory; its ports are written with what they read */
 		.vendor = 0x1234,
 		.device = 0x1111,

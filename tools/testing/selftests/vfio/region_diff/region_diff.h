@@ -99,6 +99,7 @@ extern struct subject subject;
 
 /* subject.c */
 void subject_open(void);
+void subject_fails(void);
 void subject_close(void);
 u32 config_get(u32 offset, u32 width);
 void config_set(u32 offset, u32 width, u32 value);
@@ -170,6 +171,7 @@ void stage_power(void);
 void stage_reset(void);
 void stage_files(void);
 void stage_seen(void);
+void stage_added(void);
 
 /* Shorter forms, run in each state of the device */
 void brief_info(void);

@@ -81,7 +81,8 @@ static void learn_regions(void)
 	}
 }
 
-void subject_open(void)
+/* Up to the point where the device itself is opened: 0 or -errno */
+static int open_device(void)
 {
 	struct vfio_pci_device *dev;
 
@@ -91,22 +92,37 @@ void subject_open(void)
 	subject.cdev = !subject.iommu->mode->container_path;
 
 	if (subject.cdev) {
+		vfio_pci_cdev_open(dev, subject.bdf);
+		return __vfio_device_bind_iommufd(dev->fd, subject.iommu->iommufd, NULL);
+	}
+
+	vfio_pci_group_setup(dev, subject.bdf);
+	vfio_container_set_iommu(dev);
+	__vfio_pci_group_get_device_fd(dev, subject.bdf, NULL);
+	return dev->fd < 0 ? -errno : 0;
+}
+
+void subject_fails(void)
+{
+	int ret = open_device();
+
+	VFIO_ASSERT_NE(ret, 0, "the device can be opened\n");
+	say("open = %s", result(ret));
+}
+
+void subject_open(void)
+{
+	VFIO_ASSERT_EQ(open_device(), 0);
+	subject.fd = subject.dev->fd;
+
+	if (subject.cdev) {
 		struct vfio_device_attach_iommufd_pt attach = {
 			.argsz = sizeof(attach),
 			.pt_id = subject.iommu->ioas_id,
 		};
 
-		vfio_pci_cdev_open(dev, subject.bdf);
-		VFIO_ASSERT_EQ(__vfio_device_bind_iommufd(dev->fd, subject.iommu->iommufd,
-							  NULL), 0);
-		ioctl_assert(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
-	} else {
-		vfio_pci_group_setup(dev, subject.bdf);
-		vfio_container_set_iommu(dev);
-		__vfio_pci_group_get_device_fd(dev, subject.bdf, NULL);
-		VFIO_ASSERT_GE(dev->fd, 0);
+		ioctl_assert(subject.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
 	}
-	subject.fd = dev->fd;
 
 	subject.command = config_get(PCI_COMMAND, 2) | PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
 	config_set(PCI_COMMAND, 2, subject.command);

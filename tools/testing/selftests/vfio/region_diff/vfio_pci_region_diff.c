@@ -14,6 +14,8 @@
 static const struct stage {
 	const char *name;
 	void (*run)(void);
+	/* only if it is named */
+	bool named;
 	bool traced;
 } stages[] = {
 	{ "info", stage_info },
@@ -29,14 +31,15 @@ static const struct stage {
 	{ "config", stage_config },
 	{ "power", stage_power },
 	{ "reset", stage_reset },
-	{ "seen", stage_seen, true },
+	{ "added", stage_added, true },
+	{ "seen", stage_seen, true, true },
 };
 
 static void explain(const char *program)
 {
 	size_t i;
 
-	fprintf(stderr, "usage: %s [--iommu MODE] [--seed N] [--quick] [--stage NAME] BDF\n"
+	fprintf(stderr, "usage: %s [--iommu MODE] [--seed N] [--quick] [--stage NAME] [--fails] BDF\n"
 		"MODE: vfio_type1_iommu vfio_type1v2_iommu iommufd_compat_type1 iommufd_compat_type1v2 iommufd\n"
 		"NAME:", program);
 	for (i = 0; i < NUM(stages); i++)
@@ -61,10 +64,12 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "stage", required_argument, NULL, 't' },
+		/* The device cannot be opened: how is all that is told */
+		{ "fails", no_argument, NULL, 'f' },
 		{ }
 	};
 	const char *only = NULL;
-	bool found = false;
+	bool found = false, fails = false;
 	size_t i;
 	int opt;
 
@@ -83,6 +88,9 @@ int main(int argc, char **argv)
 		case 't':
 			only = optarg;
 			break;
+		case 'f':
+			fails = true;
+			break;
 		default:
 			explain(argv[0]);
 		}
@@ -92,16 +100,22 @@ int main(int argc, char **argv)
 	subject.bdf = argv[optind];
 
 	for (i = 0; i < NUM(stages); i++)
-		if (only ? !strcmp(only, stages[i].name) : !stages[i].traced) {
+		if (only ? !strcmp(only, stages[i].name) : !stages[i].named) {
 			subject.traced |= stages[i].traced;
 			found = true;
 		}
 	if (!found)
 		explain(argv[0]);
 
+	if (fails) {
+		subject_fails();
+		printf("%lu cases\n", num_cases);
+		return KSFT_PASS;
+	}
+
 	subject_open();
 	for (i = 0; i < NUM(stages); i++)
-		if (only ? !strcmp(only, stages[i].name) : !stages[i].traced)
+		if (only ? !strcmp(only, stages[i].name) : !stages[i].named)
 			run(&stages[i]);
 	subject_close();
 

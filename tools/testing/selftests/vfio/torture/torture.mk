@@ -8,6 +8,7 @@ TORTURE_SRCDIR ?= $(selfdir)/vfio/torture
 TORTURE_OUTPUT := $(OUTPUT)/torture
 TORTURE_PROGS := $(OUTPUT)/vfio_pci_torture_bypass \
 		 $(OUTPUT)/vfio_pci_torture_debugfs \
+		 $(OUTPUT)/vfio_pci_torture_display \
 		 $(OUTPUT)/vfio_pci_torture_errors \
 		 $(OUTPUT)/vfio_pci_torture_fail_nth \
 		 $(OUTPUT)/vfio_pci_torture_lifecycle \

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+opregions.py FOLDER: describe graphics devices for vfio_user.py that differ in
+their OpRegion, as FOLDER/NAME.json, and write all of these OpRegions into
+FOLDER/opregions, which belongs at address 0x30000000 of the VM. Prints the names
+of the devices, after each whether it "opens" or "fails" to.
+"""
+
+import json
+import os
+import random
+import struct
+import sys
+
+BASE = 0x30000000
+SLICE = 0x10000         # of the file, for each device
+ASLS = "0xfc"
+
+SIGNATURE = b"IntelGraphicsMem"
+SIZE, VERSION, RVDA, RVDS = 0x10, 0x16, 0x3ba, 0x3c2
+OPREGION = 0x2000
+
+
+class OpRegion:
+    """What the firmware would leave in memory for a device"""
+
+    def __init__(self, name, version, vbt=0, length=0, relative=True, kilobytes=8,
+                 signature=SIGNATURE, asls=None, result="opens"):
+        self.name, self.result = name, result
+        self.asls = asls
+        self.header = signature, kilobytes, version
+        # Where the extended VBT is in the slice, and its length
+        self.vbt, self.length, self.relative = vbt, length, relative
+
+    def contents(self, base):
+        """The slice that begins at an address"""
+        data = bytearray(random.Random(self.name).randbytes(SLICE))
+        signature, kilobytes, version = self.header
+        data[0:16] = signature
+        struct.pack_into("<I", data, SIZE, kilobytes)
+        struct.pack_into("<H", data, VERSION, version)
+        rvda = self.vbt + (0 if self.relative or not self.vbt else base)
+        struct.pack_into("<QI", data, RVDA, rvda, self.length)
+        return data
+
+
+# Lengths of VBTs that end within a page, and one of more than one read of 64 KB
+# less the rest
+REGIONS = (
+    OpRegion("vbt20", 0x0200, vbt=0x4000, length=0x1c01, relative=False),
+    OpRegion("vbt21", 0x0201, vbt=0x2000, length=0x2400),
+    OpRegion("far21", 0x0201, vbt=0x8000, length=0x6003),
+    OpRegion("vbt23", 0x0203, vbt=0x3000, length=0x1000),
+    OpRegion("plain20", 0x0200),
+    OpRegion("plain21", 0x0201),
+    # Half of what names an extended VBT is none
+    OpRegion("half20", 0x0200, vbt=0x4000, relative=False),
+    OpRegion("half21", 0x0201, length=0x1000),
+    # Before 2.0, other things are there
+    OpRegion("old10", 0x0100, vbt=0x4000, length=0x1000),
+    OpRegion("small", 0x0201, vbt=0x2000, length=0x2000, kilobytes=4),
+    OpRegion("large", 0x0100, kilobytes=16),
+    OpRegion("none", 0x0200, asls=0),
+    OpRegion("ones", 0x0200, asls=0xffffffff),
+    OpRegion("unsigned", 0x0200, signature=b"IntelGraphicsMeM", result="fails"),
+    OpRegion("nothing", 0x0200, kilobytes=0, result="fails"),
+)
+
+
+def main(folder):
+    """See above"""
+    with open(os.path.join(folder, "opregions"), "wb") as file:
+        for index, region in enumerate(REGIONS):
+            base = BASE + index * SLICE
+            file.write(region.contents(base))
+            asls = base if region.asls is None else region.asls
+            with open(os.path.join(folder, region.name + ".json"), "w", encoding="utf-8") as out:
+                json.dump({
+                    "like": "/repo/tools/testing/selftests/vfio/vfio_user/gpu.json",
+                    "config": {ASLS: struct.pack("<I", asls).hex()},
+                }, out)
+            print(region.name, region.result)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: opregions.py FOLDER")
+    main(sys.argv[1])

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The regions that a driver adds to those of any PCI device: every offset, in
+ * every size of a register and some more.  Those of Intel graphics come with a
+ * register of config space that is not what the device has there.
+ */
+#include "region_diff.h"
+
+#define LINE		64	/* offsets that share a line of the transcript */
+#define BEYOND		16	/* how far past the end of a region */
+
+#define INTEL		0x8086
+#define CLASS_DISPLAY	0x03
+#define ASLS		0xfc	/* the address of the OpRegion */
+
+static const size_t sizes[] = { 1, 2, 3, 4, 7, 8, 64, 4099 };
+
+static u8 buffer[MAX_RW + GUARD];
+
+static u64 mix(u64 h, const void *buf, size_t n)
+{
+	const u8 *p = buf;
+
+	while (n--)
+		h = (h ^ *p++) * 0x100000001b3ULL;
+	return h;
+}
+
+/* Reads at each of some offsets, as one case: what they gave, and how often */
+static void read_line(u64 pos, size_t n)
+{
+	u64 h = 0xcbf29ce484222325ULL;
+	long last = 0, failed = 0;
+	u64 end;
+
+	for (end = pos + LINE; pos < end; pos++) {
+		long ret;
+
+		memset(buffer, POISON, n + GUARD);
+		ret = do_pread(subject.fd, buffer, n, pos);
+		h = mix(h, &ret, sizeof(ret));
+		h = mix(h, buffer, n + GUARD);
+		if (ret < 0) {
+			failed++;
+			last = ret;
+		}
+	}
+	say("rd before %s n=%zu = %016llx, %ld failed %s", at(end), n, (unsigned long long)h,
+	    failed, result(last));
+}
+
+static void read_all_of(u32 index)
+{
+	u64 base = (u64)index << REGION_SHIFT;
+	u64 size = subject.size[index];
+	size_t i;
+	u64 pos;
+
+	for (i = 0; i < NUM(sizes); i++)
+		for (pos = 0; pos < size + BEYOND; pos += LINE)
+			read_line(base + pos, sizes[i]);
+
+	/* In one go, and more than there is */
+	for (pos = 0; pos < size; pos += MAX_RW) {
+		case_read(base + pos, MAX_RW);
+		case_read(base + pos, size - pos < MAX_RW ? size - pos : MAX_RW);
+	}
+}
+
+static void write_some_of(u32 index)
+{
+	u64 base = (u64)index << REGION_SHIFT;
+	u64 size = subject.size[index];
+	size_t i;
+
+	for (i = 0; i < NUM(sizes); i++) {
+		case_write(base, sizes[i]);
+		case_write(base + size / 2 + i, sizes[i]);
+		case_write(base + size - 1, sizes[i]);
+		case_write(base + size, sizes[i]);
+	}
+}
+
+/* Each part of the register and its surroundings, written and read again */
+static void sweep_asls(void)
+{
+	u64 base = (u64)VFIO_PCI_CONFIG_REGION_INDEX << REGION_SHIFT;
+	u64 pos;
+	size_t n;
+
+	for (pos = ASLS - 4; pos < ASLS + 4; pos++)
+		for (n = 1; n <= 8; n++)
+			case_read(base + pos, n);
+	for (pos = ASLS; pos < ASLS + 4; pos++) {
+		for (n = 1; n <= ASLS + 4 - pos; n++) {
+			long ret;
+
+			memset(buffer, 0x11 * n + pos, n);
+			ret = do_pwrite(subject.fd, buffer, n, base + pos);
+			say("wr %s n=%zu = %s", at(base + pos), n, result(ret));
+			case_read(base + ASLS - 4, 8);
+		}
+	}
+}
+
+void stage_added(void)
+{
+	u32 index;
+
+	brief_info();
+	for (index = VFIO_PCI_NUM_REGIONS; index < subject.num_regions; index++) {
+		read_all_of(index);
+		write_some_of(index);
+	}
+	brief_mmap();
+	brief_ioeventfd();
+	if (config_get(PCI_VENDOR_ID, 2) == INTEL &&
+	    config_get(PCI_CLASS_DEVICE + 1, 1) == CLASS_DISPLAY)
+		sweep_asls();
+}
