@@ -11,8 +11,8 @@ read -r device <"/sys/bus/pci/devices/$bdf/device"
 
 torture()
 {
-	modprobe vfio_pci_torture "ids=${vendor#0x}:${device#0x}" \
-		setup="'range 0 0x1008 8; add 0xffff 1 0x2000 3'"
+	modprobe vfio_pci_torture "ids=${vendor#0x}:${device#0x}"
+	echo "range 0 0x1008 8; add 0xffff 1 0x2000 3" >/sys/module/vfio_pci_torture/parameters/setup
 }
 
 # while_open COMMAND...: run it while the device is open
@@ -30,18 +30,20 @@ link = os.readlink(f"/sys/bus/pci/devices/{bdf}/iommu_group")
 group = os.open("/dev/vfio/" + os.path.basename(link), os.O_RDWR)
 call(group, 4, struct.pack("i", container))
 call(container, 2, 3)
-device = call(group, 6, bdf.encode() + b"\0")
+# Open until the end, whichever its number
+call(group, 6, bdf.encode() + b"\0")
 sys.exit(subprocess.call(sys.argv[2:]))' "$bdf" "$@"
 }
 
 # both NAME: what userspace sees, and debugfs
 both()
 {
-	transcript "$1" iommufd "$bdf" --quick
-	transcript "$1-added" iommufd "$bdf" --stage added
+	transcript "$1" iommufd "$bdf" --stage added
+	transcript "$1-read" iommufd "$bdf" --quick --stage read
 	while_open cat "/sys/kernel/debug/vfio/$bdf/pci/regions" >"$folder/$1.regions"
 }
 
+transcript alone iommufd "$bdf" --stage added
 torture
 both igd-first
 # Who has the device open keeps both

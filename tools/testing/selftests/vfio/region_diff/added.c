@@ -85,6 +85,7 @@ static void write_some_of(u32 index)
 static void sweep_asls(void)
 {
 	u64 base = (u64)VFIO_PCI_CONFIG_REGION_INDEX << REGION_SHIFT;
+	u32 asls = config_get(ASLS, 4);
 	u64 pos;
 	size_t n;
 
@@ -101,6 +102,8 @@ static void sweep_asls(void)
 			case_read(base + ASLS - 4, 8);
 		}
 	}
+	/* For who opens the device next, it may be that of the device after all */
+	config_set(ASLS, 4, asls);
 }
 
 void stage_added(void)

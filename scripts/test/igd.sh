@@ -1,0 +1,146 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# igd.sh: graphics devices of Intel's, which a server plays, with OpRegions of all
+# kinds in memory. In two VMs that differ in the modules only, userspace must see
+# the same of them, byte for byte, also how an open fails. Then under a second
+# vendor driver, loaded before and after; without the first; and on the debug
+# kernel each allocation of an open fails in turn. KERNEL names one of them.
+# What was seen stays in out/igd.
+
+. "$(dirname "$0")/../lib.sh"
+. "$SCRIPTS/result.sh"
+. "$SCRIPTS/side-by-side.sh"
+
+read -r -a kernels <<<"${KERNEL:-release debug}"
+userspace=$("$SCRIPTS/userspace.sh")
+folder=$OUT/igd
+rm -rf "$folder"
+mkdir -p "$folder"/{stock,ours,debug}
+mapfile -t regions < <("$SCRIPTS/in-root.sh" python3 scripts/opregions.py out/igd)
+[ ${#regions[@]} -gt 0 ] || die "scripts/opregions.py wrote no OpRegions"
+
+# in_vm MODULES DEVICES COMMAND: run it with the OpRegions in memory that the
+# kernel leaves alone
+in_vm()
+{
+	MODULES=$1 DEVICES=$2 NAME=igd-$KERNEL-$1 MEM=1G TIMEOUT=${TIMEOUT:-900} APPEND="memmap=1M\$0x30000000" \
+		QEMU="-device loader,file=/repo/out/igd/opregions,addr=0x30000000,force-raw=on" \
+		"$SCRIPTS/vm.sh" "$3"
+}
+
+# transcripts MODULES
+transcripts()
+{
+	in_vm "$1" "$(printf 'user:out/igd/%s.json ' "${regions[@]% *}")" \
+		"scripts/guest/igd.sh $userspace/vfio_pci_region_diff /repo/out/igd/$1 $(printf '%s ' "${regions[@]/ /:}")"
+}
+
+# cases FILE: how many it has, if its program ended well
+cases()
+{
+	[ "$(cat "$1.status" 2>/dev/null)" = 0 ] || return 1
+	sed -n '$s/ cases$//p' "$1.txt"
+}
+
+# equal NAME A B LEAST: two transcripts, of at least so many cases
+equal()
+{
+	local a=$folder/$2 b=$folder/$3 status=0 n=0
+
+	cmp "$a.txt" "$b.txt" >"$folder/why" 2>&1 || status=1
+	diff --speed-large-files -U 2 "$a.txt" "$b.txt" 2>/dev/null | head -n 20 >>"$folder/why" || true
+	if ! n=$(cases "$a") || ! cases "$b" >/dev/null; then
+		status=1
+		echo "a program failed; see out/igd/*.log" >>"$folder/why"
+	elif [ "${n:-0}" -lt "$4" ]; then
+		status=1
+		echo "only ${n:-0} cases" >>"$folder/why"
+	fi
+	result "$status" "$1 (${n:-0} cases equal)" "$folder/why"
+	total=$((total + ${n:-0}))
+}
+
+# has NAME PATTERN FILE, has_not NAME PATTERN FILE: lines of it
+has()
+{
+	local status=0
+
+	grep -q -E "$2" "$folder/$3" 2>/dev/null || status=1
+	result "$status" "$1" "$folder/$3"
+}
+
+has_not()
+{
+	local status=0
+
+	if [ ! -s "$folder/$3" ] || grep -q -E "$2" "$folder/$3"; then status=1; fi
+	result "$status" "$1" "$folder/$3"
+}
+
+total=0
+if [[ " ${kernels[*]} " == *" release "* ]]; then
+	export KERNEL=release
+	side_by_side igd transcripts "$folder"
+
+	# What stock does is what was meant to be tried
+	has "an OpRegion of 8 KB and an extended VBT are one region" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x3c01 ' stock/vbt20.iommufd.txt
+	has "one that says it has 16 KB is one of these" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x4000 ' stock/large.iommufd.txt
+	has "a device has the bridges, too" '^added:     type 0x80008086 subtype 0x3' stock/vbt21.iommufd.txt
+	has_not "without an OpRegion it has none of this" '^added:     type 0x8' stock/none.iommufd.txt
+	has_not "without the LPC bridge it has the others" '^added:     type 0x80008086 subtype 0x3' stock/no-lpc.iommufd.txt
+	has "a bad signature fails the open" '^open = EINVAL|: open = EINVAL' stock/unsigned.iommufd.txt
+
+	for region in "${regions[@]}"; do
+		name=${region% *} least=700
+		if [ "${region#* }" = fails ]; then
+			equal "igd: $name, type1" {stock,ours}"/$name.vfio_type1v2_iommu" 1
+			least=1
+		fi
+		equal "igd: $name" {stock,ours}"/$name.iommufd" "$least"
+	done
+	equal "igd: all accesses to a device" {stock,ours}/all.iommufd 50000
+	equal "igd: a device by type1" {stock,ours}"/${regions[0]% *}.vfio_type1v2_iommu" 2000
+	equal "igd: the LPC bridge is gone" {stock,ours}/no-lpc.iommufd 2000
+	equal "igd: both bridges are gone" {stock,ours}/no-host.iommufd 2000
+
+	has "the module is loaded when a device is bound" '^vfio_pci_igd ' ours/bound
+	has_not "stock has no such module" '^vfio_pci_igd ' stock/bound
+	has "while the device is open, the module cannot be unloaded" 'vfio_pci_igd is in use' ours/pinned
+	has_not "then it can" '^vfio_pci_igd ' ours/unloaded
+	has_not "blacklisted, it is not loaded" '^vfio_pci_igd ' ours/blacklisted
+	has_not "without it, the device is opened without its regions" '^added:     type 0x8' ours/without.iommufd.txt
+	equal "igd: blacklisted, it is as if there was none" ours/{without,blacklisted}.iommufd 700
+	equal "igd: two vendor drivers, loaded in either order" ours/igd-{first,last}.iommufd 2000
+	equal "igd: reads under two vendor drivers" ours/igd-{first,last}-read.iommufd 500
+	equal "igd: the other one is unloaded" ours/{alone,again}.iommufd 2000
+	has "the second one's region comes after" '^12 ffff:1 ' ours/igd-first.regions
+	has "debugfs names both, with their registers" '^  vfio_pci_torture 0x1008-0x100f ' ours/igd-last.regions
+	has "and who has the address of the OpRegion" '^  vfio_pci_igd 0xfc-0xff ' ours/igd-last.regions
+	cmp "$folder"/ours/igd-{first,last}.regions >"$folder/why" 2>&1 && status=0 || status=1
+	result "$status" "debugfs says the same in either order" "$folder/why"
+	echo "# $total cases equal"
+fi
+
+if [[ " ${kernels[*]} " == *" debug "* ]]; then
+	export KERNEL=debug
+	status=0
+	in_vm ours "user:out/igd/vbt20.json user:out/igd/far21.json" "
+		# One that is enabled already has no need for ACPI, which takes most of an open
+		echo 1 >/sys/bus/pci/devices/0000:00:02.0/enable
+		scripts/guest/bind.sh all vfio-pci
+		$userspace/vfio_pci_torture_display 0000:00:02.0 >out/igd/debug/tap 2>&1
+		$userspace/vfio_pci_region_diff --iommu iommufd --stage added 0000:00:03.0 >out/igd/debug/far21
+		scripts/guest/bind.sh all none
+		rmmod vfio_pci_igd" >"$folder/debug.log" 2>&1 || status=$?
+	result "$status" "debug: the VM ends well" "$folder/debug.log"
+	read -r p f s < <(counts "$folder/debug/tap")
+	[ "$f" -eq 0 ] && [ "$s" -eq 0 ] && [ "$p" -eq 2 ] && status=0 || status=1
+	result "$status" "debug: a device opens with all of its regions or not at all, whichever allocation fails" "$folder/debug/tap"
+	grep -h ' allocations' "$folder/debug/tap" | sed 's/.*# */# /' || true
+	if [[ " ${kernels[*]} " == *" release "* ]]; then
+		cmp "$folder/debug/far21" "$folder/ours/far21.iommufd.txt" >"$folder/why" 2>&1 && status=0 || status=1
+		result "$status" "debug: userspace sees the same there" "$folder/why"
+	fi
+fi
+totals
