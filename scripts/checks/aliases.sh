@@ -7,22 +7,36 @@
 modules=$("$SCRIPTS/modules.sh" release ours)
 find "$CACHE/${modules#/cache/}" -path '*/updates/*' -name '*.ko' | sort >"$tmp/files"
 
-# aliases FILE: ids by the aliases, one a line, as "VENDOR DEVICE"
+# aliases FILE: ids by the aliases, one a line, as "VENDOR DEVICE SUBVENDOR
+# SUBDEVICE BASE SUB INTERFACE", the last three those of the class
 aliases()
 {
-	strings -a "$1" | sed -n 's/^alias=vfio-pci-vendor:v\(.*\)d\(.*\)sv.*/\1 \2/p' | sort -u
+	strings -a "$1" |
+		sed -n 's/^alias=vfio-pci-vendor:v\(.*\)d\(.*\)sv\(.*\)sd\(.*\)bc\(.*\)sc\(.*\)i\(.*\)$/\1 \2 \3 \4 \5 \6 \7/p' |
+		sort -u
 }
 
 # table FILE: the same by the id table, which is 40 bytes an entry, the last empty
 table()
 {
-	local address size section vendor device
+	local address size section id class mask shift
 
 	read -r address size section < <(readelf -sW "$1" | awk '/ __vfio_pci_vendor_table__/ { print $2, $3, $7 }') || return 0
 	objcopy -O binary --only-section="$(readelf -SW "$1" | sed -n "s/^ *\[ *$section\] \([^ ]*\).*/\1/p")" "$1" "$tmp/section"
-	od -A n -v -t u4 -w40 -j $((0x$address)) -N "$((size))" "$tmp/section" | while read -r vendor device _; do
-		[ "$vendor" -eq 0 ] || printf '%04X %04X\n' "$vendor" "$device"
-	done | sed 's/FFFFFFFF/*/g' | sort -u
+	od -A n -v -t u4 -w40 -j $((0x$address)) -N "$((size))" "$tmp/section" | while read -r -a id; do
+		class=${id[4]} mask=${id[5]}
+		[ $((id[0] | id[2] | mask)) -ne 0 ] || continue
+		printf '%04X %04X %04X %04X' "${id[@]:0:4}" | sed 's/FFFFFFFF/*/g'
+		for shift in 16 8 0; do
+			case $((mask >> shift & 0xff)) in
+			0) printf ' *' ;;
+			255) printf ' %02X' $((class >> shift & 0xff)) ;;
+			# No alias can say that
+			*) printf ' part' ;;
+			esac
+		done
+		echo
+	done | sort -u
 }
 
 checked=0
