@@ -15,7 +15,7 @@ make shell      a shell in a VM
 make clean      remove results; make distclean also removes the cache
 
 For vm and shell:
-  KERNEL=release|debug|stock  MODULES=ours|stock  DEVICES='edu igb nvme ...'
+  KERNEL=release|debug|stock  MODULES=ours|stock  DEVICES='edu igb user:gpu ...'
   QEMU='arguments'  ACCEL=auto|kvm|tcg  SMP=2  MEM=2G  ICOUNT=1  TIMEOUT=600
   NAME=of-the-logs
 For all: LINUX=/path of a 7.3 tree, if Debian has none; JOBS=number

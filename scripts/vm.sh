@@ -104,7 +104,8 @@ for device in $DEVICES; do
 		[ -f "$REPO/$description" ] || die "DEVICES: there is no $description in the checkout"
 		sockets+=("/run/device$at=$description")
 		device="{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"/run/device$at\"}$(
-			tr ',' '\n' <<<"${device#"$type",}" | sed -E 's/^([^=]*)=(.*)$/,"\1":"\2"/' | tr -d '\n')}"
+			tr ',' '\n' <<<"${device#"$type",}" | sed -E -e 's/^([^=]*)=(.*)$/,"\1":"\2"/' \
+				-e 's/"on"$/true/' -e 's/"off"$/false/' -e 's/"([0-9]+)"$/\1/' | tr -d '\n')}"
 	fi
 	args+=(-device "$device")
 	vm_devices+="${vm_devices:+ }$place=$type"
@@ -228,7 +229,7 @@ fi
 if [ ! -s "$files.status" ]; then
 	tail -n 10 "$files.console.log" 2>/dev/null >&2 || true
 	if [ -s "$files.qemu.log" ]; then
-		printf 'error: QEMU: %s\n' "$(tail -n 1 "$files.qemu.log")" >&2
+		tail -n 1 "$files.qemu.log" | sed -e '/^error: /!s/^/error: QEMU: /' -e '$a\' >&2
 	else
 		printf 'error: the VM died before the command ended; its console is in %s\n' "$files.console.log" >&2
 	fi

@@ -125,12 +125,14 @@ fi
 if [[ " ${kernels[*]} " == *" debug "* ]]; then
 	export KERNEL=debug
 	status=0
-	in_vm ours "user:out/igd/vbt20.json user:out/igd/far21.json" "
+	# Of the kinds, the usual one, and two that are large in their ways
+	in_vm ours "user:out/igd/vbt20.json user:out/igd/far21.json user:out/igd/large.json" "
 		# One that is enabled already has no need for ACPI, which takes most of an open
 		echo 1 >/sys/bus/pci/devices/0000:00:02.0/enable
 		scripts/guest/bind.sh all vfio-pci
 		$userspace/vfio_pci_torture_display 0000:00:02.0 >out/igd/debug/tap 2>&1
 		$userspace/vfio_pci_region_diff --iommu iommufd --stage added 0000:00:03.0 >out/igd/debug/far21
+		$userspace/vfio_pci_region_diff --iommu iommufd --stage added 0000:00:04.0 >out/igd/debug/large
 		scripts/guest/bind.sh all none
 		rmmod vfio_pci_igd" >"$folder/debug.log" 2>&1 || status=$?
 	result "$status" "debug: the VM ends well" "$folder/debug.log"
@@ -139,8 +141,10 @@ if [[ " ${kernels[*]} " == *" debug "* ]]; then
 	result "$status" "debug: a device opens with all of its regions or not at all, whichever allocation fails" "$folder/debug/tap"
 	grep -h ' allocations' "$folder/debug/tap" | sed 's/.*# */# /' || true
 	if [[ " ${kernels[*]} " == *" release "* ]]; then
-		cmp "$folder/debug/far21" "$folder/ours/far21.iommufd.txt" >"$folder/why" 2>&1 && status=0 || status=1
-		result "$status" "debug: userspace sees the same there" "$folder/why"
+		for name in far21 large; do
+			cmp "$folder/debug/$name" "$folder/ours/$name.iommufd.txt" >"$folder/why" 2>&1 && status=0 || status=1
+			result "$status" "debug: userspace sees the same of $name" "$folder/why"
+		done
 	fi
 fi
 totals

@@ -123,6 +123,22 @@ check "vm.sh: ICOUNT with KVM" refused 'ICOUNT=1'
 DEVICES=nosuch try "$vm" true
 check "vm.sh: a device that QEMU has not" says "'nosuch' is not a valid device"
 check "vm.sh: and its status" status_is 125
+DEVICES=user:nosuch try "$vm" true
+check "vm.sh: a device that nobody has described" refused 'DEVICES: there is no'
+mkdir -p "$OUT/tools"
+echo '{ "vendor": 1, "device": 2, "class": "0x20000", "bars": { "0": { "size": 3000 } } }' >"$OUT/tools/odd.json"
+DEVICES=user:out/tools/odd.json try "$vm" true
+check "vm.sh: a device that cannot be" refused 'out/tools/odd.json: the size of BAR 0 is no power of two: 3000'
+check "vm.sh: and its status" status_is 125
+echo '{ "like": "/repo/tools/testing/selftests/vfio/vfio_user/gpu.json", "class": "0x28000" }' >"$OUT/tools/odd.json"
+# shellcheck disable=SC2016 # for the guest
+DEVICES='user:out/tools/odd.json port/user:gpu,rombar=0' try "$vm" 'echo $VM_DEVICES; cat /sys/bus/pci/devices/0000:0[0-1]:0[0-2].0/class | tail -n 2 | xargs'
+check "vm.sh: two devices by descriptions, one like the other" \
+	prints $'0000:00:02.0=user:out/tools/odd.json 0000:01:00.0=user:gpu\n0x028000 0x030000'
+NAME=tools-user TIMEOUT=15 DEVICES=user:gpu try "$vm" 'sleep 300'
+check "vm.sh: the time limit ends such a VM" status_is 124
+check "vm.sh: and nothing of it is left" eval '! "$SCRIPTS/in-root.sh" pgrep -f "out/vm/[t]ools-user"'
+rm -rf "$OUT/tools" "$OUT"/vm/tools-user.*
 try "$vm" --shell
 check "vm.sh: a shell without a terminal" refused 'a shell needs a terminal'
 try make -C "$REPO" vm RNU=true
