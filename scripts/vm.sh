@@ -229,7 +229,10 @@ fi
 if [ ! -s "$files.status" ]; then
 	tail -n 10 "$files.console.log" 2>/dev/null >&2 || true
 	if [ -s "$files.qemu.log" ]; then
-		tail -n 1 "$files.qemu.log" | sed -e '/^error: /!s/^/error: QEMU: /' -e '$a\' >&2
+		why=$(tail -n 1 "$files.qemu.log")
+		# Ours says what it is of
+		[[ "$why" == "error: "* ]] || why="error: QEMU: $why"
+		printf '%s\n' "$why" >&2
 	else
 		printf 'error: the VM died before the command ended; its console is in %s\n' "$files.console.log" >&2
 	fi

@@ -28,6 +28,7 @@ strings, with or without white space.
     rom             size; an option ROM of these ids that no firmware runs
     intx            true for a device that has the pin of an interrupt
     msi             number of interrupts in the MSI capability in config
+    comment         not looked at
     like            another DESCRIPTION, relative to this one, that this one adds
                     to; what is in config and so on is added offset by offset
 
@@ -90,6 +91,8 @@ def describe(path):
             description = json.load(file)
     except (OSError, ValueError) as error:
         raise Failure(f"{path}: {error}") from error
+    if not isinstance(description, dict):
+        raise Failure(f"{path}: there are no keys in it")
     if "like" not in description:
         return description
     result = describe(os.path.join(os.path.dirname(path), description.pop("like")))
@@ -105,7 +108,7 @@ class Device:
     """A PCI device: its regions, as bytes"""
 
     KEYS = {"vendor", "device", "class", "subsystem_vendor", "subsystem_device", "revision",
-            "config_size", "config", "writable", "bars", "rom", "intx", "msi"}
+            "config_size", "config", "writable", "bars", "rom", "intx", "msi", "comment"}
 
     def __init__(self, description):
         for key in description.keys() - self.KEYS:
