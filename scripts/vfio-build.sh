@@ -75,7 +75,10 @@ make_vfio()
 	for symbol in "${all[@]}"; do
 		read -r name value <<<"$symbol"
 		[ -n "$name" ] || continue
-		[ "$value" != make-m ] || { args+=("CONFIG_$name=m"); continue; }
+		if [ "$value" = make-m ]; then
+			! grep -q "^CONFIG_$name=y" "$kobj/.config" || args+=("CONFIG_$name=m")
+			continue
+		fi
 		header+="#undef CONFIG_$name"$'\n'"#undef CONFIG_${name}_MODULE"$'\n'
 		case $value in
 		y) header+="#define CONFIG_$name 1"$'\n' args+=("CONFIG_$name=y") ;;

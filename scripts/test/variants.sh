@@ -17,13 +17,13 @@ fi
 . "$SCRIPTS/result.sh"
 
 declare -A modules=(
-	[x86_64]='mlx5-vfio-pci virtio-vfio-pci pds-vfio-pci qat_vfio_pci xe-vfio-pci'
+	[x86_64]='mlx5-vfio-pci virtio-vfio-pci pds-vfio-pci qat_vfio_pci xe-vfio-pci vfio-pci-igd'
 	[arm64]='nvgrace-gpu-vfio-pci hisi-acc-vfio-pci mlx5-vfio-pci'
 	[s390]='ism-vfio-pci mlx5-vfio-pci'
 )
 # Parts of vfio-pci that only one architecture compiles.
 declare -A parts=(
-	[x86_64]=igd
+	[x86_64]=''
 	[arm64]=''
 	[s390]=zdev
 )

@@ -286,7 +286,8 @@ class Connection:
             fds = []
             if not flags & NO_REPLY:
                 flags = TYPE_REPLY | (ERROR if error else 0)
-                message = HEADER.pack(ident, command, HEADER.size + len(reply), flags, error) + reply
+                size = HEADER.size + len(reply)
+                message = HEADER.pack(ident, command, size, flags, error) + reply
                 sent = socket.send_fds(self.connection, [message], passed) if passed else 0
                 self.connection.sendall(message[sent:])
 
@@ -300,7 +301,8 @@ class Connection:
         if major:
             raise OSError(errno.EINVAL, "")
         capabilities = {"max_msg_fds": MAX_FDS, "max_data_xfer_size": 1 << 20}
-        return struct.pack("<HH", 0, 0) + json.dumps({"capabilities": capabilities}).encode() + b"\0", []
+        reply = json.dumps({"capabilities": capabilities}).encode() + b"\0"
+        return struct.pack("<HH", 0, 0) + reply, []
 
     def dma_unmap(self, payload, fds):
         """Nothing was mapped"""
