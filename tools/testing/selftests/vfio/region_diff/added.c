@@ -63,7 +63,8 @@ static void read_all_of(u32 index)
 	/* In one go, and more than there is */
 	for (pos = 0; pos < size; pos += MAX_RW) {
 		case_read(base + pos, MAX_RW);
-		case_read(base + pos, size - pos < MAX_RW ? size - pos : MAX_RW);
+		if (size - pos < MAX_RW)
+			case_read(base + pos, size - pos);
 	}
 }
 

@@ -39,9 +39,10 @@ static void explain(const char *program)
 {
 	size_t i;
 
-	fprintf(stderr, "usage: %s [--iommu MODE] [--seed N] [--quick] [--stage NAME] [--fails] BDF\n"
+	fprintf(stderr, "usage: %s [--iommu MODE] [--seed N] [--quick] [--stage NAME] BDF\n"
+		"       %s --fails [--iommu MODE] BDF\n"
 		"MODE: vfio_type1_iommu vfio_type1v2_iommu iommufd_compat_type1 iommufd_compat_type1v2 iommufd\n"
-		"NAME:", program);
+		"NAME:", program, program);
 	for (i = 0; i < NUM(stages); i++)
 		fprintf(stderr, " %s", stages[i].name);
 	fprintf(stderr, "\n");
