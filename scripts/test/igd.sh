@@ -5,7 +5,7 @@
 # kinds in memory. In two VMs that differ in the modules only, userspace must see
 # the same of them, byte for byte, also how an open fails. Then under a second
 # vendor driver, loaded before and after; without the first; and on the debug
-# kernel each allocation of an open fails in turn. KERNEL names one of them.
+# kernel each allocation of an open fails in turn. KERNEL names one of the two.
 # What was seen stays in out/igd.
 
 . "$(dirname "$0")/../lib.sh"
@@ -122,29 +122,36 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	echo "# $total cases equal"
 fi
 
-if [[ " ${kernels[*]} " == *" debug "* ]]; then
-	export KERNEL=debug
-	status=0
-	# Of the kinds, the usual one, and two that are large in their ways
-	in_vm ours "user:out/igd/vbt20.json user:out/igd/far21.json user:out/igd/large.json" "
+# failures MODULES: each allocation fails in turn; then what the debug kernel says
+# of two that are large in their ways
+failures()
+{
+	in_vm "$1" "user:out/igd/vbt20.json user:out/igd/far21.json user:out/igd/large.json" "
 		# One that is enabled already has no need for ACPI, which takes most of an open
 		echo 1 >/sys/bus/pci/devices/0000:00:02.0/enable
 		scripts/guest/bind.sh all vfio-pci
-		$userspace/vfio_pci_torture_display 0000:00:02.0 >out/igd/debug/tap 2>&1
+		$userspace/vfio_pci_torture_display 0000:00:02.0 >out/igd/debug/$1.tap 2>&1
+		[ $1 = ours ] || exit 0
 		$userspace/vfio_pci_region_diff --iommu iommufd --stage added 0000:00:03.0 >out/igd/debug/far21
 		$userspace/vfio_pci_region_diff --iommu iommufd --stage added 0000:00:04.0 >out/igd/debug/large
 		scripts/guest/bind.sh all none
-		rmmod vfio_pci_igd" >"$folder/debug.log" 2>&1 || status=$?
-	result "$status" "debug: the VM ends well" "$folder/debug.log"
-	read -r p f s < <(counts "$folder/debug/tap")
-	[ "$f" -eq 0 ] && [ "$s" -eq 0 ] && [ "$p" -eq 2 ] && status=0 || status=1
-	result "$status" "debug: a device opens with all of its regions or not at all, whichever allocation fails" "$folder/debug/tap"
-	grep -h ' allocations' "$folder/debug/tap" | sed 's/.*# */# /' || true
-	if [[ " ${kernels[*]} " == *" release "* ]]; then
-		for name in far21 large; do
-			cmp "$folder/debug/$name" "$folder/ours/$name.iommufd.txt" >"$folder/why" 2>&1 && status=0 || status=1
-			result "$status" "debug: userspace sees the same of $name" "$folder/why"
-		done
-	fi
+		rmmod vfio_pci_igd"
+}
+
+if [[ " ${kernels[*]} " == *" debug "* ]]; then
+	export KERNEL=debug
+	side_by_side debug failures "$folder/debug"
+	for modules in stock ours; do
+		tap=$folder/debug/$modules.tap
+		read -r p f s < <(counts "$tap")
+		[ "$f" -eq 0 ] && [ "$s" -eq 0 ] && [ "$p" -eq 2 ] && status=0 || status=1
+		result "$status" "debug, $modules: a device opens with all of its regions or not at all, whichever allocation fails" "$tap"
+		grep -h ' allocations' "$tap" | sed 's/.*:open:/# /' || true
+	done
+	for name in far21 large; do
+		[[ " ${kernels[*]} " == *" release "* ]] || continue
+		cmp "$folder/debug/$name" "$folder/ours/$name.iommufd.txt" >"$folder/why" 2>&1 && status=0 || status=1
+		result "$status" "debug: userspace sees the same of $name" "$folder/why"
+	done
 fi
 totals
