@@ -489,7 +489,7 @@ void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
  * @table: constant array of struct pci_device_id
  *
  * The aliases are written by hand, one for each entry.  This lets whoever looks
- * at the module check that none was forgotten.
+ * at the module check that none was forgotten, or is for other devices.
  */
 #define MODULE_VFIO_PCI_VENDOR_TABLE(table) \
 	static const struct pci_device_id __vfio_pci_vendor_table__##table \
