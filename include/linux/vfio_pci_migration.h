@@ -18,8 +18,9 @@ struct vfio_pci_vendor_device;
  *
  * Unless said otherwise an operation is called in process context, may sleep,
  * and is never called while another one of the same device is.  The device is
- * open and runtime resumed, yet its memory decoding may be off, in which case
- * its registers fail with -EIO.  An operation may reach the device by
+ * open and runtime resumed, although userspace may have it sleep between two
+ * operations.  Yet its memory decoding may be off, in which case its registers
+ * fail with -EIO.  An operation may reach the device by
  * vfio_pci_vendor_read_bar() and such.
  *
  * A device runs once the open callback of the driver has returned, in whatever

@@ -27,6 +27,8 @@ release	region		region	0 1	-v vfio_type1v2_iommu -v iommufd
 release	log		log	0
 release	races		races	0	-v iommufd
 release	fuzz		fuzz	2	-v iommufd
+release	other		other	0 2
+release	power		power	2
 release	igb-feature	feature	2	-T arcs -T abilities -T failures -v iommufd_compat_type1
 release	igb-data	data	2	-T transfers -v vfio_type1v2_iommu
 debug	feature		feature	0	-T arcs -T abilities -T failures -T driver_comes_and_goes -v iommufd
@@ -36,6 +38,7 @@ debug	region		region	0 1	-T transfers -T states -T registers -T refused -T failu
 debug	log		log	0	-T random -v iommufd
 debug	races		races	0	-v iommufd
 debug	fuzz		fuzz	2	-v iommufd
+debug	power		power	2
 debug	fail_nth	fail_nth	0'
 
 # runs_of KERNEL: its lines of the above, without the first word

@@ -11,6 +11,8 @@ MIGRATION_PROGS := $(OUTPUT)/vfio_pci_migration_data \
 		   $(OUTPUT)/vfio_pci_migration_fuzz \
 		   $(OUTPUT)/vfio_pci_migration_feature \
 		   $(OUTPUT)/vfio_pci_migration_log \
+		   $(OUTPUT)/vfio_pci_migration_other \
+		   $(OUTPUT)/vfio_pci_migration_power \
 		   $(OUTPUT)/vfio_pci_migration_races \
 		   $(OUTPUT)/vfio_pci_migration_region \
 		   $(OUTPUT)/vfio_pci_migration_stream
