@@ -124,11 +124,11 @@ DEVICES=nosuch try "$vm" true
 check "vm.sh: a device that QEMU has not" says "'nosuch' is not a valid device"
 check "vm.sh: and its status" status_is 125
 DEVICES=user:nosuch try "$vm" true
-check "vm.sh: a device that nobody has described" refused 'DEVICES: there is no'
+check "vm.sh: a device that nobody has described" says 'DEVICES: there is no'
 mkdir -p "$OUT/tools"
 echo '{ "vendor": 1, "device": 2, "class": "0x20000", "bars": { "0": { "size": 3000 } } }' >"$OUT/tools/odd.json"
 DEVICES=user:out/tools/odd.json try "$vm" true
-check "vm.sh: a device that cannot be" refused 'out/tools/odd.json: the size of BAR 0 is no power of two: 3000'
+check "vm.sh: a device that cannot be" says 'out/tools/odd.json: the size of BAR 0 is no power of two: 3000'
 check "vm.sh: and its status" status_is 125
 echo '{ "like": "/repo/tools/testing/selftests/vfio/vfio_user/gpu.json", "class": "0x28000" }' >"$OUT/tools/odd.json"
 # shellcheck disable=SC2016 # for the guest
