@@ -168,7 +168,8 @@ class Device:
         """A BAR, and the register that it is named by"""
         size = number(bar.get("size", 0))
         kind = bar.get("kind", "mem")
-        if not 0 <= index < 6 or kind not in ("mem", "mem64", "io"):
+        kinds = ("mem", "mem64", "io") if index < 5 else ("mem", "io")
+        if not 0 <= index < 6 or kind not in kinds:
             raise Failure(f"BAR {index} cannot be {kind!r}")
         if size < 16 or size & (size - 1):
             raise Failure(f"the size of BAR {index} is no power of two: {size}")
