@@ -421,7 +421,7 @@ static void mutate(struct fuzz_data *self)
 /* How it is written, and what arrives by that */
 static void cut(struct fuzz_data *self, enum way way)
 {
-	size_t most = one_in(self, 2) ? LONG : one_in(self, 8) ? 4 : 1 + below(self, 200);
+	size_t most = one_in(self, 2) ? LONG : one_in(self, 64) ? 4 : 1 + below(self, 200);
 	bool lies = way != BY_FILE && one_in(self, 8);
 	size_t at = 0, put, i;
 
