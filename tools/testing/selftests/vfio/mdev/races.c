@@ -232,10 +232,15 @@ int main(int argc, char *argv[])
 		VFIO_ASSERT_TRUE(racers[i].done || racers[i].run == race_reset);
 	}
 
+	/*
+	 * A reset by sysfs while the device is being opened, which saves its state
+	 * then, may lose what its BARs were set to.  Have them set anew.
+	 */
 	VFIO_ASSERT_TRUE(mdev_load(NULL));
+	VFIO_ASSERT_EQ(put_device(device_bdf, "remove", "1"), 0);
+	VFIO_ASSERT_EQ(put_text("/sys/bus/pci/rescan", "1"), 0);
 	mdev_bind(device_bdf, MDEV_DRIVER);
-	if (!mdev_exists(UUID))
-		mdev_create(device_bdf, UUID);
+	mdev_create(device_bdf, UUID);
 	/* Its nodes in /dev come by a thread of the kernel */
 	while (tries++ < 100 && access(group_path, F_OK))
 		usleep(10000);
