@@ -233,8 +233,8 @@ int main(int argc, char *argv[])
 	}
 
 	/*
-	 * A reset by sysfs while the device is being opened, which saves its state
-	 * then, may lose what its BARs were set to.  Have them set anew.
+	 * Resets by sysfs while the device is opened, which saves its state then, may
+	 * lose what its BARs are set to, with vfio-pci as well.  Have them set anew.
 	 */
 	VFIO_ASSERT_TRUE(mdev_load(NULL));
 	VFIO_ASSERT_EQ(put_device(device_bdf, "remove", "1"), 0);
