@@ -264,7 +264,7 @@ TEST_F_TIMEOUT(once, remove_unused, 60)
 	iommu_cleanup(iommu);
 }
 
-static const char *power(const char *bdf)
+static const char *runtime_status(const char *bdf)
 {
 	return device_file(bdf, "power/runtime_status");
 }
@@ -284,28 +284,28 @@ TEST_F_TIMEOUT(once, power, 60)
 	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
 	struct vfio_pci_device *device;
 
-	ASSERT_STREQ("active", line_of(power(device_bdf)));
+	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
 	mdev_create(device_bdf, UUID);
-	ASSERT_TRUE(line_becomes(power(device_bdf), "suspended"));
+	ASSERT_TRUE(line_becomes(runtime_status(device_bdf), "suspended"));
 	device = vfio_pci_device_init(device_bdf, iommu);
-	ASSERT_STREQ("active", line_of(power(device_bdf)));
+	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
 	ASSERT_EQ(0, low_power(device, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
-	ASSERT_TRUE(line_becomes(power(device_bdf), "suspended"));
+	ASSERT_TRUE(line_becomes(runtime_status(device_bdf), "suspended"));
 	ASSERT_EQ(0, low_power(device, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
-	ASSERT_STREQ("active", line_of(power(device_bdf)));
+	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
 	vfio_pci_device_cleanup(device);
-	ASSERT_TRUE(line_becomes(power(device_bdf), "suspended"));
+	ASSERT_TRUE(line_becomes(runtime_status(device_bdf), "suspended"));
 
 	/* Userspace that keeps it on changes nothing about the end */
 	ASSERT_EQ(0, put_device(device_bdf, "power/control", "on"));
-	ASSERT_STREQ("active", line_of(power(device_bdf)));
+	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
 	ASSERT_EQ(0, put_device(device_bdf, "power/control", "auto"));
-	ASSERT_TRUE(line_becomes(power(device_bdf), "suspended"));
+	ASSERT_TRUE(line_becomes(runtime_status(device_bdf), "suspended"));
 	ASSERT_EQ(0, mdev_try_remove(UUID));
-	ASSERT_STREQ("active", line_of(power(device_bdf)));
+	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
 	ASSERT_EQ(0, put_device(device_bdf, "power/control", "auto"));
 	usleep(200000);
-	ASSERT_STREQ("active", line_of(power(device_bdf)));
+	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
 	iommu_cleanup(iommu);
 }
 
@@ -327,14 +327,13 @@ TEST_F(once, options)
 	ASSERT_EQ(0, put_device(device_bdf, "driver_override", "\n"));
 
 	/* By the ids, not by name */
-	ASSERT_TRUE(mdev_load("ids=junk,8086:1,1234:11e8:ffffffff:ffffffff "
-			      "nointxmask=1 disable_idle_d3=1 disable_vga=1"));
+	ASSERT_TRUE(mdev_load("ids=junk,8086:1,1234:11e8 nointxmask=1 disable_idle_d3=1"));
 	ASSERT_TRUE(mdev_is_bound(device_bdf));
 	mdev_create(device_bdf, UUID);
 	ASSERT_STREQ("Y", option_of("nointxmask"));
 	ASSERT_STREQ("Y", option_of("disable_idle_d3"));
 	usleep(200000);
-	ASSERT_STREQ("active", line_of(power(device_bdf)));
+	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
 	ASSERT_EQ(0, mdev_unload());
 
 	ASSERT_TRUE(mdev_load(NULL));

@@ -103,7 +103,8 @@ bool mdev_load(const char *options)
 	pid = fork();
 	VFIO_ASSERT_GE(pid, 0);
 	if (!pid) {
-		execlp("sh", "sh", "-c", "exec modprobe " MDEV_DRIVER " $1", "sh", options ?: "", NULL);
+		execlp("sh", "sh", "-c", "exec modprobe " MDEV_DRIVER " $1", "sh",
+		       options ?: "", NULL);
 		_exit(127);
 	}
 	VFIO_ASSERT_EQ(waitpid(pid, &status, 0), pid);

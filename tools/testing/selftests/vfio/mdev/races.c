@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sys/ioctl.h>
@@ -38,6 +39,24 @@ static char group_path[32];
 static unsigned int pick(struct racer *racer, unsigned int nr)
 {
 	return rand_r(&racer->seed) % nr;
+}
+
+static unsigned long now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+
+	return ts.tv_sec * 1000000UL + ts.tv_nsec / 1000;
+}
+
+/* What takes something away lets it be for most of the time, however slow all is */
+static void rest(struct racer *racer, unsigned long began)
+{
+	unsigned long end = now() + 3 * (now() - began) + pick(racer, 1000000);
+
+	while (now() < end && !READ_ONCE(stop))
+		usleep(10000);
 }
 
 /* No path in a static buffer here, as there are other threads */
@@ -138,17 +157,20 @@ static void race_create(struct racer *racer)
 
 static void race_remove(struct racer *racer)
 {
+	unsigned long began = now();
+
 	racer->done += !put_text("/sys/bus/mdev/devices/" UUID "/remove", "1");
-	/* Mostly there, or there is nothing to open */
-	usleep(pick(racer, 1000000));
+	rest(racer, began);
 }
 
 static void race_bind(struct racer *racer)
 {
+	unsigned long began = now();
+
 	racer->done += !put_text(MDEV_DRIVERS "unbind", device_bdf);
 	while (put_text("/sys/bus/pci/drivers_probe", device_bdf) && !READ_ONCE(stop))
 		usleep(1000);
-	usleep(500000 + pick(racer, 1500000));
+	rest(racer, began);
 }
 
 static void race_reset(struct racer *racer)
@@ -162,9 +184,11 @@ static void race_reset(struct racer *racer)
 /* Whoever loads it again has the device bound by its driver_override */
 static void race_unload(struct racer *racer)
 {
-	usleep(500000 + pick(racer, 2000000));
+	unsigned long began = now();
+
 	racer->done += !mdev_unload();
 	mdev_load(NULL);
+	rest(racer, began);
 }
 
 static void race_look(struct racer *racer)
@@ -216,7 +240,8 @@ int main(int argc, char *argv[])
 	device_bdf = argv[2];
 	VFIO_ASSERT_TRUE(mdev_load(NULL));
 	mdev_bind(device_bdf, MDEV_DRIVER);
-	snprintf_assert(group_path, sizeof(group_path), "/dev/vfio/%d", sysfs_iommu_group_get(device_bdf));
+	snprintf_assert(group_path, sizeof(group_path), "/dev/vfio/%d",
+			sysfs_iommu_group_get(device_bdf));
 
 	for (i = 0; i < ARRAY_SIZE(racers); i++) {
 		racers[i].seed = i + 1;
@@ -226,10 +251,13 @@ int main(int argc, char *argv[])
 	WRITE_ONCE(stop, true);
 	for (i = 0; i < ARRAY_SIZE(racers); i++)
 		VFIO_ASSERT_EQ(pthread_join(racers[i].thread, NULL), 0);
-	for (i = 0; i < ARRAY_SIZE(racers); i++) {
+	for (i = 0; i < ARRAY_SIZE(racers); i++)
 		printf("%s: %u of %u\n", racers[i].name, racers[i].done, racers[i].rounds);
+	fflush(stdout);
+	for (i = 0; i < ARRAY_SIZE(racers); i++) {
 		/* A device without a reset cannot be reset by anybody */
-		VFIO_ASSERT_TRUE(racers[i].done || racers[i].run == race_reset);
+		VFIO_ASSERT_TRUE(racers[i].done || racers[i].run == race_reset,
+				 "%s: never done\n", racers[i].name);
 	}
 
 	/*
