@@ -105,9 +105,7 @@ in_debug()
 	mount --bind /bin/true \$(readlink -f /sbin/modprobe)
 	note fail_nth mdev_pci_fail_nth \${bdfs[0]}
 	umount \$(readlink -f /sbin/modprobe)
-	# Here, too: that the kernel asks for a vendor driver takes most of a creation
-	echo >/proc/sys/kernel/modprobe
-	note races mdev_pci_races ${SECONDS_RACE:-40} \${bdfs[3]}
+	note races mdev_pci_races ${SECONDS_RACE:-60} \${bdfs[3]}
 	END
 }
 
