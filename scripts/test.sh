@@ -5,8 +5,9 @@
 # those that are named (also as T='NAME...'), and count what they report: lines
 # "ok - what", "not ok - what" and "ok - what # SKIP why". A suite that fails
 # without naming a test, or reports none, counts as one failed test. Those that
-# say in their head that one processor is enough run two at a time, last; those
-# that say there "Only by its name." run if they are named.
+# say in their head that one processor is enough run two at a time, last, and of
+# these the longest, by the seconds that they say there, first. Those that say
+# there "Only by its name." run if they are named.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -81,6 +82,18 @@ for name in "${names[@]}"; do
 	"$SCRIPTS/test/$name.sh" </dev/null 2>&1 | tee "$logs/$name.log" || status=$?
 	count "$name" "$status" $(($(date +%s) - began[$name]))
 done
+
+# seconds_of NAME: how long a suite takes, as it says
+seconds_of()
+{
+	local seconds
+
+	seconds=$(head_of "$1" | sed -n 's/^# One processor.*, for \([0-9]*\) s\.$/\1/p')
+	echo "${seconds:-0}"
+}
+
+mapfile -t beside < <(for name in ${beside[@]+"${beside[@]}"}; do echo "$(seconds_of "$name") $name"; done |
+	sort -s -k 1,1nr | cut -d ' ' -f 2)
 for name in ${beside[@]+"${beside[@]}"}; do
 	[ ${#running[@]} -lt 2 ] || reap
 	began[$name]=$(date +%s)

@@ -7,7 +7,7 @@
 # reaches its memory, and a transfer that the sample vendor driver refuses does
 # not start; without the sample it does.
 #
-# One processor is enough for it.
+# One processor is enough for it, for 60 s.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -6,7 +6,7 @@
 # if they do. It is several times as slow, so the suites do less. (The suite
 # selftests runs on both kernels.)
 #
-# One processor is enough for it.
+# One processor is enough for it, for 150 s.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

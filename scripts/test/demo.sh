@@ -4,7 +4,7 @@
 # demo.sh: the demo runs on every kernel that can have it, prints what it
 # promises, and fails when the device is not as it should be.
 #
-# One processor is enough for it.
+# One processor is enough for it, for 100 s.
 
 . "$(dirname "$0")/../lib.sh"
 

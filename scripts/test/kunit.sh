@@ -3,7 +3,7 @@
 #
 # kunit.sh: our KUnit modules, loaded in a VM; each of their cases is a test.
 #
-# One processor is enough for it.
+# One processor is enough for it, for 150 s.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -9,7 +9,7 @@
 # release and on the debug kernel (KERNEL names one of them), where each allocation
 # fails in turn; and all at once, for SECONDS_RACE.
 #
-# One processor is enough for it.
+# One processor is enough for it, for 400 s.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -7,7 +7,7 @@
 # The guest uses the device all the time, and finds it as it should be, also where
 # the migration does not succeed. migration-long.sh has more of this.
 #
-# One processor is enough for it.
+# One processor is enough for it, for 250 s.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

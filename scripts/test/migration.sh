@@ -6,7 +6,7 @@
 # and userspace do wrong, and all at once; on the release kernel, and less of it on
 # the debug kernel (KERNEL names one of them), which must have nothing to say.
 #
-# One processor is enough for it.
+# One processor is enough for it, for 400 s.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -4,7 +4,7 @@
 # The tools themselves: what a VM returns, what counts as a failure, and one
 # clear line for each kind of bad input, with nothing half-made behind it.
 #
-# One processor is enough for it.
+# One processor is enough for it, for 90 s.
 
 . "$(dirname "$0")/../lib.sh"
 
