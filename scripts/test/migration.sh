@@ -59,7 +59,7 @@ in_guest()
 	[ $1 = release ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	modprobe vfio-pci
 	# For each of the ways to load; KUnit has more for the debug kernel
-	export FUZZ_STREAMS=$([ $1 = release ] && echo 10000 || echo 1000)
+	export FUZZ_STREAMS=$([ "$1" = release ] && echo 10000 || echo 1000)
 	END
 	while IFS=$'\t' read -r name program devices options; do
 		bdfs=

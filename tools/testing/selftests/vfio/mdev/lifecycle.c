@@ -264,7 +264,7 @@ TEST_F_TIMEOUT(once, remove_unused, 60)
 	iommu_cleanup(iommu);
 }
 
-static const char *runtime_status(const char *bdf)
+static const char *pm_status(const char *bdf)
 {
 	return device_file(bdf, "power/runtime_status");
 }
@@ -284,28 +284,28 @@ TEST_F_TIMEOUT(once, power, 60)
 	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
 	struct vfio_pci_device *device;
 
-	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
+	ASSERT_STREQ("active", line_of(pm_status(device_bdf)));
 	mdev_create(device_bdf, UUID);
-	ASSERT_TRUE(line_becomes(runtime_status(device_bdf), "suspended"));
+	ASSERT_TRUE(line_becomes(pm_status(device_bdf), "suspended"));
 	device = vfio_pci_device_init(device_bdf, iommu);
-	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
+	ASSERT_STREQ("active", line_of(pm_status(device_bdf)));
 	ASSERT_EQ(0, low_power(device, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
-	ASSERT_TRUE(line_becomes(runtime_status(device_bdf), "suspended"));
+	ASSERT_TRUE(line_becomes(pm_status(device_bdf), "suspended"));
 	ASSERT_EQ(0, low_power(device, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
-	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
+	ASSERT_STREQ("active", line_of(pm_status(device_bdf)));
 	vfio_pci_device_cleanup(device);
-	ASSERT_TRUE(line_becomes(runtime_status(device_bdf), "suspended"));
+	ASSERT_TRUE(line_becomes(pm_status(device_bdf), "suspended"));
 
 	/* Userspace that keeps it on changes nothing about the end */
 	ASSERT_EQ(0, put_device(device_bdf, "power/control", "on"));
-	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
+	ASSERT_STREQ("active", line_of(pm_status(device_bdf)));
 	ASSERT_EQ(0, put_device(device_bdf, "power/control", "auto"));
-	ASSERT_TRUE(line_becomes(runtime_status(device_bdf), "suspended"));
+	ASSERT_TRUE(line_becomes(pm_status(device_bdf), "suspended"));
 	ASSERT_EQ(0, mdev_try_remove(UUID));
-	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
+	ASSERT_STREQ("active", line_of(pm_status(device_bdf)));
 	ASSERT_EQ(0, put_device(device_bdf, "power/control", "auto"));
 	usleep(200000);
-	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
+	ASSERT_STREQ("active", line_of(pm_status(device_bdf)));
 	iommu_cleanup(iommu);
 }
 
@@ -333,7 +333,7 @@ TEST_F(once, options)
 	ASSERT_STREQ("Y", option_of("nointxmask"));
 	ASSERT_STREQ("Y", option_of("disable_idle_d3"));
 	usleep(200000);
-	ASSERT_STREQ("active", line_of(runtime_status(device_bdf)));
+	ASSERT_STREQ("active", line_of(pm_status(device_bdf)));
 	ASSERT_EQ(0, mdev_unload());
 
 	ASSERT_TRUE(mdev_load(NULL));

@@ -278,7 +278,8 @@ TEST_F_TIMEOUT(stream, records, 120)
 
 		bytes.size = header;
 		for (j = 0; j < nr; j++)
-			append_bytes(&bytes, j == i ? others[j].head : records[j].head, records[j].size);
+			append_bytes(&bytes, j == i ? others[j].head : records[j].head,
+				     records[j].size);
 		expect_bad(_metadata, self, &bytes, EBADMSG, i);
 
 		if (i + 1 < nr) {
