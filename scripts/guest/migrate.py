@@ -413,8 +413,9 @@ class Setup:
                      self.progress()["status"] not in ("setup", "active"))
         # Under QEMU 7.2 all of memory is always dirty, as it is under a kernel without
         # iommufd, which has no bitmaps to log DMA to; so this would never end if the
-        # guest were not allowed to be stopped for long.
-        logs = self.version >= (8, 0) and os.path.exists("/dev/iommu")
+        # guest were not allowed to be stopped for long. Nor might it with a large state,
+        # if the machine is slow.
+        logs = self.version >= (8, 0) and os.path.exists("/dev/iommu") and not self.large
         self.limit(bandwidth, 1000 if logs else 2000000)
 
     def limit(self, bandwidth, downtime):
