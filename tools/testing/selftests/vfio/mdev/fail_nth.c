@@ -111,7 +111,8 @@ TEST_F_TIMEOUT(fail_nth, open, 600)
 	}
 	ASSERT_EQ(0, ret);
 	TH_LOG("open: %u allocations, of which %u are needed", nth - 1, failures);
-	ASSERT_GT(failures, 10);
+	/* Around ten, as caches have what some need; that of a handle is always one */
+	ASSERT_GT(failures, 5);
 	ASSERT_EQ(0, mdev_try_remove(UUID));
 }
 
