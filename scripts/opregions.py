@@ -4,7 +4,8 @@
 opregions.py FOLDER: describe graphics devices for vfio_user.py that differ in
 their OpRegion, as FOLDER/NAME.json, and write all of these OpRegions into
 FOLDER/opregions, which belongs at address 0x30000000 of the VM. Prints the names
-of the devices, after each whether it "opens" or "fails" to.
+of the devices, after each whether it "opens" or "fails" to; or opens with stock, but
+"differs" from it or is "refused" with our modules.
 """
 
 import json
@@ -65,6 +66,16 @@ REGIONS = (
     OpRegion("ones", 0x0200, asls=0xffffffff),
     OpRegion("unsigned", 0x0200, signature=b"IntelGraphicsMeM", result="fails"),
     OpRegion("nothing", 0x0200, kilobytes=0, result="fails"),
+    # Sizes that no OpRegion has: the most that there is, 4 GB and 2 KB more, a VBT
+    # that cannot be mapped, and an OpRegion that claims what follows its VBT
+    OpRegion("most", 0x0200, kilobytes=0xffffffff),
+    OpRegion("wraps", 0x0201, vbt=0x2000, length=0x1800, kilobytes=0x400002),
+    OpRegion("vast", 0x0200, vbt=0x40000000, length=0xbfff0000, result="fails"),
+    OpRegion("past", 0x0201, vbt=0x2000, length=0x2000, kilobytes=16),
+    # With stock, one gives what is in memory after its VBT, and the other is a region
+    # of no bytes
+    OpRegion("leaks", 0x0201, vbt=0x2000, length=0x1c01, kilobytes=16, result="differs"),
+    OpRegion("empty", 0x0200, kilobytes=0x400000, result="refused"),
 )
 
 

@@ -17,11 +17,16 @@ struct vfio_pci_vendor_device;
  * struct vfio_pci_migration_ops - how a vendor driver migrates a device
  *
  * Unless said otherwise an operation is called in process context, may sleep,
- * and is never called while another one of the same device is.  The device is
+ * and is never called while another one of the same device is: a lock of the
+ * device's migration is held, which is taken before the memory lock of vfio-pci
+ * and those of an access to a region, none of which is held.  The device is
  * open and runtime resumed, although userspace may have it sleep between two
  * operations.  Yet its memory decoding may be off, in which case its registers
  * fail with -EIO.  An operation may reach the device by
  * vfio_pci_vendor_read_bar() and such.
+ *
+ * An errno is given to userspace as it is, after a message in the log.  What is
+ * no errno and not what an operation returns on success becomes -EIO.
  *
  * A device runs once the open callback of the driver has returned, in whatever
  * state it was closed before.  A reset has it run again, and ends whatever is going
@@ -38,6 +43,7 @@ struct vfio_pci_migration_ops {
 
 	/**
 	 * @min_version: The oldest version that @load takes, at most @version.
+	 * Which one it is given, vfio_pci_vendor_load_version() tells.
 	 */
 	u32 min_version;
 
@@ -60,7 +66,9 @@ struct vfio_pci_migration_ops {
 	 *
 	 * - @dev: the device, which is stopped or quiesced
 	 *
-	 * Return: 0, or a negative errno, and then the device is as before.
+	 * VFIO_DEVICE_STATE_RUNNING.
+	 *
+	 * Return: 0, or a negative errno, and then the device is as before: -EIO.
 	 */
 	int (*run)(struct vfio_pci_vendor_device *dev);
 
@@ -75,7 +83,8 @@ struct vfio_pci_migration_ops {
 	 *
 	 * Optional, with it there is VFIO_MIGRATION_P2P.
 	 *
-	 * Return: 0, or a negative errno, and then the device is as before.
+	 * Return: 0, or a negative errno, and then the device is as before:
+	 * -ETIMEDOUT if it does not come to an end of what it does, -EIO.
 	 */
 	int (*quiesce)(struct vfio_pci_vendor_device *dev);
 
@@ -83,6 +92,9 @@ struct vfio_pci_migration_ops {
 	 * @size: Estimate the size of the device's state.
 	 *
 	 * - @dev: the device, in any state
+	 *
+	 * For VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, and pending_bytes of a device
+	 * that is stopped.
 	 *
 	 * Return: about how many bytes all of @save would give now.
 	 */
@@ -101,7 +113,7 @@ struct vfio_pci_migration_ops {
 	 * after an error, and from the start if saving was given up.
 	 *
 	 * Return: the number of bytes, 0 if there is nothing more, or a
-	 * negative errno, which userspace gets.
+	 * negative errno: -ENOMEM, -EIO.
 	 */
 	ssize_t (*save)(struct vfio_pci_vendor_device *dev, void *buf,
 			size_t size, u64 pos);
@@ -118,8 +130,8 @@ struct vfio_pci_migration_ops {
 	 * who sent it.  Nothing of it may take effect before @load_done: what
 	 * is missing may never come.
 	 *
-	 * Return: 0, or a negative errno, which userspace gets, and after which
-	 * there are no more parts: -EINVAL for a state that cannot be.
+	 * Return: 0, or a negative errno, after which there are no more parts:
+	 * -EINVAL for a state that cannot be, -ENOMEM.
 	 */
 	int (*load)(struct vfio_pci_vendor_device *dev, const void *buf,
 		    size_t size, u64 pos);
@@ -129,10 +141,13 @@ struct vfio_pci_migration_ops {
 	 *
 	 * - @dev: the device, which is stopped
 	 *
-	 * Called once all of the state was loaded, and is known to be whole.
+	 * Called once all of the state was loaded, and is known to be whole.  If
+	 * the device is reset meanwhile, it runs afterwards, with whatever of the
+	 * state it was given after the reset.  A driver which cannot have that
+	 * keeps the state for @run.
 	 *
 	 * Return: 0, or a negative errno, after which the device is of no use
-	 * until it is reset: -EINVAL for a state that cannot be.
+	 * until it is reset: -EINVAL for a state that cannot be, -EIO.
 	 */
 	int (*load_done)(struct vfio_pci_vendor_device *dev);
 
@@ -144,7 +159,8 @@ struct vfio_pci_migration_ops {
 	 * Unlike the reset_done callback of the driver, which may be called
 	 * while another operation is running, this is called before or after
 	 * it, so that it tells of the state that userspace sees.  Nothing is
-	 * loaded or saved any more.
+	 * loaded or saved any more.  It may be called twice for one reset, and
+	 * also for one that failed, which the PCI core does not tell apart.
 	 *
 	 * The memory lock of vfio-pci may be held, so this may not reach the
 	 * device, as reset_done may not.  Optional.
@@ -158,7 +174,7 @@ struct vfio_pci_migration_ops {
 	 *
 	 * Optional.
 	 *
-	 * Return: 0, or a negative errno, which userspace gets.
+	 * Return: 0, or a negative errno: -ENOMEM, -EIO.
 	 */
 	int (*precopy_start)(struct vfio_pci_vendor_device *dev);
 
@@ -182,7 +198,11 @@ struct vfio_pci_migration_ops {
 	 * - @dirty: set to how many other bytes there are, as the device has
 	 *   changed since they were saved
 	 *
-	 * Return: 0, or a negative errno, which userspace gets.
+	 * For VFIO_MIG_GET_PRECOPY_INFO and poll().  If both are 0, userspace
+	 * may wait until the device is stopped, or the driver calls
+	 * vfio_pci_vendor_precopy_ready().
+	 *
+	 * Return: 0, or a negative errno: -EIO.
 	 */
 	int (*precopy_pending)(struct vfio_pci_vendor_device *dev,
 			       u64 *initial, u64 *dirty);
@@ -196,6 +216,8 @@ struct vfio_pci_migration_ops {
 	 *
 	 * Optional, with it there is VFIO_MIGRATION_PRE_COPY, and there must be
 	 * @precopy_pending and @precopy_load.
+	 *
+	 * Return: as @save.
 	 */
 	ssize_t (*precopy_save)(struct vfio_pci_vendor_device *dev, void *buf,
 				size_t size, u64 pos);
@@ -204,6 +226,8 @@ struct vfio_pci_migration_ops {
 	 * @precopy_load: Take a part of what @precopy_save gave.
 	 *
 	 * As @load.  All of these come before the first of @load.
+	 *
+	 * Return: as @load.
 	 */
 	int (*precopy_load)(struct vfio_pci_vendor_device *dev, const void *buf,
 			    size_t size, u64 pos);
@@ -219,7 +243,7 @@ struct vfio_pci_migration_ops {
 	 *
 	 * Optional, with it there are the device features of DMA logging.
 	 *
-	 * Return: 0, or a negative errno, which userspace gets.
+	 * Return: 0, or a negative errno: -ENOMEM, -EIO.
 	 */
 	int (*log_start)(struct vfio_pci_vendor_device *dev);
 
@@ -242,7 +266,7 @@ struct vfio_pci_migration_ops {
 	 * Called before what was logged is reported.  Optional, for devices
 	 * that log by themselves.
 	 *
-	 * Return: 0, or a negative errno, which userspace gets.
+	 * Return: 0, or a negative errno: -EIO.
 	 */
 	int (*log_sync)(struct vfio_pci_vendor_device *dev, u64 iova,
 			u64 length);
@@ -251,6 +275,8 @@ struct vfio_pci_migration_ops {
 /* The smallest buffer for a part of the state */
 #define VFIO_PCI_MIGRATION_PART_MIN	65536
 
+u32 vfio_pci_vendor_load_version(struct vfio_pci_vendor_device *dev);
+void vfio_pci_vendor_precopy_ready(struct vfio_pci_vendor_device *dev);
 void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 			     u64 length);
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# igd.sh PROGRAM FOLDER NAME:opens|fails...: in the guest, write to
+# igd.sh PROGRAM FOLDER NAME:opens|fails|differs|refused...: in the guest, write to
 # FOLDER/NAME.MODE.txt what a program sees of the graphics devices of VM_DEVICES,
 # which are these, and its status to FOLDER/NAME.MODE.status; then of the first
 # without the bridges. With our modules, also what is said of vendor drivers.
@@ -42,7 +42,8 @@ index=0
 for subject; do
 	name=${subject%:*} bdf=${bdfs[$index]}
 	index=$((index + 1))
-	if [ "${subject#*:}" = fails ]; then
+	result=${subject#*:}
+	if [ "$result" = fails ] || { [ "$result" = refused ] && [ "$MODULES" = ours ]; }; then
 		transcript "$name" iommufd "$bdf" --fails
 		transcript "$name" vfio_type1v2_iommu "$bdf" --fails
 		continue

@@ -150,7 +150,7 @@ int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 
 /* The migration of an open device */
 struct vfio_pci_migration {
-	/* Of the open device, and of each data file */
+	/* Of the open device, its vendor driver, and each data file */
 	struct kref			kref;
 	/* Protects what is below; taken before the locks of a region access */
 	struct mutex			lock;
@@ -163,6 +163,8 @@ struct vfio_pci_migration {
 	u64				session;
 	struct vfio_pci_mig_stream	stream;
 	bool				precopy_started;
+	/* What userspace was last told of the bytes that are there from the start */
+	u64				initial;
 	/* The region protocol's: what the states of the other have no room for */
 	bool				v1_saving;
 	bool				v1_offered;
@@ -179,6 +181,9 @@ struct vfio_pci_migration {
 	bool				deferred_reset;
 	bool				resetting;
 	wait_queue_head_t		reset_over;
+
+	/* Who waits for something to be read */
+	wait_queue_head_t		more;
 };
 
 void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
@@ -204,6 +209,7 @@ DEFINE_GUARD(vfio_pci_mig, struct vfio_pci_migration *,
 int vfio_pci_mig_claim(struct vfio_pci_migration *mig,
 		       enum vfio_pci_mig_protocol protocol);
 void *vfio_pci_mig_window(struct vfio_pci_migration *mig);
+bool vfio_pci_mig_was_reset(struct vfio_pci_migration *mig);
 bool vfio_pci_mig_is_saving(enum vfio_device_mig_state state);
 bool vfio_pci_mig_is_stopped(enum vfio_device_mig_state state);
 int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,

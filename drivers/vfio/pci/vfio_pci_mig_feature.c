@@ -13,6 +13,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/pci.h>
+#include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -63,6 +64,10 @@ static ssize_t vfio_pci_mig_read(struct vfio_pci_migration *mig,
 		ret = vfio_pci_mig_fill(stream, stopped);
 		if (ret)
 			break;
+		if (vfio_pci_mig_was_reset(mig)) {
+			ret = -ENODEV;
+			break;
+		}
 
 		/* There may be more later, unless the device is stopped */
 		if (!vfio_pci_mig_left(stream)) {
@@ -114,8 +119,8 @@ static ssize_t vfio_pci_mig_write_iter(struct kiocb *iocb,
 		return ret;
 
 	ret = vfio_pci_mig_feed(&mig_file->mig->stream, from);
-	/* What could be got of a buffer that is not all there */
-	if (!ret || ret == -EFAULT)
+	/* What could be got of a buffer that is not all there, or in time */
+	if (!ret || ret == -EFAULT || ret == -EINTR)
 		ret = count - iov_iter_count(from) ?: ret;
 	vfio_pci_mig_file_unlock(mig_file);
 
@@ -153,6 +158,54 @@ static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
 	       -EFAULT : 0;
 }
 
+/*
+ * A read that has failed with -ENOMSG can be waited to be tried again for.  What
+ * does not wait is what is known to be there: the driver has the last word.
+ */
+static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
+{
+	const __poll_t readable = EPOLLIN | EPOLLRDNORM;
+	struct vfio_pci_mig_file *mig_file = file->private_data;
+	struct vfio_pci_migration *mig = mig_file->mig;
+	u64 initial = 0, dirty = 0;
+	__poll_t mask = readable;
+
+	poll_wait(file, &mig->more, wait);
+
+	if (vfio_pci_mig_file_lock(mig_file))
+		return readable | EPOLLERR;
+
+	if (!vfio_pci_mig_is_stopped(mig->state)) {
+		/* A read is to tell what the driver fails with */
+		if (vfio_pci_mig_pending(mig, &initial, &dirty))
+			mask = readable | EPOLLERR;
+		else if (!initial && !dirty)
+			mask = 0;
+	}
+	vfio_pci_mig_file_unlock(mig_file);
+
+	return mask;
+}
+
+/**
+ * vfio_pci_vendor_precopy_ready() - tell that there is more to be saved
+ * @dev: the device
+ *
+ * For a vendor driver that has the precopy_save operation: userspace which has
+ * read all that was there may wait, and has precopy_pending called again then.
+ *
+ * Context: Any, from when the device is opened until the driver's close callback
+ * returns.
+ */
+void vfio_pci_vendor_precopy_ready(struct vfio_pci_vendor_device *dev)
+{
+	struct vfio_pci_migration *mig = smp_load_acquire(&dev->migration);
+
+	if (mig)
+		wake_up_all(&mig->more);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_vendor_precopy_ready);
+
 static int vfio_pci_mig_file_release(struct inode *inode, struct file *file)
 {
 	struct vfio_pci_mig_file *mig_file = file->private_data;
@@ -166,6 +219,7 @@ static int vfio_pci_mig_file_release(struct inode *inode, struct file *file)
 static const struct file_operations vfio_pci_mig_save_fops = {
 	.owner		= THIS_MODULE,
 	.read_iter	= vfio_pci_mig_read_iter,
+	.poll		= vfio_pci_mig_poll,
 	.unlocked_ioctl	= vfio_pci_mig_file_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.release	= vfio_pci_mig_file_release,
@@ -277,6 +331,7 @@ static int vfio_pci_mig_feature_data_size(struct vfio_device *core_vdev,
 {
 	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
 		vfio_pci_mig_get(core_vdev);
+	const struct vfio_pci_mig_stream none = {}, *stream = &none;
 	u64 bytes;
 
 	if (!mig)
@@ -284,7 +339,9 @@ static int vfio_pci_mig_feature_data_size(struct vfio_device *core_vdev,
 
 	guard(vfio_pci_mig)(mig);
 
-	bytes = vfio_pci_mig_estimate(&mig->stream, mig->ops->size(mig->dev));
+	if (vfio_pci_mig_is_saving(mig->state))
+		stream = &mig->stream;
+	bytes = vfio_pci_mig_estimate(stream, mig->ops->size(mig->dev));
 
 	*length = min_t(u64, bytes, ULONG_MAX);
 

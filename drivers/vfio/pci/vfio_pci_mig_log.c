@@ -279,12 +279,13 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_read);
  * or after each write, and before log_sync returns.  What userspace does not log
  * is ignored.
  *
- * Context: Process context, may sleep.
+ * Context: Process context, may sleep.  From when the device is opened until the
+ * driver's close callback returns.
  */
 void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 			     u64 length)
 {
-	struct vfio_pci_migration *mig = dev->migration;
+	struct vfio_pci_migration *mig = smp_load_acquire(&dev->migration);
 
 	if (mig && vfio_pci_mig_log_write(&mig->log, iova, length))
 		dev_warn_ratelimited(&dev->pdev->dev,

@@ -275,6 +275,8 @@ static ssize_t vfio_pci_mig_v1_rw(struct vfio_pci_region *region,
 		return ret;
 	count = ret;
 
+	guard(vfio_pci_mig)(mig);
+
 	/* To look at it is not to use it */
 	if (to && pos < PAGE_SIZE)
 		ret = READ_ONCE(mig->protocol) == VFIO_PCI_MIG_BY_FEATURE ?
@@ -283,8 +285,6 @@ static ssize_t vfio_pci_mig_v1_rw(struct vfio_pci_region *region,
 		ret = vfio_pci_mig_claim(mig, VFIO_PCI_MIG_BY_REGION);
 	if (ret)
 		return ret;
-
-	guard(vfio_pci_mig)(mig);
 
 	if (pos < PAGE_SIZE)
 		return vfio_pci_mig_v1_info(mig, to, from, count, pos);

@@ -12,6 +12,7 @@
 #include <linux/crc32.h>
 #include <linux/pci.h>
 #include <linux/random.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uio.h>
 #include <linux/vfio_pci_core.h>
@@ -475,15 +476,22 @@ static int vfio_pci_mig_step(struct vfio_pci_mig_stream *stream,
  * @stream: the stream
  * @from: the bytes, of which those that were received are gone afterwards
  *
- * Return: 0, -EFAULT if not all could be got from userspace, and it can go on;
- * or else what is wrong with the stream, of which nothing more is received:
- * -EINVAL, -EBADMSG for a wrong checksum, or what the driver failed with.
+ * Return: 0, -EFAULT if not all could be got from userspace, or -EINTR if that
+ * was killed, and it can go on; -ENODEV if the device was reset meanwhile; or else
+ * what is wrong with the stream, of which nothing more is received: -EINVAL,
+ * -EBADMSG for a wrong checksum, or what the driver failed with.
  */
 int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 {
+	struct vfio_pci_migration *mig = stream->dev->migration;
 	int ret = stream->error;
 
 	while (!ret && iov_iter_count(from)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		/* The driver is not to be given what it is not to have */
+		if (mig && vfio_pci_mig_was_reset(mig))
+			return -ENODEV;
 		ret = vfio_pci_mig_step(stream, from);
 		/* If what it was given was not all used, that cannot be got */
 		if (ret == VFIO_PCI_MIG_LACKS)

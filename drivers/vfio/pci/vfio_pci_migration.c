@@ -60,7 +60,8 @@ bool vfio_pci_mig_is_saving(enum vfio_device_mig_state state)
  * @mig: the migration
  *
  * Return: VFIO_PCI_MIG_WINDOW bytes that may be mapped by userspace, which exist
- * until the device is closed, or NULL if there is no memory.
+ * until the device is closed, even if its data files do longer, or NULL if there
+ * is no memory.
  */
 void *vfio_pci_mig_window(struct vfio_pci_migration *mig)
 {
@@ -69,7 +70,8 @@ void *vfio_pci_mig_window(struct vfio_pci_migration *mig)
 	if (window)
 		return window;
 
-	window = vmalloc_user(VFIO_PCI_MIG_WINDOW);
+	/* Mapped page by page, on faults, so it need not be vmalloc_user() */
+	window = __vmalloc(VFIO_PCI_MIG_WINDOW, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!window)
 		return NULL;
 
@@ -93,7 +95,13 @@ static bool vfio_pci_mig_in_reset(struct vfio_pci_migration *mig)
 	return mig->resetting || mig->deferred_reset;
 }
 
-static bool vfio_pci_mig_was_reset(struct vfio_pci_migration *mig)
+/**
+ * vfio_pci_mig_was_reset() - find whether there was a reset just now
+ * @mig: the migration, locked
+ *
+ * Return: whether what is going on is of no use any more, as the device runs.
+ */
+bool vfio_pci_mig_was_reset(struct vfio_pci_migration *mig)
 {
 	guard(spinlock)(&mig->reset_lock);
 
@@ -153,6 +161,7 @@ static int vfio_pci_mig_start_saving(struct vfio_pci_migration *mig, bool precop
 			mig->ops->precopy_stop(mig->dev);
 	}
 	mig->precopy_started = precopy;
+	mig->initial = U64_MAX;
 	mig->session++;
 	vfio_pci_mig_send(&mig->stream, mig->dev, window);
 
@@ -178,14 +187,14 @@ static int vfio_pci_mig_stop_resuming(struct vfio_pci_migration *mig)
 {
 	int ret = vfio_pci_mig_received(&mig->stream);
 
-	vfio_pci_mig_drop(mig);
-	if (ret == -ENODATA)
-		return 0;
 	if (!ret) {
 		ret = mig->ops->load_done(mig->dev);
 		if (ret)
 			ret = vfio_pci_mig_errno(mig->dev, "load_done", ret);
 	}
+	vfio_pci_mig_drop(mig);
+	if (ret == -ENODATA)
+		return 0;
 	if (ret)
 		mig->state = VFIO_DEVICE_STATE_ERROR;
 
@@ -248,6 +257,7 @@ static int vfio_pci_mig_arc(struct vfio_pci_migration *mig,
 	}
 	if (!ret)
 		mig->state = next;
+	wake_up_all(&mig->more);
 
 	return ret;
 }
@@ -298,7 +308,8 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_set_state);
 /**
  * vfio_pci_mig_pending() - tell what there is to be read while a device runs
  * @mig: the migration, locked, in one of the states of pre-copy
- * @initial: set to the bytes that should be read before the device is stopped
+ * @initial: set to the bytes that should be read before the device is stopped,
+ *	     never more than before
  * @dirty: set to how many others there are
  *
  * Return: 0, or what the driver failed with.
@@ -320,9 +331,32 @@ int vfio_pci_mig_pending(struct vfio_pci_migration *mig, u64 *initial,
 	if (check_add_overflow(*initial, ready, initial))
 		*initial = U64_MAX;
 
+	/* What else is in the window has become dirty since */
+	if (*initial > mig->initial &&
+	    check_add_overflow(*dirty, *initial - mig->initial, dirty))
+		*dirty = U64_MAX;
+	*initial = min(*initial, mig->initial);
+	mig->initial = *initial;
+
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_pending);
+
+/**
+ * vfio_pci_vendor_load_version() - get the version of the state that is loaded
+ * @dev: the device
+ *
+ * For a vendor driver that loads more versions than that which it saves.
+ *
+ * Context: The load, precopy_load and load_done operations.
+ * Return: the version, from min_version to version of struct
+ * vfio_pci_migration_ops.
+ */
+u32 vfio_pci_vendor_load_version(struct vfio_pci_vendor_device *dev)
+{
+	return le32_to_cpu(dev->migration->stream.header.version);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_vendor_load_version);
 
 /**
  * vfio_pci_mig_claim() - let userspace migrate a device by one protocol only
@@ -355,6 +389,7 @@ static void vfio_pci_mig_do_reset(struct vfio_pci_migration *mig)
 	mig->precopy_started = false;
 	mig->v1_saving = false;
 	vfio_pci_mig_drop(mig);
+	wake_up_all(&mig->more);
 	if (mig->vdev && mig->ops->reset)
 		mig->ops->reset(mig->dev);
 }
@@ -428,7 +463,6 @@ static void vfio_pci_mig_free(struct kref *kref)
 
 	mutex_destroy(&mig->log.lock);
 	mutex_destroy(&mig->lock);
-	vfree(mig->window);
 	kfree(mig);
 }
 
@@ -510,6 +544,7 @@ int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
 	mutex_init(&mig->lock);
 	spin_lock_init(&mig->reset_lock);
 	init_waitqueue_head(&mig->reset_over);
+	init_waitqueue_head(&mig->more);
 	vfio_pci_mig_log_init(&mig->log);
 	mig->vdev = dev->vdev;
 	mig->dev = dev;
@@ -534,30 +569,33 @@ int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
 	if (ret)
 		return ret;
 
-	scoped_guard(mutex, &dev->vdev->vendors_lock) {
-		dev->migration = mig;
+	/* The driver may call us from anywhere, until it has closed the device */
+	kref_get(&mig->kref);
+	smp_store_release(&dev->migration, mig);
+	scoped_guard(mutex, &dev->vdev->vendors_lock)
 		dev->vdev->migration = mig;
-	}
 
 	return 0;
 }
 
 /**
  * vfio_pci_mig_close() - end the migration of a device that is closed
- * @mig: the migration, which is gone once its last data file is
+ * @mig: the migration, which is gone once its last data file is, and the vendor
+ *	 driver has closed the device
  */
 void vfio_pci_mig_close(struct vfio_pci_migration *mig)
 {
-	scoped_guard(mutex, &mig->vdev->vendors_lock) {
-		mig->dev->migration = NULL;
+	scoped_guard(mutex, &mig->vdev->vendors_lock)
 		mig->vdev->migration = NULL;
-	}
 
 	scoped_guard(vfio_pci_mig, mig) {
 		vfio_pci_mig_stop_saving(mig);
 		vfio_pci_mig_stop_logging(mig);
 		mig->vdev = NULL;
+		vfree(mig->window);
+		mig->window = NULL;
 	}
+	wake_up_all(&mig->more);
 
 	vfio_pci_mig_put(mig);
 }

@@ -203,6 +203,8 @@ struct torture_device {
 	u64				seed;
 	bool				precopying;
 	bool				logging;
+	/* That of what was loaded last, 0 if nothing was */
+	u32				version;
 	u64				initial;
 	u64				dirty;
 	struct torture_transfer		save;
@@ -224,10 +226,10 @@ static int torture_get_devices(char *buffer, const struct kernel_param *kp)
 	guard(mutex)(&torture_lock);
 
 	list_for_each_entry(t, &torture_devices, node)
-		len += sysfs_emit_at(buffer, len, "%s %s %#llx%s%s\n",
+		len += sysfs_emit_at(buffer, len, "%s %s %#llx version %u%s%s\n",
 				     pci_name(t->dev->pdev),
 				     torture_levels[READ_ONCE(t->level)],
-				     READ_ONCE(t->seed),
+				     READ_ONCE(t->seed), READ_ONCE(t->version),
 				     READ_ONCE(t->precopying) ? " precopying" : "",
 				     READ_ONCE(t->logging) ? " logging" : "");
 
@@ -267,6 +269,35 @@ static const struct kernel_param_ops torture_seed_ops = {
 };
 
 module_param_cb(seed, &torture_seed_ops, NULL, 0200);
+
+/* "BDF bytes": so many have become dirty, in a device that nobody reads from */
+static int torture_make_dirty(const char *val, const struct kernel_param *kp)
+{
+	struct torture_device *t;
+	char bdf[16];
+	u64 bytes;
+
+	if (sscanf(val, "%15s %lli", bdf, &bytes) != 2)
+		return -EINVAL;
+
+	guard(mutex)(&torture_lock);
+
+	list_for_each_entry(t, &torture_devices, node) {
+		if (!strcmp(bdf, pci_name(t->dev->pdev))) {
+			t->dirty += bytes;
+			vfio_pci_vendor_precopy_ready(t->dev);
+			return 0;
+		}
+	}
+
+	return -ENODEV;
+}
+
+static const struct kernel_param_ops torture_make_dirty_ops = {
+	.set = torture_make_dirty,
+};
+
+module_param_cb(make_dirty, &torture_make_dirty_ops, NULL, 0200);
 
 /* The device of a BDF, if it is open, to be put */
 static struct pci_dev *torture_find(const char *bdf)
@@ -562,12 +593,24 @@ static int torture_take(struct torture_transfer *transfer, const void *buf,
 	return 0;
 }
 
+/* What comes first has the version of all */
+static void torture_check_version(struct torture_device *t, enum torture_op op,
+				  bool first)
+{
+	u32 version = vfio_pci_vendor_load_version(t->dev);
+
+	if (first)
+		WRITE_ONCE(t->version, version);
+	torture_need(t, op, version == t->version);
+}
+
 static int torture_load(struct vfio_pci_vendor_device *dev, const void *buf,
 			size_t count, u64 pos)
 {
 	struct torture_device *t = dev->data;
 	int ret = torture_begin(t, OP_LOAD);
 
+	torture_check_version(t, OP_LOAD, !pos && !t->preload.pos);
 	torture_need(t, OP_LOAD, torture_level(t) == LEVEL_STOPPED);
 	torture_need(t, OP_LOAD, count);
 	torture_need(t, OP_LOAD, !pos || pos == t->load.pos);
@@ -605,6 +648,7 @@ static int torture_load_done(struct vfio_pci_vendor_device *dev)
 	int ret = torture_begin(t, OP_LOAD_DONE);
 
 	torture_need(t, OP_LOAD_DONE, torture_level(t) == LEVEL_STOPPED);
+	torture_check_version(t, OP_LOAD_DONE, !t->load.pos && !t->preload.pos);
 	if (!ret)
 		ret = torture_use_loaded(t);
 	torture_forget(t);
@@ -694,6 +738,7 @@ static int torture_precopy_load(struct vfio_pci_vendor_device *dev,
 	struct torture_device *t = dev->data;
 	int ret = torture_begin(t, OP_PRECOPY_LOAD);
 
+	torture_check_version(t, OP_PRECOPY_LOAD, !pos);
 	torture_need(t, OP_PRECOPY_LOAD, torture_level(t) == LEVEL_STOPPED);
 	torture_need(t, OP_PRECOPY_LOAD, count);
 	torture_need(t, OP_PRECOPY_LOAD, !pos || pos == t->preload.pos);

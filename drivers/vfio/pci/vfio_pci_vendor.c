@@ -256,6 +256,7 @@ static void vfio_pci_vendor_put(struct vfio_pci_vendor_device *dev)
 	struct module *owner = driver->owner;
 
 	list_del(&dev->node);
+	vfio_pci_mig_put(dev->migration);
 	kfree(dev);
 
 	guard(mutex)(&vfio_pci_vendor_lock);

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/ioctl.h>
+
 #include "mdev.h"
 #include "../torture/nth.h"
 #include "../torture/torture.h"
@@ -88,6 +90,18 @@ TEST_F_TIMEOUT(fail_nth, create, 600)
 	ASSERT_GT(failures, 10);
 }
 
+/* Whether it has all that it is to have */
+static bool is_complete(int fd)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	u16 ids[2];
+
+	return !ioctl(fd, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == VFIO_PCI_NUM_REGIONS &&
+	       info.num_irqs == VFIO_PCI_NUM_IRQS &&
+	       pread(fd, ids, 4, region_offset(VFIO_PCI_CONFIG_REGION_INDEX)) == 4 &&
+	       ids[0] == 0x1234 && ids[1] == 0x11e8;
+}
+
 /* The file of a device that nobody has opened */
 TEST_F_TIMEOUT(fail_nth, open, 600)
 {
@@ -103,8 +117,17 @@ TEST_F_TIMEOUT(fail_nth, open, 600)
 		nth_fail(self->nth_fd, nth);
 		ret = __vfio_device_bind_iommufd(device.fd, self->iommu->iommufd, NULL);
 		failed = nth_has_failed(self->nth_fd);
-		if (ret)
+		if (ret) {
 			failures++;
+			/* The second is how a copy to or from userspace fails */
+			ASSERT_TRUE(ret == -ENOMEM || ret == -EFAULT) {
+				TH_LOG("%d as allocation %u fails", ret, nth);
+			}
+		} else {
+			ASSERT_TRUE(is_complete(device.fd)) {
+				TH_LOG("not if allocation %u fails", nth);
+			}
+		}
 		close(device.fd);
 		if (!failed)
 			break;

@@ -256,8 +256,9 @@ TEST_F_TIMEOUT(once, remove_unused, 60)
 	vfio_pci_cdev_open(&device, device_bdf);
 	writer_start(&writer, mdev_file(UUID, "remove"), "1");
 	ASSERT_TRUE(writer_waits(&writer));
-	/* It is on its way out */
-	ASSERT_EQ(-ENODEV, __vfio_device_bind_iommufd(device.fd, iommu->iommufd, NULL) ?: -ENODEV);
+	/* Who has it may still use it */
+	ASSERT_EQ(0, __vfio_device_bind_iommufd(device.fd, iommu->iommufd, NULL));
+	ASSERT_TRUE(writer_waits(&writer));
 	ASSERT_EQ(0, close(device.fd));
 	ASSERT_EQ(0, writer_join(&writer));
 	ASSERT_FALSE(mdev_exists(UUID));
@@ -353,6 +354,26 @@ TEST_F(once, sriov)
 	ASSERT_EQ(0, sysfs_sriov_numvfs_get(igb_bdf));
 	mdev_bind(igb_bdf, NULL);
 	ASSERT_FALSE(mdev_exists(UUID));
+}
+
+/* Of a driver that leaves them enabled */
+TEST_F(once, sriov_enabled)
+{
+	mdev_bind(igb_bdf, "pci-pf-stub");
+	sysfs_sriov_numvfs_set(igb_bdf, 1);
+	mdev_bind(igb_bdf, NULL);
+	ASSERT_EQ(1, sysfs_sriov_numvfs_get(igb_bdf));
+
+	log_mark();
+	ASSERT_EQ(0, mdev_try_bind(igb_bdf, MDEV_DRIVER));
+	ASSERT_FALSE(mdev_is_bound(igb_bdf));
+	ASSERT_TRUE(log_has("Cannot bind to PF with SR-IOV enabled"));
+	ASSERT_EQ(EBUSY, put_text(MDEV_DRIVERS "bind", igb_bdf));
+
+	mdev_bind(igb_bdf, "pci-pf-stub");
+	sysfs_sriov_numvfs_set(igb_bdf, 0);
+	mdev_bind(igb_bdf, MDEV_DRIVER);
+	mdev_bind(igb_bdf, NULL);
 }
 
 /* A VF of a device that vfio-pci has: as with vfio-pci, by the token of that */

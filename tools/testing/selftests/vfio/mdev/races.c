@@ -163,6 +163,15 @@ static void race_remove(struct racer *racer)
 	rest(racer, began);
 }
 
+/* From the driver, so that it stays there and is none */
+static void race_detach(struct racer *racer)
+{
+	unsigned long began = now();
+
+	racer->done += !put_text("/sys/bus/mdev/drivers/vfio-mdev-pci/unbind", UUID);
+	rest(racer, began);
+}
+
 static void race_bind(struct racer *racer)
 {
 	unsigned long began = now();
@@ -213,6 +222,7 @@ static struct racer racers[] = {
 	{ "create", race_create },
 	{ "remove", race_remove },
 	{ "remove", race_remove },
+	{ "detach", race_detach },
 	{ "bind", race_bind },
 	{ "reset", race_reset },
 	{ "unload", race_unload },

@@ -6,7 +6,6 @@
  * written is lost.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,16 +18,18 @@
 
 #include "../torture/nth.h"
 #include "migration.h"
+#include "v1.h"
 
 #include "../kselftest_harness.h"
 
 #define STATE_SIZE	300000
-#define V1(field)	offsetof(struct vfio_device_migration_info, field)
 
 /* Nothing of ours is to be allocated meanwhile */
 static u8 stream[2 * SZ_1M];
 static size_t stream_size;
 static struct region_info info;
+/* Where the migration region is */
+static u64 region;
 
 #define fail_nth_data _test_data_fail_nth
 
@@ -121,68 +122,51 @@ static int load(struct fail_nth_data *self)
 	return ret;
 }
 
-static int v1_read(struct fail_nth_data *self, u64 offset, void *buf, size_t size)
-{
-	return pread(self->device->fd, buf, size, info.info.offset + offset) != (ssize_t)size ?
-	       errno : 0;
-}
-
-static int v1_write(struct fail_nth_data *self, u64 offset, const void *buf, size_t size)
-{
-	return pwrite(self->device->fd, buf, size, info.info.offset + offset) != (ssize_t)size ?
-	       errno : 0;
-}
-
-static int v1_set_state(struct fail_nth_data *self, u32 state)
-{
-	return v1_write(self, V1(device_state), &state, sizeof(state));
-}
-
 static int v1_run(struct fail_nth_data *self)
 {
-	return v1_set_state(self, VFIO_DEVICE_STATE_V1_RUNNING);
+	return put_state(self->device->fd, region, RUNNING);
 }
 
-static int v1_read_data(struct fail_nth_data *self)
+static int v1_read_data(int fd)
 {
 	u64 pending, offset, size;
 	int ret;
 
 	for (;;) {
-		ret = v1_read(self, V1(pending_bytes), &pending, sizeof(pending));
+		ret = try_get(fd, region + PENDING_BYTES, &pending);
 		if (ret || !pending)
 			return ret;
-		ret = v1_read(self, V1(data_offset), &offset, sizeof(offset)) ?:
-		      v1_read(self, V1(data_size), &size, sizeof(size)) ?:
-		      v1_read(self, offset, stream + stream_size, size);
+		ret = try_get(fd, region + DATA_OFFSET, &offset) ?:
+		      try_get(fd, region + DATA_SIZE, &size);
 		if (ret)
 			return ret;
+		if (pread(fd, stream + stream_size, size, region + offset) != (ssize_t)size)
+			return errno;
 		stream_size += size;
 	}
 }
 
 static int v1_save(struct fail_nth_data *self)
 {
+	int fd = self->device->fd;
+
 	stream_size = 0;
 
-	return v1_set_state(self, VFIO_DEVICE_STATE_V1_RUNNING | VFIO_DEVICE_STATE_V1_SAVING) ?:
-	       v1_read_data(self) ?:
-	       v1_set_state(self, VFIO_DEVICE_STATE_V1_SAVING) ?:
-	       v1_read_data(self) ?:
-	       v1_run(self);
+	return put_state(fd, region, RUNNING | SAVING) ?: v1_read_data(fd) ?:
+	       put_state(fd, region, SAVING) ?: v1_read_data(fd) ?: v1_run(self);
 }
 
 static int v1_load(struct fail_nth_data *self)
 {
+	int fd = self->device->fd, ret;
 	u64 at, size, offset;
-	int ret;
 
-	ret = v1_set_state(self, VFIO_DEVICE_STATE_V1_RESUMING) ?:
-	      v1_read(self, V1(data_offset), &offset, sizeof(offset));
+	ret = put_state(fd, region, RESUMING) ?: try_get(fd, region + DATA_OFFSET, &offset);
 	for (at = 0; at < stream_size && !ret; at += size) {
 		size = min_t(u64, stream_size - at, SZ_64K);
-		ret = v1_write(self, offset, stream + at, size) ?:
-		      v1_write(self, V1(data_size), &size, sizeof(size));
+		if (pwrite(fd, stream + at, size, region + offset) != (ssize_t)size)
+			return errno;
+		ret = put_data_size(fd, region, size);
 	}
 
 	return ret ?: v1_run(self);
@@ -190,12 +174,12 @@ static int v1_load(struct fail_nth_data *self)
 
 static int v1_map(struct fail_nth_data *self)
 {
-	void *window = mmap(NULL, SZ_256K, PROT_READ | PROT_WRITE, MAP_SHARED,
-			    self->device->fd, info.info.offset + PAGE);
+	void *window = mmap(NULL, WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    self->device->fd, region + PAGE);
 
 	if (window == MAP_FAILED)
 		return errno;
-	munmap(window, SZ_256K);
+	munmap(window, WINDOW);
 
 	return 0;
 }
@@ -220,12 +204,9 @@ TEST_F_TIMEOUT(fail_nth, transfers, 600)
 {
 	unsigned int i, nth, failures;
 	bool failed;
-	u32 index;
 	int ret;
 
-	for (index = VFIO_PCI_NUM_REGIONS; index < self->device->info.num_regions; index++)
-		ASSERT_EQ(0, get_region_info(self->device, index, &info));
-
+	region = find_region(self->device, &info);
 	for (i = 0; i < ARRAY_SIZE(calls); i++) {
 		nth = 0;
 		failures = 0;

@@ -6,6 +6,7 @@
  * what is left when the driver fails or the device is reset.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -513,6 +514,91 @@ TEST_F_TIMEOUT(feature, reset, 120)
 }
 
 /* What a driver returns that it may not */
+/* Whoever closes a device leaves a data file behind, which is of no use */
+TEST_F_TIMEOUT(feature, closed, 120)
+{
+	struct bytes bytes = {};
+	int fd, ret, stops;
+	u8 byte = 0;
+	u32 state;
+
+	for (state = 0; state < 8; state++) {
+		fd = -1;
+		if (state == STATE(ERROR))
+			make_error(_metadata, self);
+		else
+			ASSERT_EQ(0, set_state(self->fd, state, &fd));
+		/* In the middle of what goes on */
+		if (fd >= 0) {
+			ret = is_saving(state) ? read(fd, &byte, 1) : write(fd, &byte, 1);
+			ASSERT_EQ(1, ret);
+		}
+		ASSERT_EQ(0, start_logging(self->fd));
+		stops = migration_calls("log_stop");
+		close_device(self);
+		ASSERT_EQ(stops + 1, migration_calls("log_stop"));
+		if (fd >= 0) {
+			ret = is_saving(state) ? read(fd, &byte, 1) : write(fd, &byte, 1);
+			ASSERT_EQ(-1, ret);
+			ASSERT_EQ(ENODEV, errno);
+			close(fd);
+		}
+
+		open_device(self);
+		ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+		ASSERT_STREQ("running", migration_view(device_bdf).level);
+		ASSERT_FALSE(migration_view(device_bdf).precopying);
+		ASSERT_FALSE(migration_view(device_bdf).logging);
+		bytes.size = 0;
+		save_state(self->fd, &bytes);
+		ASSERT_EQ(0, load_state(self->fd, &bytes));
+	}
+	free_bytes(&bytes);
+}
+
+/* A file of vfio's in debugfs about migration */
+static const char *debugfs(const char *name)
+{
+	static char text[128];
+	char path[PATH_MAX];
+	ssize_t ret;
+	int fd;
+
+	snprintf_assert(path, sizeof(path), "/sys/kernel/debug/vfio/%s/migration/%s", device_bdf,
+			name);
+	fd = open(path, O_RDONLY);
+	VFIO_ASSERT_GE(fd, 0, "%s: %m\n", path);
+	ret = read(fd, text, sizeof(text) - 1);
+	VFIO_ASSERT_GE(ret, 0);
+	text[ret] = '\0';
+	close(fd);
+
+	return text;
+}
+
+/* What whoever looks at the machine is told, be the device open or not */
+TEST_F_TIMEOUT(feature, debugfs, 120)
+{
+	static const char * const names[] = {
+		"ERROR\n", "STOP\n", "RUNNING\n", "STOP_COPY\n", "RESUMING\n", "RUNNING_P2P\n",
+		"PRE_COPY\n", "PRE_COPY_P2P\n",
+	};
+	u32 state;
+
+	ASSERT_STREQ("stop-copy\np2p\npre-copy\ndirty-tracking\n", debugfs("features"));
+	for (state = 1; state < 8; state++) {
+		ASSERT_EQ(0, set_state(self->fd, state, NULL));
+		ASSERT_STREQ(names[state], debugfs("state"));
+	}
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	make_error(_metadata, self);
+	ASSERT_STREQ(names[STATE(ERROR)], debugfs("state"));
+	close_device(self);
+	ASSERT_STREQ(names[STATE(RUNNING)], debugfs("state"));
+	open_with(self, false, false);
+	ASSERT_STREQ("stop-copy\ndirty-tracking\n", debugfs("features"));
+}
+
 static const int nonsense[] = { 1, 7, 4096, INT_MAX, -4096, INT_MIN };
 static const int errnos[] = { EIO, ETIMEDOUT, ENODEV, ENOTTY, EINVAL, 4095 };
 

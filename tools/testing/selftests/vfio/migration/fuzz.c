@@ -3,10 +3,9 @@
  * Streams that were mutated, loaded from userspace in each way that there is: by
  * writes to the data file, and by the window of the region, mapped or written.
  *
- * What is to become of a stream is told by a second parser, which knows what is
- * written down of streams, and a model of the driver, which knows what it makes
- * of its state.  Of each stream the errno must be the one, and the driver must
- * have seen as much of it as is good: load_done() is for those that are whole.
+ * What is to become of a stream is told by fuzz_judge.c.  Of each the errno must be
+ * the one, and the driver must have seen as much of it as is good: load_done() is
+ * for those that are whole.
  *
  * A device that has refused a stream is no good until it was reset.  A reset takes
  * longer than all else, so but for some of them the driver only has everybody
@@ -33,24 +32,16 @@
 #include <linux/compiler.h>
 #include <linux/sizes.h>
 
-#include "migration.h"
+#include "fuzz.h"
 #include "stream_util.h"
 #include "v1.h"
 
 #include "../kselftest_harness.h"
 
-/* What is written by the driver at a time, and what it writes in all */
-#define PART	20
-#define SIZE	40
-/* What a stream may grow to, unless its sender lies of what it has put there */
-#define LONG	2048
 /* What is in the window when a sender lies; it is zero after that */
 #define STALE	4096
 /* Writes that a stream is made of */
 #define PIECES	4096
-
-#define HEADER	sizeof(struct stream_header)
-#define HEAD	sizeof(struct stream_record)
 
 enum way {
 	BY_FILE,
@@ -62,21 +53,6 @@ enum way {
 struct piece {
 	size_t put;
 	u64 said;
-};
-
-/* What is to become of a stream */
-struct verdict {
-	bool empty;
-	/* Its errno, or another one that it may be as well; 0 if it is taken */
-	int error;
-	int or;
-	/* What the driver sees of it */
-	int loads;
-	int precopy_loads;
-	bool done;
-	/* The state that it has, if that is any */
-	bool has_seed;
-	u64 seed;
 };
 
 struct counts {
@@ -99,16 +75,14 @@ FIXTURE(fuzz) {
 	int reset_fd;
 
 	u64 seed;
-	u64 random;
-	/* A good one, another of another state, and what has become of the first */
-	struct bytes good;
-	struct bytes other;
-	struct bytes bytes;
-	/* As it arrives: what @pieces have from @bytes, and the window */
+	struct mutant mutant;
+	/* As it arrives: what @pieces have of it, and the window */
 	struct bytes sent;
 	struct piece *pieces;
 	int nr_pieces;
 	u8 *window;
+	/* Of the driver's operations, before it arrives */
+	struct counts counts;
 	bool sealed;
 };
 
@@ -152,31 +126,10 @@ static u64 from_environment(const char *name, u64 otherwise)
 	return value;
 }
 
-/* splitmix64 */
-static u64 next_random(struct fuzz_data *self)
-{
-	u64 z = self->random += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
-
-	return z ^ z >> 31;
-}
-
-static u32 below(struct fuzz_data *self, u32 ceiling)
-{
-	return ceiling ? next_random(self) % ceiling : 0;
-}
-
-static bool one_in(struct fuzz_data *self, u32 of)
-{
-	return !below(self, of);
-}
-
 /* A stream that does not depend on anything but the seed */
 static void save_stream(struct fuzz_data *self, struct bytes *bytes)
 {
-	u64 seed = next_random(self);
+	u64 seed = next_random(&self->mutant.random);
 	struct stream_header *header;
 	int fd, ret;
 
@@ -194,7 +147,7 @@ static void save_stream(struct fuzz_data *self, struct bytes *bytes)
 	VFIO_ASSERT_EQ(ret, 0);
 
 	header = (void *)bytes->data;
-	header->nonce = htole64(next_random(self));
+	header->nonce = htole64(next_random(&self->mutant.random));
 	seal(bytes);
 }
 
@@ -214,7 +167,7 @@ FIXTURE_SETUP(fuzz)
 	seed_size = getrandom(&seed, sizeof(seed), 0);
 	VFIO_ASSERT_EQ(seed_size, (ssize_t)sizeof(seed));
 	self->seed = from_environment("FUZZ_SEED", seed >> 1);
-	self->random = self->seed;
+	self->mutant.random = self->seed;
 
 	migration_load(&abilities);
 	migration_set("size", "%u", SIZE);
@@ -227,10 +180,10 @@ FIXTURE_SETUP(fuzz)
 	self->iommu = iommu_init(variant->iommu_mode);
 	self->info = calloc_assert(1, sizeof(*self->info));
 	open_device(self);
-	save_stream(self, &self->good);
-	save_stream(self, &self->other);
-	self->bytes = copy_bytes(&self->good);
-	self->sent = copy_bytes(&self->good);
+	save_stream(self, &self->mutant.good);
+	save_stream(self, &self->mutant.other);
+	self->mutant.bytes = copy_bytes(&self->mutant.good);
+	self->sent = copy_bytes(&self->mutant.good);
 	self->pieces = calloc_assert(PIECES, sizeof(*self->pieces));
 	self->window = calloc_assert(1, WINDOW);
 
@@ -250,204 +203,55 @@ FIXTURE_TEARDOWN(fuzz)
 	close(self->calls_fd);
 	close(self->devices_fd);
 	close(self->reset_fd);
-	free_bytes(&self->good);
-	free_bytes(&self->other);
-	free_bytes(&self->bytes);
+	free_bytes(&self->mutant.good);
+	free_bytes(&self->mutant.other);
+	free_bytes(&self->mutant.bytes);
 	free_bytes(&self->sent);
 	free(self->pieces);
 	free(self->window);
 	free(self->info);
 }
 
-/* Mutations */
-
-static u32 get_le32(const void *from)
+/* What is in the window is a good stream, over and over */
+static void fill(u8 *stale, const struct bytes *good)
 {
-	__le32 val;
+	size_t i;
 
-	memcpy(&val, from, sizeof(val));
-
-	return le32toh(val);
-}
-
-static u64 get_le64(const void *from)
-{
-	__le64 val;
-
-	memcpy(&val, from, sizeof(val));
-
-	return le64toh(val);
-}
-
-static void put_bytes(struct fuzz_data *self, size_t at, const void *from, size_t size)
-{
-	if (at + size <= self->bytes.size)
-		memcpy(self->bytes.data + at, from, size);
-}
-
-/* Where the record after that at @at is, if there is one */
-static size_t next_record(const struct bytes *bytes, size_t at)
-{
-	size_t left = at < bytes->size ? bytes->size - at : 0;
-
-	if (at < HEADER)
-		return HEADER;
-	if (left < HEAD || get_le32(bytes->data + at + 4) > left - HEAD)
-		return bytes->size;
-
-	return at + HEAD + get_le32(bytes->data + at + 4);
-}
-
-/* Some record of the stream, as it is now */
-static size_t some_record(struct fuzz_data *self)
-{
-	int i = below(self, 6);
-	size_t at = 0;
-
-	do {
-		at = next_record(&self->bytes, at);
-	} while (i-- && at < self->bytes.size);
-
-	return at < self->bytes.size ? at : self->bytes.size;
-}
-
-/* Have @size bytes at @at of what is in @from, instead of @old bytes */
-static void replace(struct fuzz_data *self, size_t at, size_t old, const void *from, size_t size)
-{
-	struct bytes *bytes = &self->bytes;
-
-	if (at > bytes->size)
-		at = bytes->size;
-	if (old > bytes->size - at)
-		old = bytes->size - at;
-	if (bytes->size - old + size > LONG)
-		return;
-	memmove(bytes->data + at + size, bytes->data + at + old, bytes->size - at - old);
-	memcpy(bytes->data + at, from, size);
-	bytes->size += size - old;
-}
-
-static u32 some_number(struct fuzz_data *self)
-{
-	static const u32 numbers[] = {
-		0, 1, 2, 3, 4, 15, 16, 17, 20, 40, 80, 0x7fffffff, 0x80000000, 0xfffffff0,
-		0xffffffff, RECORD_MAX, RECORD_MAX + 1,
-	};
-
-	return numbers[below(self, ARRAY_SIZE(numbers))];
-}
-
-static u64 some_large_number(struct fuzz_data *self)
-{
-	static const u64 numbers[] = {
-		1ULL << 63, (1ULL << 63) - 1, (1ULL << 63) + SIZE, ~0ULL, 1ULL << 32,
-		(1ULL << 32) + SIZE, 1ULL << 62, 0x80000000, WINDOW + 1, -WINDOW,
-	};
-
-	return numbers[below(self, ARRAY_SIZE(numbers))];
-}
-
-static void mutate(struct fuzz_data *self)
-{
-	size_t record = some_record(self), to = next_record(&self->bytes, record);
-	__le32 number = htole32(some_number(self));
-	__le64 large = htole64(some_large_number(self));
-	struct bytes *bytes = &self->bytes;
-	size_t at = below(self, bytes->size), size = below(self, 64), i;
-	bool odd = one_in(self, 2);
-	u8 copy[LONG];
-
-	switch (below(self, 14)) {
-	case 0: /* A bit */
-		if (bytes->size)
-			bytes->data[at] ^= 1 << below(self, 8);
-		break;
-	case 1: /* Bytes of all kinds */
-		for (i = at; i < at + size % 8 && i < bytes->size; i++)
-			bytes->data[i] = below(self, 256);
-		break;
-	case 2: /* Its end */
-		bytes->size = at;
-		break;
-	case 3: /* The type, the size or else of a record */
-		put_bytes(self, record + 4 * below(self, 4), &number, 4);
-		break;
-	case 4: /* Numbers anywhere */
-		put_bytes(self, at & ~3, &number, 4);
-		break;
-	case 5: /* One more byte in a record, or one less */
-		if (record + HEAD <= bytes->size) {
-			number = htole32(get_le32(bytes->data + record + 4) + (odd ? 1 : -1));
-			put_bytes(self, record + 4, &number, 4);
-		}
-		break;
-	case 6: /* From here on, or for a while, the other */
-		for (i = at; i < bytes->size && i < self->other.size && (odd || i < at + size); i++)
-			bytes->data[i] = self->other.data[i];
-		break;
-	case 7: /* Nothing, or something else */
-		replace(self, at, size, self->other.data, odd ? 0 : size);
-		break;
-	case 8: /* A record less */
-		replace(self, record, to - record, self->other.data, 0);
-		break;
-	case 9: /* A record where another was, or before it */
-		memcpy(copy, bytes->data + record, to - record);
-		replace(self, some_record(self), odd ? to - record : 0, copy, to - record);
-		break;
-	case 10: /* Two that have changed places */
-		i = next_record(bytes, to);
-		if (i > to && i <= bytes->size) {
-			memcpy(copy, bytes->data + record, to - record);
-			memmove(bytes->data + record, bytes->data + to, i - to);
-			memcpy(bytes->data + record + i - to, copy, to - record);
-		}
-		break;
-	case 11: /* More at the end */
-		i = at % self->good.size;
-		replace(self, bytes->size, 0, self->good.data + i,
-			size < self->good.size - i ? size : self->good.size - i);
-		break;
-	case 12: /* The sums of its end, or what is there by now */
-		if (bytes->size >= 16)
-			put_bytes(self, bytes->size - (odd ? 8 : 16), &large, 8);
-		break;
-	default: /* One of the numbers of the header */
-		put_bytes(self, 4 * below(self, HEADER / 4), &number, 4);
-		break;
-	}
+	for (i = 0; i < STALE; i++)
+		stale[i] = good->data[i % good->size];
 }
 
 /* How it is written, and what arrives by that */
 static void cut(struct fuzz_data *self, enum way way)
 {
-	size_t most = one_in(self, 2) ? LONG : one_in(self, 64) ? 4 : 1 + below(self, 200);
-	bool lies = way != BY_FILE && one_in(self, 8);
-	size_t at = 0, put, i;
+	const struct bytes *bytes = &self->mutant.bytes, *good = &self->mutant.good;
+	u64 *random = &self->mutant.random;
+	size_t most = one_in(random, 2) ? LONG : one_in(random, 64) ? 4 : 1 + below(random, 200);
+	bool lies = way != BY_FILE && one_in(random, 8);
+	size_t at = 0, put;
 
 	self->nr_pieces = 0;
 	self->sent.size = 0;
 	if (lies)
-		for (i = 0; i < STALE; i++)
-			self->window[i] = self->good.data[i % self->good.size];
+		fill(self->window, good);
 
-	while (at < self->bytes.size) {
+	while (at < bytes->size) {
 		struct piece *piece = &self->pieces[self->nr_pieces++];
 
-		put = 1 + below(self, most);
-		if (put > self->bytes.size - at)
-			put = self->bytes.size - at;
+		put = 1 + below(random, most);
+		if (put > bytes->size - at)
+			put = bytes->size - at;
 		piece->put = put;
 		piece->said = put;
-		if (lies && one_in(self, 8))
+		if (lies && one_in(random, 8))
 			/* More than there can be takes nothing */
-			piece->said = one_in(self, 2) ? some_large_number(self) :
-				      one_in(self, 256) ? below(self, WINDOW + 1) :
-							  below(self, STALE);
+			piece->said = one_in(random, 2) ? some_large_number(random) :
+				      one_in(random, 256) ? below(random, WINDOW + 1) :
+							    below(random, STALE);
 		if (way == BY_FILE) {
-			append_bytes(&self->sent, self->bytes.data + at, put);
+			append_bytes(&self->sent, bytes->data + at, put);
 		} else {
-			memcpy(self->window, self->bytes.data + at, put);
+			memcpy(self->window, bytes->data + at, put);
 			if (piece->said <= WINDOW &&
 			    self->sent.size + piece->said > self->sent.room)
 				piece->said = 0;
@@ -458,142 +262,6 @@ static void cut(struct fuzz_data *self, enum way way)
 		if (piece->said <= WINDOW || self->nr_pieces > PIECES / 2)
 			at += put;
 	}
-}
-
-/* What the driver makes of its state */
-struct model {
-	u64 seed;
-	u64 size;
-	u64 pos;
-};
-
-static u8 byte_of_state(const struct model *model)
-{
-	u64 index = model->pos / 8, word;
-
-	if (!index)
-		word = model->seed;
-	else if (index == 1)
-		word = model->size;
-	else
-		word = (model->seed + index) * 0x9e3779b97f4a7c15ULL;
-
-	return word >> (model->pos % 8 * 8);
-}
-
-/* It begins with the seed and the size of all, from which the rest follows */
-static bool model_takes(struct model *model, const u8 *data, size_t size)
-{
-	for (; size; size--, data++, model->pos++) {
-		if (model->pos < 8)
-			model->seed |= (u64)*data << (model->pos * 8);
-		else if (model->pos < 16)
-			model->size |= (u64)*data << (model->pos % 8 * 8);
-		else if (*data != byte_of_state(model))
-			return false;
-	}
-
-	return true;
-}
-
-static bool model_is_good(const struct model *load, const struct model *preload)
-{
-	if (load->pos >= 16 && load->size != load->pos)
-		return false;
-
-	return load->pos < 8 || preload->pos < 8 || load->seed == preload->seed;
-}
-
-/* The header: what it is refused with */
-static void judge_header(struct fuzz_data *self, struct verdict *verdict)
-{
-	const struct stream_header *header = (void *)self->sent.data;
-	struct stream_header ours = *(struct stream_header *)self->good.data;
-	u32 version = le32toh(header->version);
-
-	/* As the device would send it, but for a number and an older version */
-	ours.nonce = header->nonce;
-	ours.version = header->version;
-	if (memcmp(&ours, header, offsetof(struct stream_header, crc)) ||
-	    version < 2 || version > 3)
-		verdict->error = EINVAL;
-	/* Who does not know what it is does not know where its checksum is */
-	if (crc32c(~0, header, offsetof(struct stream_header, crc)) != le32toh(header->crc)) {
-		if (verdict->error)
-			verdict->or = EBADMSG;
-		else
-			verdict->error = EBADMSG;
-	}
-}
-
-/* What Documentation/driver-api/vfio-pci-migration.rst says of what was sent */
-static struct verdict judge(struct fuzz_data *self)
-{
-	struct verdict verdict = {};
-	struct model load = {}, preload = {};
-	const struct bytes *sent = &self->sent;
-	bool taken;
-	u32 type, size, crc;
-	size_t at;
-
-	verdict.empty = !sent->size;
-	if (verdict.empty)
-		return verdict;
-	/* Unless it is found to be good, it is not all there */
-	if (sent->size < HEADER) {
-		verdict.error = EINVAL;
-		return verdict;
-	}
-	judge_header(self, &verdict);
-	if (verdict.error)
-		return verdict;
-
-	verdict.error = EINVAL;
-	crc = get_le32(sent->data + HEADER - 4);
-	for (at = HEADER; sent->size - at >= HEAD; at += HEAD + size) {
-		const u8 *head = sent->data + at, *data = head + HEAD;
-
-		type = get_le32(head);
-		size = get_le32(head + 4);
-		if (get_le32(head + 8) || size > RECORD_MAX)
-			return verdict;
-		if (type == RECORD_END ? size != 16 :
-		    (type != RECORD_DATA && type != RECORD_PRECOPY) || !size)
-			return verdict;
-		if (type == RECORD_PRECOPY && verdict.loads)
-			return verdict;
-		if (size > sent->size - at - HEAD)
-			return verdict;
-		crc = crc32c(crc32c(crc, head, 12), data, size);
-		if (crc != get_le32(head + 12)) {
-			verdict.error = EBADMSG;
-			return verdict;
-		}
-		if (type == RECORD_END) {
-			if (get_le64(data) != preload.pos || get_le64(data + 8) != load.pos ||
-			    at + HEAD + size != sent->size)
-				return verdict;
-			verdict.done = true;
-			if (!model_is_good(&load, &preload))
-				return verdict;
-			verdict.error = 0;
-			verdict.has_seed = load.pos;
-			verdict.seed = load.seed;
-			return verdict;
-		}
-
-		if (type == RECORD_DATA) {
-			verdict.loads++;
-			taken = model_takes(&load, data, size);
-		} else {
-			verdict.precopy_loads++;
-			taken = model_takes(&preload, data, size);
-		}
-		if (!taken)
-			return verdict;
-	}
-
-	return verdict;
 }
 
 /* What has come of it */
@@ -641,7 +309,7 @@ static u64 get_seed(struct fuzz_data *self)
 
 static void reset(struct fuzz_data *self)
 {
-	if (one_in(self, 1000)) {
+	if (one_in(&self->mutant.random, 1000)) {
 		vfio_pci_device_reset(self->device);
 		return;
 	}
@@ -657,18 +325,19 @@ static int state(struct fuzz_data *self, enum way way, u32 v2, u32 v1)
 
 static int write_file(struct fuzz_data *self)
 {
+	const struct bytes *bytes = &self->mutant.bytes, *good = &self->mutant.good;
 	int i, data_fd, ret;
 	size_t at = 0;
 
 	ret = set_state(self->fd, STATE(RESUMING), &data_fd);
 	VFIO_ASSERT_EQ(ret, 0);
 	for (i = 0; i < self->nr_pieces && !ret; at += self->pieces[i++].put)
-		if (write(data_fd, self->bytes.data + at, self->pieces[i].put) !=
+		if (write(data_fd, bytes->data + at, self->pieces[i].put) !=
 		    (ssize_t)self->pieces[i].put)
 			ret = errno;
 	/* What is good does not help it any more */
-	if (ret && one_in(self, 8)) {
-		VFIO_ASSERT_EQ(write(data_fd, self->good.data, self->good.size), -1);
+	if (ret && one_in(&self->mutant.random, 8)) {
+		VFIO_ASSERT_EQ(write(data_fd, good->data, good->size), -1);
 		VFIO_ASSERT_EQ(errno, ret);
 	}
 	close(data_fd);
@@ -678,6 +347,7 @@ static int write_file(struct fuzz_data *self)
 
 static void put_window(struct fuzz_data *self, enum way way, const u8 *data, size_t size)
 {
+	u64 *random = &self->mutant.random;
 	u64 at = get(self->fd, self->offset + DATA_OFFSET);
 	size_t first = size;
 
@@ -685,8 +355,8 @@ static void put_window(struct fuzz_data *self, enum way way, const u8 *data, siz
 		memcpy(self->map + at - PAGE, data, size);
 		return;
 	}
-	if (one_in(self, 4))
-		first = 1 + below(self, size);
+	if (one_in(random, 4))
+		first = 1 + below(random, size);
 	VFIO_ASSERT_EQ(pwrite(self->fd, data, first, self->offset + at), (ssize_t)first);
 	if (first < size)
 		VFIO_ASSERT_EQ(pwrite(self->fd, data + first, size - first,
@@ -695,6 +365,7 @@ static void put_window(struct fuzz_data *self, enum way way, const u8 *data, siz
 
 static int write_region(struct fuzz_data *self, enum way way)
 {
+	const struct bytes *bytes = &self->mutant.bytes, *good = &self->mutant.good;
 	bool lies = false;
 	size_t at = 0;
 	int i, ret;
@@ -706,15 +377,14 @@ static int write_region(struct fuzz_data *self, enum way way)
 	if (lies) {
 		u8 stale[STALE];
 
-		for (i = 0; i < STALE; i++)
-			stale[i] = self->good.data[i % self->good.size];
+		fill(stale, good);
 		put_window(self, way, stale, STALE);
 	}
 
 	for (i = 0; i < self->nr_pieces && !ret; i++) {
 		const struct piece *piece = &self->pieces[i];
 
-		put_window(self, way, self->bytes.data + at, piece->put);
+		put_window(self, way, bytes->data + at, piece->put);
 		ret = put_data_size(self->fd, self->offset, piece->said);
 		if (piece->said > WINDOW) {
 			VFIO_ASSERT_EQ(ret, EINVAL);
@@ -743,13 +413,14 @@ static bool is_in_error(struct fuzz_data *self, enum way way)
 static bool check_stream(struct __test_metadata *_metadata, struct fuzz_data *self, enum way way,
 			 u64 *seed)
 {
-	struct verdict verdict = judge(self);
-	struct counts before = get_counts(self), after;
+	struct verdict verdict = judge(&self->sent, (void *)self->mutant.good.data);
+	struct counts before = self->counts, after;
 	int error, ret;
 
 	error = way == BY_FILE ? write_file(self) : write_region(self, way);
 	ret = state(self, way, STATE(STOP), STOP);
 	after = get_counts(self);
+	self->counts = after;
 
 	EXPECT_TRUE(!error || error == ret);
 	EXPECT_TRUE(is_error(&verdict, ret)) {
@@ -798,30 +469,32 @@ static void fuzz(struct __test_metadata *_metadata, struct fuzz_data *self, enum
 	u64 first = from_environment("FUZZ_FIRST", 0), seed = get_seed(self), i;
 	u64 nr = from_environment("FUZZ_STREAMS", 2000);
 	unsigned int forged = 0, accepted = 0;
+	struct mutant *mutant = &self->mutant;
 	int j;
 
 	TH_LOG("seed %llu, streams %llu to %llu", (unsigned long long)self->seed,
 	       (unsigned long long)first, (unsigned long long)(first + nr - 1));
 	atexit(tell_current);
 	current.seed = self->seed;
+	self->counts = get_counts(self);
 	for (i = first; i < first + nr; i++) {
 		bool original;
 
 		current.nr = i;
 		current.on = true;
-		self->random = self->seed + i * 0x123456789abcdefULL;
-		self->random = next_random(self);
-		memcpy(self->bytes.data, self->good.data, self->good.size);
-		self->bytes.size = self->good.size;
-		for (j = 1 + below(self, 4); j; j--)
-			mutate(self);
+		mutant->random = self->seed + i * 0x123456789abcdefULL;
+		mutant->random = next_random(&mutant->random);
+		memcpy(mutant->bytes.data, mutant->good.data, mutant->good.size);
+		mutant->bytes.size = mutant->good.size;
+		for (j = 1 + below(&mutant->random, 4); j; j--)
+			mutate(mutant);
 		/* By intent, as whoever sends a stream can, or by chance */
-		self->sealed = one_in(self, 2);
+		self->sealed = one_in(&mutant->random, 2);
 		if (self->sealed)
-			seal(&self->bytes);
+			seal(&mutant->bytes);
 		cut(self, way);
 		/* Some changes have nothing to change, or change all */
-		original = same(&self->sent, &self->good) || same(&self->sent, &self->other);
+		original = same(&self->sent, &mutant->good) || same(&self->sent, &mutant->other);
 
 		if (check_stream(_metadata, self, way, &seed)) {
 			accepted++;

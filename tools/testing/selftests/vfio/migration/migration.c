@@ -102,13 +102,16 @@ struct driver_view migration_view(const char *bdf)
 {
 	char *line = strstr(need_param("devices"), bdf), *rest;
 	struct driver_view view = {};
+	int ret;
 
 	VFIO_ASSERT_NOT_NULL(line, "%s is not open\n", bdf);
 	line[strcspn(line, "\n")] = '\0';
-	/* "BDF LEVEL SEED [...]" */
+	/* "BDF LEVEL SEED version VERSION [...]" */
 	line += strlen(bdf) + 1;
 	snprintf_assert(view.level, sizeof(view.level), "%.*s", (int)strcspn(line, " "), line);
 	view.seed = strtoull(strchr(line, ' '), &rest, 0);
+	ret = sscanf(rest, " version %u", &view.version);
+	VFIO_ASSERT_EQ(ret, 1);
 	view.precopying = strstr(rest, "precopying");
 	view.logging = strstr(rest, "logging");
 

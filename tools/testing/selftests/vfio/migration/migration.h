@@ -51,6 +51,8 @@ int migration_count(const char *param);
 struct driver_view {
 	char level[16];
 	u64 seed;
+	/* Of what it has loaded last */
+	unsigned int version;
 	bool precopying;
 	bool logging;
 };

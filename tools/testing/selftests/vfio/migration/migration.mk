@@ -19,10 +19,12 @@ MIGRATION_PROGS := $(OUTPUT)/vfio_pci_migration_data \
 # What they share
 MIGRATION_LIB := $(MIGRATION_OUTPUT)/migration.o $(MIGRATION_OUTPUT)/stream_util.o $(MIGRATION_OUTPUT)/v1.o \
 		 $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/nth.o $(TORTURE_OUTPUT)/torture.o
-MIGRATION_HEADERS := $(addprefix $(MIGRATION_SRCDIR)/,migration.h stream_util.h v1.h) $(TORTURE_SRCDIR)/torture.h
+MIGRATION_HEADERS := $(addprefix $(MIGRATION_SRCDIR)/,fuzz.h migration.h stream_util.h v1.h) $(TORTURE_SRCDIR)/torture.h
 
 $(MIGRATION_OUTPUT):
 	mkdir -p $@
+
+$(OUTPUT)/vfio_pci_migration_fuzz: $(addprefix $(MIGRATION_OUTPUT)/,fuzz_judge.o fuzz_mutate.o)
 
 $(MIGRATION_OUTPUT)/%.o: $(MIGRATION_SRCDIR)/%.c $(MIGRATION_HEADERS) | $(MIGRATION_OUTPUT)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@

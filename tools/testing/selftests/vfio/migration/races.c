@@ -7,6 +7,7 @@
  * on what the device does.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -383,6 +384,71 @@ TEST_F_TIMEOUT(races, region, 120)
 	vfio_pci_device_cleanup(self->device);
 	self->device = vfio_pci_device_init(device_bdf, self->iommu);
 	run_races(_metadata, self, runs, ARRAY_SIZE(runs));
+}
+
+/* A device that comes and goes while its driver tells what it writes */
+static void race_open(struct racer *racer)
+{
+	struct races_data *self = racer->self;
+	struct vfio_pci_device *device = vfio_pci_device_init(device_bdf, self->iommu);
+	struct vfio_device_feature_dma_logging_range range = { .length = SZ_1G };
+	struct vfio_device_feature_dma_logging_control control = {
+		.page_size = PAGE, .num_ranges = 1, .ranges = (uintptr_t)&range,
+	};
+	int fd, *slot = &self->files[pick(racer, NR_FILES)];
+
+	VFIO_ASSERT_EQ(device_feature(device->fd, VFIO_DEVICE_FEATURE_SET |
+				      VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+				      &control, sizeof(control)), 0);
+	VFIO_ASSERT_EQ(set_state(device->fd, STATE(PRE_COPY), &fd), 0);
+	fd = __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
+	if (fd >= 0)
+		close(fd);
+	vfio_pci_device_cleanup(device);
+	racer->done++;
+}
+
+static void race_marks(struct racer *racer)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%#x %#x", pick(racer, SZ_1G), pick(racer, SZ_16M));
+	racer->done += !put_text("/sys/module/vfio_pci_torture_migration/parameters/mark_dirty",
+				 text);
+}
+
+static void race_polls(struct racer *racer)
+{
+	struct pollfd pollfd = {
+		.fd = READ_ONCE(racer->self->files[pick(racer, NR_FILES)]), .events = POLLIN,
+	};
+
+	racer->done += poll(&pollfd, 1, pick(racer, 3)) >= 0;
+}
+
+TEST_F_TIMEOUT(races, opens, 120)
+{
+	static void (* const runs[])(struct racer *racer) = {
+		race_open, race_marks, race_marks, race_files, race_polls,
+	};
+	struct racer racers[ARRAY_SIZE(runs)] = {};
+	int i;
+
+	vfio_pci_device_cleanup(self->device);
+	for (i = 0; i < ARRAY_SIZE(runs); i++) {
+		racers[i] = (struct racer){ .self = self, .run = runs[i], .seed = i };
+		ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, race, &racers[i]));
+	}
+	sleep(5);
+	WRITE_ONCE(self->stop, true);
+	for (i = 0; i < ARRAY_SIZE(runs); i++)
+		pthread_join(racers[i].thread, NULL);
+	for (i = 0; i < ARRAY_SIZE(runs); i++)
+		TH_LOG("racer %d: %lu", i, racers[i].done);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	ASSERT_LT(3, racers[0].done);
+	ASSERT_LT(10, racers[1].done);
+	check_works(_metadata, self);
 }
 
 int main(int argc, char *argv[])

@@ -615,6 +615,35 @@ TEST_F_TIMEOUT(region, pending, 120)
 }
 
 /* A reset in any state */
+/* Whatever is going on, it ends when the device is closed */
+TEST_F_TIMEOUT(region, closed, 120)
+{
+	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING, ERROR };
+	int i, k;
+
+	for (k = 0; k < 2; k++) {
+		open_with(self, k ? 5000 : 0);
+		for (i = 0; i < ARRAY_SIZE(states); i++) {
+			if (states[i] == ERROR) {
+				/* Nothing is as short as that */
+				ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+				ASSERT_EQ(0, put_data_size(self->fd, self->offset, 1));
+				ASSERT_EQ(EINVAL, put_state(self->fd, self->offset, STOP));
+			} else {
+				ASSERT_EQ(0, put_state(self->fd, self->offset, states[i]));
+			}
+			ASSERT_EQ(states[i], state_of(self->fd, self->offset));
+			if (states[i] & SAVING && states[i] != ERROR)
+				get(self->fd, self->offset + DATA_OFFSET);
+			open_device(self);
+			ASSERT_EQ(RUNNING, state_of(self->fd, self->offset));
+			ASSERT_EQ(0, get(self->fd, self->offset + DATA_SIZE));
+			ASSERT_STREQ("running", migration_view(device_bdf).level);
+			ASSERT_FALSE(migration_view(device_bdf).precopying);
+		}
+	}
+}
+
 TEST_F_TIMEOUT(region, reset, 120)
 {
 	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING };

@@ -410,6 +410,9 @@ TEST_F_TIMEOUT(stream, headers, 120)
 	header->nonce++;
 	seal(&bytes);
 	expect_good(_metadata, self, &bytes, SEED);
+	ASSERT_EQ(2, migration_view(device_bdf).version);
+	expect_good(_metadata, self, &self->bytes, SEED);
+	ASSERT_EQ(3, migration_view(device_bdf).version);
 	free_bytes(&bytes);
 }
 

@@ -8,6 +8,7 @@
 
 #define LINE		64	/* offsets that share a line of the transcript */
 #define BEYOND		16	/* how far past the end of a region */
+#define LARGE		0x10000	/* more than this is only looked at at both ends */
 
 #define INTEL		0x8086
 #define CLASS_DISPLAY	0x03
@@ -49,6 +50,16 @@ static void read_line(u64 pos, size_t n)
 	    failed, result(last));
 }
 
+/* The offset to go on with after @pos */
+static u64 after(u64 pos, u64 step, u64 size)
+{
+	pos += step;
+	if (size > LARGE && pos >= LARGE / 2 && pos < size - LARGE / 2)
+		return size - LARGE / 2;
+
+	return pos;
+}
+
 static void read_all_of(u32 index)
 {
 	u64 base = (u64)index << REGION_SHIFT;
@@ -57,11 +68,11 @@ static void read_all_of(u32 index)
 	u64 pos;
 
 	for (i = 0; i < NUM(sizes); i++)
-		for (pos = 0; pos < size + BEYOND; pos += LINE)
+		for (pos = 0; pos < size + BEYOND; pos = after(pos, LINE, size))
 			read_line(base + pos, sizes[i]);
 
 	/* In one go, and more than there is */
-	for (pos = 0; pos < size; pos += MAX_RW) {
+	for (pos = 0; pos < size; pos = after(pos, MAX_RW, size)) {
 		case_read(base + pos, MAX_RW);
 		if (size - pos < MAX_RW)
 			case_read(base + pos, size - pos);

@@ -115,7 +115,7 @@ TEST_F_TIMEOUT(display, open, 600)
 	ASSERT_GE(fd, 0);
 	TH_LOG("%u allocations, of which %u are needed", nth - 1, failures);
 	/* Three regions, the OpRegion itself, its mapping, and the register */
-	ASSERT_GT(failures, 10);
+	ASSERT_GE(failures, 6);
 }
 
 /* Without a failure, over and over: what is mapped is unmapped */

@@ -36,6 +36,7 @@ The registers are memory: they read what was written. A device with a behaviour
 is a subclass of Device that overrides read() and write().
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -373,10 +374,8 @@ def accept(listener, device, fail):
     """In a thread of its own: be the device of whoever connects, one after another"""
     try:
         while True:
-            with listener.accept()[0] as connection:
+            with listener.accept()[0] as connection, contextlib.suppress(ConnectionError):
                 Connection(connection, device).serve()
-    except ConnectionError:
-        pass
     except Exception as error:          # pylint: disable=broad-exception-caught
         fail(f"{listener.getsockname()}: {type(error).__name__}: {error}")
 
