@@ -14,10 +14,10 @@
 #include <linux/list.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/overflow.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/unaligned.h>
@@ -215,7 +215,7 @@ struct torture_device {
 
 /* Devices that are open, in the order in which they were opened */
 static LIST_HEAD(torture_devices);
-static DEFINE_MUTEX(torture_lock);
+static DECLARE_RWSEM(torture_lock);
 static u64 torture_next_seed;
 
 static int torture_get_devices(char *buffer, const struct kernel_param *kp)
@@ -223,7 +223,7 @@ static int torture_get_devices(char *buffer, const struct kernel_param *kp)
 	struct torture_device *t;
 	int len = 0;
 
-	guard(mutex)(&torture_lock);
+	guard(rwsem_write)(&torture_lock);
 
 	list_for_each_entry(t, &torture_devices, node)
 		len += sysfs_emit_at(buffer, len, "%s %s %#llx version %u%s%s\n",
@@ -252,7 +252,7 @@ static int torture_set_seed(const char *val, const struct kernel_param *kp)
 	if (sscanf(val, "%15s %lli", bdf, &seed) != 2)
 		return -EINVAL;
 
-	guard(mutex)(&torture_lock);
+	guard(rwsem_write)(&torture_lock);
 
 	list_for_each_entry(t, &torture_devices, node) {
 		if (!strcmp(bdf, pci_name(t->dev->pdev))) {
@@ -280,7 +280,7 @@ static int torture_make_dirty(const char *val, const struct kernel_param *kp)
 	if (sscanf(val, "%15s %lli", bdf, &bytes) != 2)
 		return -EINVAL;
 
-	guard(mutex)(&torture_lock);
+	guard(rwsem_write)(&torture_lock);
 
 	list_for_each_entry(t, &torture_devices, node) {
 		if (!strcmp(bdf, pci_name(t->dev->pdev))) {
@@ -304,7 +304,7 @@ static struct pci_dev *torture_find(const char *bdf)
 {
 	struct torture_device *t;
 
-	guard(mutex)(&torture_lock);
+	guard(rwsem_write)(&torture_lock);
 
 	list_for_each_entry(t, &torture_devices, node)
 		if (sysfs_streq(bdf, pci_name(t->dev->pdev)))
@@ -352,7 +352,8 @@ static int torture_mark_dirty(const char *val, const struct kernel_param *kp)
 	if (sscanf(val, "%lli %lli", &iova, &length) != 2)
 		return -EINVAL;
 
-	guard(mutex)(&torture_lock);
+	/* At a time, as drivers of many devices may */
+	guard(rwsem_read)(&torture_lock);
 
 	list_for_each_entry(t, &torture_devices, node)
 		vfio_pci_vendor_log_dma(t->dev, iova, length);
@@ -801,7 +802,7 @@ static int torture_open(struct vfio_pci_vendor_device *dev)
 	t->level = LEVEL_RUNNING;
 	dev->data = t;
 
-	guard(mutex)(&torture_lock);
+	guard(rwsem_write)(&torture_lock);
 
 	t->seed = ++torture_next_seed;
 	list_add_tail(&t->node, &torture_devices);
@@ -813,7 +814,7 @@ static void torture_close(struct vfio_pci_vendor_device *dev)
 {
 	struct torture_device *t = dev->data;
 
-	scoped_guard(mutex, &torture_lock)
+	scoped_guard(rwsem_write, &torture_lock)
 		list_del(&t->node);
 
 	if (t->precopying)

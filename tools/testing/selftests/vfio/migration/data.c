@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sys/ioctl.h>
@@ -417,11 +418,24 @@ TEST_F_TIMEOUT(data, precopy, 120)
 	free_bytes(&bytes);
 }
 
-static bool is_readable(int fd, int ms)
+/* Which is not to be found out only as the time is over */
+static int wait_for(int fd, int ms)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	struct timespec began, ended;
+	int ret;
 
-	return poll(&pollfd, 1, ms) == 1 && pollfd.revents == POLLIN;
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	ret = poll(&pollfd, 1, ms);
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	VFIO_ASSERT_GE(ret, 0);
+
+	return ret && (!ms || (ended.tv_sec - began.tv_sec) * 1000 < ms) ? pollfd.revents : 0;
+}
+
+static bool is_readable(int fd, int ms)
+{
+	return wait_for(fd, ms) == POLLIN;
 }
 
 /* What is done while somebody waits */
@@ -460,7 +474,6 @@ static void run_again(int fd)
 TEST_F_TIMEOUT(data, waits, 60)
 {
 	struct later later = { .fd = self->fd };
-	struct pollfd pollfd = { .events = POLLIN };
 	struct bytes bytes = {};
 	int fd;
 
@@ -487,17 +500,13 @@ TEST_F_TIMEOUT(data, waits, 60)
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 
 	/* There will be no more of one that has ended meanwhile */
-	pollfd.fd = fd;
-	ASSERT_EQ(1, poll(&pollfd, 1, 0));
-	ASSERT_EQ(POLLIN | POLLERR, pollfd.revents);
+	ASSERT_EQ(POLLIN | POLLERR, wait_for(fd, 0));
 	close(fd);
 	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
 	ASSERT_EQ(ENOMSG, read_all(fd, &bytes, SZ_64K));
 	later.run = run_again;
-	pollfd.fd = fd;
 	ASSERT_EQ(0, pthread_create(&later.thread, NULL, do_later, &later));
-	ASSERT_EQ(1, poll(&pollfd, 1, 20000));
-	ASSERT_EQ(POLLIN | POLLERR, pollfd.revents);
+	ASSERT_EQ(POLLIN | POLLERR, wait_for(fd, 20000));
 	ASSERT_EQ(0, pthread_join(later.thread, NULL));
 	close(fd);
 	free_bytes(&bytes);

@@ -412,7 +412,7 @@ static void race_marks(struct racer *racer)
 {
 	char text[64];
 
-	snprintf(text, sizeof(text), "%#x %#x", pick(racer, SZ_1G), pick(racer, SZ_16M));
+	snprintf(text, sizeof(text), "%#x %#x", pick(racer, SZ_1G), pick(racer, SZ_64K));
 	racer->done += !put_text("/sys/module/vfio_pci_torture_migration/parameters/mark_dirty",
 				 text);
 }
@@ -429,7 +429,7 @@ static void race_polls(struct racer *racer)
 TEST_F_TIMEOUT(races, opens, 120)
 {
 	static void (* const runs[])(struct racer *racer) = {
-		race_open, race_marks, race_marks, race_files, race_polls,
+		race_open, race_marks, race_marks, race_marks, race_marks, race_files, race_polls,
 	};
 	struct racer racers[ARRAY_SIZE(runs)] = {};
 	int i;
@@ -446,8 +446,8 @@ TEST_F_TIMEOUT(races, opens, 120)
 	for (i = 0; i < ARRAY_SIZE(runs); i++)
 		TH_LOG("racer %d: %lu", i, racers[i].done);
 	self->device = vfio_pci_device_init(device_bdf, self->iommu);
-	ASSERT_LT(3, racers[0].done);
-	ASSERT_LT(10, racers[1].done);
+	ASSERT_LT(0, racers[0].done);
+	ASSERT_LT(0, racers[1].done);
 	check_works(_metadata, self);
 }
 
