@@ -66,11 +66,11 @@ REGIONS = (
     OpRegion("ones", 0x0200, asls=0xffffffff),
     OpRegion("unsigned", 0x0200, signature=b"IntelGraphicsMeM", result="fails"),
     OpRegion("nothing", 0x0200, kilobytes=0, result="fails"),
-    # Sizes that no OpRegion has: the most that there is, 4 GB and 2 KB more, a VBT
-    # that cannot be mapped, and an OpRegion that claims what follows its VBT
+    # Sizes that no OpRegion has: the most that there is, 4 GB and 2 KB more, a VBT of
+    # all that is above memory, and an OpRegion that claims what follows its VBT
     OpRegion("most", 0x0200, kilobytes=0xffffffff),
     OpRegion("wraps", 0x0201, vbt=0x2000, length=0x1800, kilobytes=0x400002),
-    OpRegion("vast", 0x0200, vbt=0x40000000, length=0xbfff0000, result="fails"),
+    OpRegion("vast", 0x0200, vbt=0x40000000, length=0xbfff0000),
     OpRegion("past", 0x0201, vbt=0x2000, length=0x2000, kilobytes=16),
     # With stock, one gives what is in memory after its VBT, and the other is a region
     # of no bytes

@@ -150,7 +150,8 @@ class Proxy:
     connection, "flip" a bit, or "stall" until it is closed; or it says that it is
     of "other" devices; or has it "forge" what is in a record, with a checksum that
     is right; or does nothing but "see" it. Then it is `done`, and `seen`
-    is the begin of that part; `parts` are the names of all that there were.
+    is the begin of that part; `parts` are the names of all that there were, of
+    `sent` bytes.
     """
 
     def __init__(self, path, to, what=None, part="header"):
@@ -159,6 +160,7 @@ class Proxy:
         self.part = part
         self.done = threading.Event()
         self.parts = []
+        self.sent = 0
         self.ends = []
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(path)
@@ -197,6 +199,7 @@ class Proxy:
             for part, piece in parts.feed(data):
                 if part:
                     self.parts.append(part)
+                    self.sent += len(piece)
                 if self.what and part == self.part and not self.done.is_set():
                     piece = self.act(bytearray(piece), parts.before, source, destination)
                     self.done.set()
@@ -424,10 +427,13 @@ class Setup:
 
     def early_saves(self):
         """How often a driver that counts that was asked for data of a device that runs"""
-        if not self.large:
-            return 0
+        return self.calls("precopy_save") if self.large else 0
+
+    @staticmethod
+    def calls(operation):
+        """How often a driver that counts that was asked for something"""
         with open(MODULE + "calls") as file:
-            return int(re.search(r"precopy_save (\d+)", file.read())[1])
+            return int(re.search(r"^%s (\d+)" % operation, file.read(), re.MULTILINE)[1])
 
     def give_seed(self):
         """A state that no device has had"""
@@ -438,7 +444,7 @@ class Setup:
     def expect_seed(self):
         """The state is that of the device that the guest has now, which runs"""
         with open(MODULE + "devices") as file:
-            expect("the device", next(line for line in file if line.startswith(self.guest.device)).split(),
+            expect("the device", next(line for line in file if line.startswith(self.guest.device)).split()[:3],
                    [self.guest.device, "running", "%#x" % self.seed])
         with open(MODULE + "violations") as file:
             expect("the number of violations", file.read().strip(), "0")
@@ -473,8 +479,11 @@ def move(setup, path, paused=False, ack=False):
     """It reaches the other device, a few rounds after it began"""
     destination = setup.other(path + ".to", ack)
     proxy = Proxy(path, path + ".to", None if setup.large else "see", "data")
+    # QEMU asks what the device has written if it can: a log is started, and read
+    logs = setup.large and setup.version >= (8, 0) and os.path.exists("/dev/iommu")
     if setup.large:
         setup.give_seed()
+        before = {operation: setup.calls(operation) for operation in ("log_start", "log_sync")}
     setup.migrate(path, proxy, 1 << 19)
     info = setup.end()
     if info["status"] != "completed":
@@ -485,12 +494,15 @@ def move(setup, path, paused=False, ack=False):
     expect("the state of the destination", destination.status(), "paused" if paused else "running")
     setup.moved(destination)
     # Debian's QEMU 7.2 does not say that of devices
-    sent = info.get("vfio", {}).get("transferred", "unknown")
+    sent = info.get("vfio", {}).get("transferred", proxy.sent or "unknown")
     note = "%d ms, of these %d ms stopped; %d bytes, of devices %s; " % (
         info["total-time"], info["downtime"], info["ram"]["transferred"], sent)
     if setup.large:
         if not paused:
             setup.expect_seed()
+        for operation, count in before.items():
+            if logs and setup.calls(operation) == count:
+                raise Failure("the driver was not asked for %s" % operation)
         if setup.version >= (8, 0):
             with open(MODULE + "size") as size, open(MODULE + "precopy") as precopy:
                 # All of what comes first is only waited for if the destination is

@@ -42,7 +42,10 @@ for kernel in stock release; do
 	prints 'an interrupt as MSI and as INTx' '^ +ok +unmasked: the eventfd counts 1$'
 	prints 'a migration by the region' '^  ok - QEMU 7[.]2, type1: move, and the guest runs on$'
 	prints 'a migration by device features' '^  ok - QEMU 10[.][0-9]+, type1: move, and the guest runs on$'
-	prints 'and how long they take' '^  # .* ms, of these [0-9]+ ms stopped; [0-9]+ bytes, of devices (440|464); '
+	status=0
+	[ "$(grep -c -E '^  # .* ms, of these [0-9]+ ms stopped; [0-9]+ bytes, of devices (440|464); ' "$tmp/demo")" = 2 ] ||
+		status=1
+	result "$status" "$kernel: how long both take, and how many bytes" "$tmp/demo"
 	prints 'where the time went' '^ +[0-9]+\.[0-9] s  in all$'
 done
 

@@ -96,7 +96,7 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	has "ours refuses it" '^open = EINVAL|: open = EINVAL' ours/empty.iommufd.txt
 	status=0
 	diff "$folder"/{stock,ours}/leaks.iommufd.txt >"$folder/why" && status=1
-	grep '^>' "$folder/why" | grep -v -q 'EFAULT$' && status=1
+	grep '^>' "$folder/why" | grep -v -q EFAULT && status=1
 	grep '^<' "$folder/why" | grep -q ' 0 failed' || status=1
 	result "$status" "ours does not read on after the end of a VBT" "$folder/why"
 

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# migration-fuzz.sh: 100,000 streams that were mutated, loaded from userspace by the
+# data file, and by the region's window, mapped and written, on the debug kernel: none
+# that is not valid is taken, and the kernel has nothing to say. FUZZ_STREAMS is how
+# many each of the three ways gets; with FUZZ_SEED, as an earlier run has printed it,
+# they are the same as then.
+#
+# One processor is enough for it, for 300 s.
+
+. "$(dirname "$0")/../lib.sh"
+. "$SCRIPTS/result.sh"
+
+programs=$("$SCRIPTS/userspace.sh")
+folder=$OUT/migration-fuzz
+streams=${FUZZ_STREAMS:-33400}
+rm -rf "$folder"
+mkdir -p "$folder"
+tap=$folder/fuzz.tap
+
+status=0
+KERNEL=${KERNEL:-debug} MODULES=ours DEVICES=igb SMP=1 NAME=migration-fuzz APPEND=$NO_VENDOR "$SCRIPTS/vm.sh" "
+	modprobe vfio-pci
+	export FUZZ_STREAMS=$streams ${FUZZ_SEED:+FUZZ_SEED=$FUZZ_SEED}
+	$programs/vfio_pci_migration_fuzz -v iommufd 0000:00:02.0 2>&1 | tee out/migration-fuzz/fuzz.tap
+	exit \${PIPESTATUS[0]}" </dev/null >"$folder/log" 2>&1 || status=$?
+result "$status" "the VM ends well" "$folder/log"
+for way in file mapping region; do
+	status=0
+	line=$(grep -o "$way:seed [0-9]*: $streams streams, [0-9]* taken, of these [0-9]* forged" "$tap" || true)
+	[ -n "$line" ] && grep -q "^ok [0-9]* fuzz.iommufd.$way$" "$tap" || status=1
+	result "$status" "${line:-$way: not all of $streams streams}" "$tap"
+done
+totals
