@@ -34,6 +34,8 @@ typedef unsigned int u32;
 #define  PCI_COMMAND_NO_INTX	0x400
 #define PCI_BAR0		0x10
 
+#define CR0_WP			0x10000
+
 #define EDU_ID			0x11e81234
 #define EDU_IDENTIFICATION	0x00
 #define EDU_LIVENESS		0x04
@@ -141,16 +143,33 @@ static inline void config_write(u32 device, u32 reg, u32 value)
 	port_write32(PCI_DATA, value);
 }
 
+/*
+ * Have QEMU see that memory is written from now on, for a guest that is migrated.
+ * If a page becomes dirty again before it was sent, its TCG may no longer look: up
+ * to 11.1, cpu_physical_memory_sync_dirty_bitmap() clears the bit of such a page, but
+ * the TLB only if others became dirty, too.  Without paging, this bit of CR0
+ * does nothing but empty the TLB.
+ */
+static inline void be_seen(void)
+{
+	u32 cr0;
+
+	asm volatile("movl %%cr0, %0" : "=r" (cr0));
+	asm volatile("movl %0, %%cr0" : : "r" (cr0 ^ CR0_WP) : "memory");
+}
+
 static inline u32 bar_read(u32 reg)
 {
 	u32 value;
 
+	be_seen();
 	asm volatile("movl %1, %0" : "=r" (value) : "m" (*(u32 *)(bar + reg)));
 	return value;
 }
 
 static inline void bar_write(u32 reg, u32 value)
 {
+	be_seen();
 	asm volatile("movl %1, %0" : "=m" (*(u32 *)(bar + reg)) : "r" (value));
 }
 

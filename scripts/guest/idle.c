@@ -24,6 +24,8 @@ void run(void)
 	find_device();
 	for (round = 0; ; round++) {
 		for (i = 0; i < WORDS; i++) {
+			if (i % 256 == 0)
+				be_seen();
 			if (round && memory[i] != pattern(round - 1, i)) {
 				show("wrong: memory in round", round);
 				leave(EXIT_LOST);
