@@ -95,7 +95,7 @@ in_debug()
 	modprobe pci-pf-stub
 	modprobe vfio-mdev-pci
 	note device mdev_pci_device -v iommufd \${bdfs[0]}
-	note lifecycle mdev_pci_lifecycle -v iommufd -t types -t bad_uuids -t sysfs -t remove_unused -t power -t options \
+	note lifecycle mdev_pci_lifecycle -v iommufd -t types -t bad_uuids -t sysfs -t remove_unused -t remove_early -t power -t options \
 		-t sriov -t sriov_enabled -t vf -t shared_group -t unplug \${bdfs[@]:0:3} \$shared
 	modprobe vfio-mdev-pci
 	# One that is enabled already has no need for ACPI, which takes most of an open;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 
 #include "mdev.h"
 #include "../torture/torture.h"
@@ -263,6 +264,37 @@ TEST_F_TIMEOUT(once, remove_unused, 60)
 	ASSERT_EQ(0, writer_join(&writer));
 	ASSERT_FALSE(mdev_exists(UUID));
 	iommu_cleanup(iommu);
+}
+
+/* One that is still being created, as a module is loaded for it, cannot be removed yet */
+TEST_F_TIMEOUT(once, remove_early, 60)
+{
+	static const char script[] = "/run/slow-modprobe", text[] = "#!/bin/sh\nsleep 2\n";
+	char *modprobe = realpath("/sbin/modprobe", NULL);
+	struct writer writer;
+	int fd, early, created;
+
+	ASSERT_NE(NULL, modprobe);
+	fd = open(script, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ((ssize_t)strlen(text), write(fd, text, strlen(text)));
+	ASSERT_EQ(0, close(fd));
+
+	ASSERT_EQ(0, mount(script, modprobe, NULL, MS_BIND, NULL));
+	writer_start(&writer, device_file(device_bdf, MDEV_TYPE "create"), UUID);
+	while (access(mdev_file(UUID, "remove"), F_OK) && writer_waits(&writer))
+		usleep(1000);
+	early = mdev_try_remove(UUID);
+	created = writer_join(&writer);
+	ASSERT_EQ(0, umount(modprobe));
+	unlink(script);
+	free(modprobe);
+
+	ASSERT_EQ(EAGAIN, early);
+	ASSERT_EQ(0, created);
+	ASSERT_EQ(0, access(mdev_file(UUID, "vfio-dev"), F_OK));
+	ASSERT_EQ(0, mdev_try_remove(UUID));
+	ASSERT_FALSE(mdev_exists(UUID));
 }
 
 static const char *pm_status(const char *bdf)
