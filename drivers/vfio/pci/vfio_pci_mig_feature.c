@@ -199,6 +199,7 @@ static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
  */
 void vfio_pci_vendor_precopy_ready(struct vfio_pci_vendor_device *dev)
 {
+	/* Pairs with smp_store_release() in vfio_pci_mig_open() */
 	struct vfio_pci_migration *mig = smp_load_acquire(&dev->migration);
 
 	if (mig)

@@ -285,6 +285,7 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_read);
 void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 			     u64 length)
 {
+	/* Pairs with smp_store_release() in vfio_pci_mig_open() */
 	struct vfio_pci_migration *mig = smp_load_acquire(&dev->migration);
 
 	if (mig && vfio_pci_mig_log_write(&mig->log, iova, length))

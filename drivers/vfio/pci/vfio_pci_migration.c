@@ -571,6 +571,7 @@ int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
 
 	/* The driver may call us from anywhere, until it has closed the device */
 	kref_get(&mig->kref);
+	/* Pairs with smp_load_acquire() where it does */
 	smp_store_release(&dev->migration, mig);
 	scoped_guard(mutex, &dev->vdev->vendors_lock)
 		dev->vdev->migration = mig;

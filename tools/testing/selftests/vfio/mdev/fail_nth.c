@@ -96,8 +96,8 @@ static bool is_complete(int fd)
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	u16 ids[2];
 
-	return !ioctl(fd, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == VFIO_PCI_NUM_REGIONS &&
-	       info.num_irqs == VFIO_PCI_NUM_IRQS &&
+	return !ioctl(fd, VFIO_DEVICE_GET_INFO, &info) &&
+	       info.num_regions == VFIO_PCI_NUM_REGIONS && info.num_irqs == VFIO_PCI_NUM_IRQS &&
 	       pread(fd, ids, 4, region_offset(VFIO_PCI_CONFIG_REGION_INDEX)) == 4 &&
 	       ids[0] == 0x1234 && ids[1] == 0x11e8;
 }

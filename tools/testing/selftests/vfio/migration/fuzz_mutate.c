@@ -129,8 +129,9 @@ void mutate(struct mutant *mutant)
 		}
 		break;
 	case 6: /* From here on, or for a while, the other */
-		for (i = at; i < bytes->size && i < mutant->other.size && (odd || i < at + size); i++)
-			bytes->data[i] = mutant->other.data[i];
+		for (i = at; i < bytes->size && i < mutant->other.size; i++)
+			if (odd || i < at + size)
+				bytes->data[i] = mutant->other.data[i];
 		break;
 	case 7: /* Nothing, or something else */
 		replace(mutant, at, size, mutant->other.data, odd ? 0 : size);

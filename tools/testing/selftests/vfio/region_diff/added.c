@@ -8,7 +8,7 @@
 
 #define LINE		64	/* offsets that share a line of the transcript */
 #define BEYOND		16	/* how far past the end of a region */
-#define LARGE		0x10000	/* more than this is only looked at at both ends */
+#define LARGE		0x10000	/* of more than this, only both ends are read */
 
 #define INTEL		0x8086
 #define CLASS_DISPLAY	0x03
