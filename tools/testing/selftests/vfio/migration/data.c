@@ -744,8 +744,10 @@ static void transfer(struct __test_metadata *_metadata, struct data_data *self, 
 	int from, to, other_fd = self->other->fd;
 	u8 *buf = malloc_assert(chunk);
 	u64 total = 0, estimate;
+	long before, most;
 	ssize_t ret;
 
+	before = vmalloc_used();
 	migration_set("size", "%llu", (unsigned long long)size);
 	set_seed(migration_bdfs[0], seed);
 	set_seed(migration_bdfs[1], 0);
@@ -757,6 +759,9 @@ static void transfer(struct __test_metadata *_metadata, struct data_data *self, 
 		total += ret;
 	}
 	ASSERT_EQ(0, ret);
+	/* In KiB: a buffer at each side, however much it is */
+	most = vmalloc_used() - before;
+	ASSERT_GT(2048, most);
 	ASSERT_LE(size, total);
 	ASSERT_GE(estimate, total);
 	close(from);
