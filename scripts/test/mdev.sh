@@ -21,9 +21,10 @@ rm -rf "$folder"
 mkdir -p "$folder"
 uuid=9a4e7c10-52d8-4f36-b1c7-e08d3f6a2b95
 
-# A device that can reach all memory, one to be unplugged, igb, and one with a reset;
-# and two of one IOMMU group, behind a bridge.
+# A device that can reach all memory, one to be unplugged, igb, one with a reset, and
+# one that reports errors; and two of one IOMMU group, behind a bridge.
 devices='edu,dma_mask=0xffffffff port/edu,id=victim igb port/edu'
+devices+=' port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on'
 group='-device pcie-pci-bridge,id=bridge,bus=pcie.0,addr=0x10 -device edu,bus=bridge,addr=1 -device edu,bus=bridge,addr=2'
 
 # prepare KERNEL: what the guest runs first
@@ -73,6 +74,7 @@ in_release()
 	note vendor pci_vendor_edu_test \${bdfs[3]}
 	scripts/guest/bind.sh all none
 
+	note errors mdev_pci_errors \${bdfs[4]}
 	note lifecycle mdev_pci_lifecycle \${bdfs[@]:0:3} \$shared
 	note races mdev_pci_races ${SECONDS_RACE:-15} \${bdfs[3]}
 
@@ -95,6 +97,7 @@ in_debug()
 	modprobe pci-pf-stub
 	modprobe vfio-mdev-pci
 	note device mdev_pci_device -v iommufd \${bdfs[0]}
+	note errors mdev_pci_errors \${bdfs[4]}
 	note lifecycle mdev_pci_lifecycle -v iommufd -t types -t bad_uuids -t sysfs -t remove_unused -t remove_early -t power -t options \
 		-t sriov -t sriov_enabled -t vf -t shared_group -t unplug \${bdfs[@]:0:3} \$shared
 	modprobe vfio-mdev-pci
@@ -129,14 +132,22 @@ in_nommu()
 	END
 }
 
-# unplug VM PID: when a program of the VM says so, and as long as PID is there
-unplug()
+# meddle VM PID: inject errors, and unplug, when a program of the VM says so, as long
+# as PID is there
+meddle()
 {
-	local dir=$folder/$1 monitor
+	local dir=$folder/$1 monitor error injected=0
 
 	cat "$dir/monitor.out" >"$dir/monitor" &
 	exec {monitor}>"$dir/monitor.in"
-	while kill -0 "$2" 2>/dev/null && ! grep -q -s '^unplug' "$dir/log"; do sleep 0.3; done
+	while kill -0 "$2" 2>/dev/null && ! grep -q -s '^unplug' "$dir/log"; do
+		error=$(sed -n 's/^inject //p' "$dir/log" | sed -n "$((injected + 1))p")
+		if [ -n "$error" ]; then
+			echo "pcie_aer_inject_error faulty $error" >&"$monitor"
+			injected=$((injected + 1))
+		fi
+		sleep 0.3
+	done
 	echo 'device_del victim' >&"$monitor"
 }
 
@@ -151,7 +162,7 @@ run()
 	env KERNEL="$kernel" MODULES=ours DEVICES="$3" NAME="mdev-$vm" TIMEOUT="${TIMEOUT:-900}" "${@:4}" \
 		"$SCRIPTS/vm.sh" "$("in_$vm")" </dev/null >"$folder/$vm/log" 2>&1 &
 	pid=$!
-	[ "$vm" = nommu ] || unplug "$vm" "$pid" &
+	[ "$vm" = nommu ] || meddle "$vm" "$pid" &
 	wait "$pid" || status=$?
 	result "$status" "$vm: the VM ends well" "$folder/$vm/log"
 }
@@ -199,6 +210,7 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	grep -q '^vfio_pci_edu ' "$folder/release/created" || status=1
 	result "$status" "release: the vendor driver is loaded when a mediated device is created" "$folder/release/created"
 	passes release vendor 'the vendor driver has its part'
+	passes release errors 'errors of the bus, with and without a mediated device'
 	qemu qemu-iommufd "QEMU has the mediated device by iommufd, and its guest all of it"
 	qemu qemu-type1 "QEMU has the PCI device by type1"
 	status=0
@@ -225,6 +237,7 @@ if [[ " ${kernels[*]} " == *" debug "* ]]; then
 	run debug debug "$devices" APPEND="$NO_VENDOR" \
 		QEMU="$group -chardev pipe,id=monitor,path=/repo/out/mdev/debug/monitor -mon chardev=monitor,mode=readline"
 	passes debug device 'a device by its mediated device'
+	passes debug errors 'errors of the bus'
 	passes debug lifecycle 'devices come and go'
 	passes debug fail_nth 'each allocation fails in turn'
 	grep -h '# .* allocations' "$folder/debug/fail_nth.tap" | sed 's/.*: \([a-z]*: [0-9]* alloc\)/# \1/' || true

@@ -7,6 +7,7 @@ MDEV_SRCDIR ?= $(selfdir)/vfio/mdev
 
 MDEV_OUTPUT := $(OUTPUT)/mdev
 MDEV_PROGS := $(OUTPUT)/vfio_mdev_pci_device \
+	      $(OUTPUT)/vfio_mdev_pci_errors \
 	      $(OUTPUT)/vfio_mdev_pci_fail_nth \
 	      $(OUTPUT)/vfio_mdev_pci_lifecycle \
 	      $(OUTPUT)/vfio_mdev_pci_races
