@@ -18,7 +18,7 @@
  * Within 60 s, the PCI core has dealt with it, and the driver had a part in that: a
  * device is well again after "POISON_TLP", but need not be after "DLP", a fatal one.
  */
-static void inject(const char *name)
+static void suffer(const char *name)
 {
 	const char *end = *name == 'D' ? "device recovery " : "device recovery successful";
 	int tries = 0;
@@ -41,9 +41,11 @@ int main(int argc, char *argv[])
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+	/* Whatever was there before is gone by that */
+	mdev_unload();
 	VFIO_ASSERT_TRUE(mdev_load(NULL));
 	mdev_bind(device_bdf, MDEV_DRIVER);
-	inject("POISON_TLP");
+	suffer("POISON_TLP");
 
 	/* Twice, as what was there before must not be told of it */
 	for (i = 0; i < 2; i++) {
@@ -51,19 +53,19 @@ int main(int argc, char *argv[])
 		iommu = iommu_init(MODE_IOMMUFD);
 		device = vfio_pci_device_init(device_bdf, iommu);
 		fd = irq_eventfd(device, VFIO_PCI_ERR_IRQ_INDEX);
-		inject("POISON_TLP");
+		suffer("POISON_TLP");
 		VFIO_ASSERT_EQ(eventfd_read(fd, &count), 0);
 		VFIO_ASSERT_EQ(count, 1);
 		vfio_pci_device_cleanup(device);
 		iommu_cleanup(iommu);
 		close(fd);
-		inject("POISON_TLP");
+		suffer("POISON_TLP");
 
 		VFIO_ASSERT_EQ(mdev_try_remove(UUID), 0);
-		inject("POISON_TLP");
+		suffer("POISON_TLP");
 	}
 	/* The last, as the device reports no more after it */
-	inject("DLP");
+	suffer("DLP");
 	mdev_bind(device_bdf, NULL);
 	VFIO_ASSERT_EQ(mdev_unload(), 0);
 	printf("1..1\nok 1 errors\n");
