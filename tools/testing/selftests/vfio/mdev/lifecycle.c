@@ -297,6 +297,22 @@ TEST_F_TIMEOUT(once, remove_early, 60)
 	ASSERT_FALSE(mdev_exists(UUID));
 }
 
+/* What it was is not told of a reset any more, nor is anything that was never there */
+TEST_F_TIMEOUT(once, reset, 60)
+{
+	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
+
+	mdev_bind(port_bdf, MDEV_DRIVER);
+	ASSERT_EQ(0, put_device(port_bdf, "reset", "1"));
+	mdev_create(port_bdf, UUID);
+	ASSERT_EQ(0, put_device(port_bdf, "reset", "1"));
+	vfio_pci_device_cleanup(vfio_pci_device_init(port_bdf, iommu));
+	ASSERT_EQ(0, mdev_try_remove(UUID));
+	ASSERT_EQ(0, put_device(port_bdf, "reset", "1"));
+	mdev_bind(port_bdf, NULL);
+	iommu_cleanup(iommu);
+}
+
 static const char *pm_status(const char *bdf)
 {
 	return device_file(bdf, "power/runtime_status");
