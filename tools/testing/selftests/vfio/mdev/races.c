@@ -163,12 +163,15 @@ static void race_remove(struct racer *racer)
 	rest(racer, began);
 }
 
-/* From the driver, so that it stays there and is none */
+/* From its driver; what is left is no device to open, and in the way of the next one */
 static void race_detach(struct racer *racer)
 {
 	unsigned long began = now();
 
-	racer->done += !put_text("/sys/bus/mdev/drivers/vfio-mdev-pci/unbind", UUID);
+	if (!put_text("/sys/bus/mdev/drivers/vfio-mdev-pci/unbind", UUID)) {
+		racer->done++;
+		put_text("/sys/bus/mdev/devices/" UUID "/remove", "1");
+	}
 	rest(racer, began);
 }
 
