@@ -357,6 +357,8 @@ class Setup:
         self.guest = None
         self.before = ""
         self.large = os.path.exists(MODULE)
+        # Whether it asks what a device has written, for which the kernel must have bitmaps
+        self.logs = self.version >= (8, 0) and os.path.exists("/dev/iommu")
         self.seed = 0
         # Files that are read while they are written are no good on 9p
         self.work = tempfile.mkdtemp(dir="/run")
@@ -418,8 +420,7 @@ class Setup:
         # iommufd, which has no bitmaps to log DMA to; so this would never end if the
         # guest were not allowed to be stopped for long. Nor might it with a large state,
         # if the machine is slow.
-        logs = self.version >= (8, 0) and os.path.exists("/dev/iommu") and not self.large
-        self.limit(bandwidth, 1000 if logs else 2000000)
+        self.limit(bandwidth, 1000 if self.logs and not self.large else 2000000)
 
     def limit(self, bandwidth, downtime):
         self.guest.command("migrate-set-parameters", **{"max-bandwidth": bandwidth,
@@ -479,8 +480,6 @@ def move(setup, path, paused=False, ack=False):
     """It reaches the other device, a few rounds after it began"""
     destination = setup.other(path + ".to", ack)
     proxy = Proxy(path, path + ".to", None if setup.large else "see", "data")
-    # QEMU asks what the device has written if it can: a log is started, and read
-    logs = setup.large and setup.version >= (8, 0) and os.path.exists("/dev/iommu")
     if setup.large:
         setup.give_seed()
         before = {operation: setup.calls(operation) for operation in ("log_start", "log_sync")}
@@ -501,7 +500,7 @@ def move(setup, path, paused=False, ack=False):
         if not paused:
             setup.expect_seed()
         for operation, count in before.items():
-            if logs and setup.calls(operation) == count:
+            if setup.logs and setup.calls(operation) == count:
                 raise Failure("the driver was not asked for %s" % operation)
         if setup.version >= (8, 0):
             with open(MODULE + "size") as size, open(MODULE + "precopy") as precopy:

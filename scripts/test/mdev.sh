@@ -13,6 +13,7 @@
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
+. "$SCRIPTS/meddle.sh"
 
 read -r -a kernels <<<"${KERNEL:-release debug}"
 programs=$("$SCRIPTS/userspace.sh")
@@ -99,8 +100,8 @@ in_debug()
 	modprobe pci-pf-stub
 	modprobe vfio-mdev-pci
 	note device mdev_pci_device -v iommufd \${bdfs[0]}
-	note lifecycle mdev_pci_lifecycle -v iommufd -t types -t bad_uuids -t sysfs -t remove_unused -t remove_early -t reset -t power -t options \
-		-t sriov -t sriov_enabled -t vf -t shared_group -t unplug \${bdfs[@]:0:3} \$shared
+	note lifecycle mdev_pci_lifecycle -v iommufd -t types -t bad_uuids -t sysfs -t remove_unused \
+		-t remove_early -t reset -t power -t options -t sriov -t sriov_enabled -t vf -t shared_group -t unplug \${bdfs[@]:0:3} \$shared
 	modprobe vfio-mdev-pci
 	# One that is enabled already has no need for ACPI, which takes most of an open;
 	# and what each bind has loaded is nothing here
@@ -133,25 +134,6 @@ in_nommu()
 	END
 }
 
-# meddle VM PID: inject errors, and unplug, when a program of the VM says so, as long
-# as PID is there
-meddle()
-{
-	local dir=$folder/$1 monitor error injected=0
-
-	cat "$dir/monitor.out" >"$dir/monitor" &
-	exec {monitor}>"$dir/monitor.in"
-	while kill -0 "$2" 2>/dev/null && ! grep -q -s '^unplug' "$dir/log"; do
-		error=$(sed -n 's/^inject //p' "$dir/log" | sed -n "$((injected + 1))p")
-		if [ -n "$error" ]; then
-			echo "pcie_aer_inject_error faulty $error" >&"$monitor"
-			injected=$((injected + 1))
-		fi
-		sleep 0.3
-	done
-	echo 'device_del victim' >&"$monitor"
-}
-
 # run VM KERNEL DEVICES [VARIABLE=VALUE...]
 run()
 {
@@ -163,7 +145,7 @@ run()
 	env KERNEL="$kernel" MODULES=ours DEVICES="$3" NAME="mdev-$vm" TIMEOUT="${TIMEOUT:-900}" "${@:4}" \
 		"$SCRIPTS/vm.sh" "$("in_$vm")" </dev/null >"$folder/$vm/log" 2>&1 &
 	pid=$!
-	[ "$vm" = nommu ] || meddle "$vm" "$pid" &
+	[ "$vm" = nommu ] || meddle "$folder/$vm" "$pid" &
 	wait "$pid" || status=$?
 	result "$status" "$vm: the VM ends well" "$folder/$vm/log"
 }

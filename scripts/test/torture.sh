@@ -10,6 +10,7 @@
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
+. "$SCRIPTS/meddle.sh"
 
 programs=$("$SCRIPTS/userspace.sh")
 folder=$OUT/torture
@@ -32,7 +33,7 @@ release	debugfs		igb		debugfs		-T look_while_opened -v iommufd
 release	debugfs		VGA		debugfs		-T look_while_opened -v iommufd
 release	tracing		edu		tracing		-t open_close -t reads_writes -t maps -t ioeventfds -t failing_open -t refused -v iommufd
 traced	bypass		edu		bypass		-v vfio_type1v2_iommu -v iommufd
-errors	errors		port/virtio-rng-pci,id=victim,aer=on,disable-legacy=on	errors
+errors	errors		port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on	errors
 debug	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v iommufd -t unplug
 debug	bypass		port/edu	bypass		-v iommufd
 debug	override	port/edu	override	-v iommufd
@@ -42,7 +43,7 @@ debug	tracing		edu		tracing		-T off -T filters -v iommufd
 debug	sriov		igb		sriov		-v iommufd
 faults	failures	edu		fail_nth'
 devices=([release]='port/edu igb pci-testdev VGA edu edu port/edu' [debug]='port/edu pci-testdev edu edu port/edu igb'
-	[faults]='edu port/edu' [traced]='edu' [errors]='port/virtio-rng-pci,id=victim,aer=on,disable-legacy=on')
+	[faults]='edu port/edu' [traced]='edu' [errors]='port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on')
 
 # runs_of VM: its lines of the above, without the first word
 runs_of()
@@ -145,24 +146,6 @@ kept()
 		done
 }
 
-# inject PID: have the device of the VM errors send the errors that its program
-# asks for, in the order in which it does, until process PID is gone.
-inject()
-{
-	local dir=$folder/errors done=0 line
-
-	cat "$dir/monitor.out" >"$dir/monitor" &
-	exec {monitor}>"$dir/monitor.in"
-	while kill -0 "$1" 2>/dev/null; do
-		line=$(sed -n 's/^inject //p' "$dir/log" | sed -n "$((done + 1))p")
-		if [ -n "$line" ]; then
-			echo "pcie_aer_inject_error victim $line" >&"$monitor"
-			done=$((done + 1))
-		fi
-		sleep 0.3
-	done
-}
-
 # start VM
 start()
 {
@@ -183,7 +166,7 @@ start()
 	KERNEL=$kernel MODULES=ours DEVICES=${devices[$1]} NAME=torture-$1 APPEND=$NO_VENDOR TIMEOUT=${TIMEOUT:-1200} QEMU=$qemu \
 		"$SCRIPTS/vm.sh" "$(in_guest "$1" "$edu")" </dev/null >"$folder/$1/log" 2>&1 &
 	running[$!]=$1
-	[ "$1" != errors ] || inject "$!" &
+	[ "$1" != errors ] || meddle "$folder/$1" "$!" &
 }
 
 # reap: wait for one of the VMs.

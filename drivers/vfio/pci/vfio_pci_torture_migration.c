@@ -12,6 +12,7 @@
 #include <linux/cleanup.h>
 #include <linux/delay.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
@@ -242,6 +243,20 @@ static const struct kernel_param_ops torture_devices_ops = {
 
 module_param_cb(devices, &torture_devices_ops, NULL, 0444);
 
+/* The device of a BDF, if it is open */
+static struct torture_device *torture_find(const char *bdf)
+{
+	struct torture_device *t;
+
+	lockdep_assert_held(&torture_lock);
+
+	list_for_each_entry(t, &torture_devices, node)
+		if (sysfs_streq(bdf, pci_name(t->dev->pdev)))
+			return t;
+
+	return NULL;
+}
+
 /* "BDF seed": another state for a device that is open */
 static int torture_set_seed(const char *val, const struct kernel_param *kp)
 {
@@ -254,14 +269,12 @@ static int torture_set_seed(const char *val, const struct kernel_param *kp)
 
 	guard(rwsem_write)(&torture_lock);
 
-	list_for_each_entry(t, &torture_devices, node) {
-		if (!strcmp(bdf, pci_name(t->dev->pdev))) {
-			WRITE_ONCE(t->seed, seed);
-			return 0;
-		}
-	}
+	t = torture_find(bdf);
+	if (!t)
+		return -ENODEV;
+	WRITE_ONCE(t->seed, seed);
 
-	return -ENODEV;
+	return 0;
 }
 
 static const struct kernel_param_ops torture_seed_ops = {
@@ -282,15 +295,13 @@ static int torture_make_dirty(const char *val, const struct kernel_param *kp)
 
 	guard(rwsem_write)(&torture_lock);
 
-	list_for_each_entry(t, &torture_devices, node) {
-		if (!strcmp(bdf, pci_name(t->dev->pdev))) {
-			t->dirty += bytes;
-			vfio_pci_vendor_precopy_ready(t->dev);
-			return 0;
-		}
-	}
+	t = torture_find(bdf);
+	if (!t)
+		return -ENODEV;
+	t->dirty += bytes;
+	vfio_pci_vendor_precopy_ready(t->dev);
 
-	return -ENODEV;
+	return 0;
 }
 
 static const struct kernel_param_ops torture_make_dirty_ops = {
@@ -299,18 +310,16 @@ static const struct kernel_param_ops torture_make_dirty_ops = {
 
 module_param_cb(make_dirty, &torture_make_dirty_ops, NULL, 0200);
 
-/* The device of a BDF, if it is open, to be put */
-static struct pci_dev *torture_find(const char *bdf)
+/* The PCI device of a BDF, if it is open, to be put */
+static struct pci_dev *torture_find_pdev(const char *bdf)
 {
 	struct torture_device *t;
 
 	guard(rwsem_write)(&torture_lock);
 
-	list_for_each_entry(t, &torture_devices, node)
-		if (sysfs_streq(bdf, pci_name(t->dev->pdev)))
-			return pci_dev_get(t->dev->pdev);
+	t = torture_find(bdf);
 
-	return NULL;
+	return t ? pci_dev_get(t->dev->pdev) : NULL;
 }
 
 /*
@@ -320,7 +329,7 @@ static struct pci_dev *torture_find(const char *bdf)
  */
 static int torture_pretend_reset(const char *val, const struct kernel_param *kp)
 {
-	struct pci_dev *pdev __free(pci_dev_put) = torture_find(val);
+	struct pci_dev *pdev __free(pci_dev_put) = torture_find_pdev(val);
 	const struct pci_error_handlers *handlers;
 
 	if (!pdev)

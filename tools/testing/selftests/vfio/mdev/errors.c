@@ -5,7 +5,6 @@
  * is to inject the error that it names into the device.  For a device that
  * reports errors by AER, as QEMU's modern virtio devices with aer=on.
  */
-#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 

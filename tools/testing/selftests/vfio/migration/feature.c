@@ -483,13 +483,20 @@ TEST_F_TIMEOUT(feature, error, 120)
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
 }
 
+/* A byte of the file of a transfer */
+static ssize_t use_file(int fd, u32 state)
+{
+	u8 byte = 0;
+
+	return is_saving(state) ? read(fd, &byte, 1) : write(fd, &byte, 1);
+}
+
 /* A reset has the device run, whatever was going on */
 TEST_F_TIMEOUT(feature, reset, 120)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 	int resets, fd, ret;
 	u32 state;
-	u8 byte;
 
 	for (state = 1; state < 8; state++) {
 		ASSERT_EQ(0, set_state(self->fd, state, &fd));
@@ -498,7 +505,7 @@ TEST_F_TIMEOUT(feature, reset, 120)
 		ASSERT_EQ(resets + 1, migration_count("resets"));
 		ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
 		if (fd >= 0) {
-			ret = is_saving(state) ? read(fd, &byte, 1) : write(fd, &byte, 1);
+			ret = use_file(fd, state);
 			ASSERT_EQ(-1, ret);
 			ASSERT_EQ(ENODEV, errno);
 			if (is_saving(state)) {
@@ -519,7 +526,6 @@ TEST_F_TIMEOUT(feature, closed, 120)
 {
 	struct bytes bytes = {};
 	int fd, ret, stops;
-	u8 byte = 0;
 	u32 state;
 
 	for (state = 0; state < 8; state++) {
@@ -530,7 +536,7 @@ TEST_F_TIMEOUT(feature, closed, 120)
 			ASSERT_EQ(0, set_state(self->fd, state, &fd));
 		/* In the middle of what goes on */
 		if (fd >= 0) {
-			ret = is_saving(state) ? read(fd, &byte, 1) : write(fd, &byte, 1);
+			ret = use_file(fd, state);
 			ASSERT_EQ(1, ret);
 		}
 		ASSERT_EQ(0, start_logging(self->fd));
@@ -538,7 +544,7 @@ TEST_F_TIMEOUT(feature, closed, 120)
 		close_device(self);
 		ASSERT_EQ(stops + 1, migration_calls("log_stop"));
 		if (fd >= 0) {
-			ret = is_saving(state) ? read(fd, &byte, 1) : write(fd, &byte, 1);
+			ret = use_file(fd, state);
 			ASSERT_EQ(-1, ret);
 			ASSERT_EQ(ENODEV, errno);
 			close(fd);

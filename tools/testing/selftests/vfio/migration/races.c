@@ -107,17 +107,25 @@ static unsigned int pick(struct racer *racer, unsigned int nr)
 	return rand_r(&racer->seed) % nr;
 }
 
+/* Have a file where others find it, instead of another one */
+static void keep_file(struct racer *racer, int fd)
+{
+	int *slot = &racer->self->files[pick(racer, NR_FILES)];
+
+	fd = __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* To any state, also what is none */
 static void race_states(struct racer *racer)
 {
-	int fd, *slot = &racer->self->files[pick(racer, NR_FILES)];
+	int fd;
 
 	if (!set_state(racer->self->device->fd, pick(racer, 9), &fd))
 		racer->done++;
 	if (fd >= 0) {
-		fd = __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
-		if (fd >= 0)
-			close(fd);
+		keep_file(racer, fd);
 		/* Mostly so that somebody can use it */
 		usleep(pick(racer, 3000));
 	}
@@ -178,12 +186,19 @@ static void race_failures(struct racer *racer)
 	usleep(pick(racer, 20000));
 }
 
-static void race_logs(struct racer *racer)
+static int start_logging(int fd)
 {
 	struct vfio_device_feature_dma_logging_range range = { .length = SZ_1G };
 	struct vfio_device_feature_dma_logging_control control = {
 		.page_size = PAGE, .num_ranges = 1, .ranges = (uintptr_t)&range,
 	};
+
+	return device_feature(fd, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+			      &control, sizeof(control));
+}
+
+static void race_logs(struct racer *racer)
+{
 	u64 bitmap[64];
 	struct vfio_device_feature_dma_logging_report report = {
 		.length = sizeof(bitmap) * 8 * PAGE, .page_size = PAGE,
@@ -193,9 +208,7 @@ static void race_logs(struct racer *racer)
 
 	switch (pick(racer, 4)) {
 	case 0:
-		racer->done += !device_feature(fd, VFIO_DEVICE_FEATURE_SET |
-					       VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
-					       &control, sizeof(control));
+		racer->done += !start_logging(fd);
 		break;
 	case 1:
 		racer->done += !device_feature(fd, VFIO_DEVICE_FEATURE_SET |
@@ -296,6 +309,23 @@ static bool all_done(const struct racer *racers, unsigned int nr)
 	return !nr;
 }
 
+static void race_for(struct __test_metadata *_metadata, struct races_data *self,
+		     struct racer *racers, unsigned int nr, unsigned int ms)
+{
+	unsigned int i;
+
+	WRITE_ONCE(self->stop, false);
+	for (i = 0; i < nr; i++) {
+		racers[i].self = self;
+		racers[i].seed = ++self->seed;
+		ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, race, &racers[i]));
+	}
+	usleep(ms * 1000);
+	WRITE_ONCE(self->stop, true);
+	for (i = 0; i < nr; i++)
+		pthread_join(racers[i].thread, NULL);
+}
+
 /* Race for a while, look, and race again; each of them must have got something done */
 static void run_races(struct __test_metadata *_metadata, struct races_data *self,
 		      void (**runs)(struct racer *racer), unsigned int nr)
@@ -303,19 +333,11 @@ static void run_races(struct __test_metadata *_metadata, struct races_data *self
 	struct racer racers[8] = {};
 	unsigned int i, round;
 
+	for (i = 0; i < nr; i++)
+		racers[i].run = runs[i];
 	for (round = 0; round < 6 || (round < 60 && !all_done(racers, nr)); round++) {
-		WRITE_ONCE(self->stop, false);
 		migration_set("delay_ms", "%u", round & 1);
-		for (i = 0; i < nr; i++) {
-			racers[i].self = self;
-			racers[i].run = runs[i];
-			racers[i].seed = ++self->seed;
-			ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, race, &racers[i]));
-		}
-		usleep(500000);
-		WRITE_ONCE(self->stop, true);
-		for (i = 0; i < nr; i++)
-			pthread_join(racers[i].thread, NULL);
+		race_for(_metadata, self, racers, nr, 500);
 		migration_fail("none", 0, 0);
 		ASSERT_STREQ(level_of(get_state(self->device->fd)),
 			     migration_view(device_bdf).level) {
@@ -389,32 +411,20 @@ TEST_F_TIMEOUT(races, region, 120)
 /* A device that comes and goes while its driver tells what it writes */
 static void race_open(struct racer *racer)
 {
-	struct races_data *self = racer->self;
-	struct vfio_pci_device *device = vfio_pci_device_init(device_bdf, self->iommu);
-	struct vfio_device_feature_dma_logging_range range = { .length = SZ_1G };
-	struct vfio_device_feature_dma_logging_control control = {
-		.page_size = PAGE, .num_ranges = 1, .ranges = (uintptr_t)&range,
-	};
-	int fd, *slot = &self->files[pick(racer, NR_FILES)];
+	struct vfio_pci_device *device = vfio_pci_device_init(device_bdf, racer->self->iommu);
+	int fd;
 
-	VFIO_ASSERT_EQ(device_feature(device->fd, VFIO_DEVICE_FEATURE_SET |
-				      VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
-				      &control, sizeof(control)), 0);
+	VFIO_ASSERT_EQ(start_logging(device->fd), 0);
 	VFIO_ASSERT_EQ(set_state(device->fd, STATE(PRE_COPY), &fd), 0);
-	fd = __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
-	if (fd >= 0)
-		close(fd);
+	keep_file(racer, fd);
 	vfio_pci_device_cleanup(device);
 	racer->done++;
 }
 
 static void race_marks(struct racer *racer)
 {
-	char text[64];
-
-	snprintf(text, sizeof(text), "%#x %#x", pick(racer, SZ_1G), pick(racer, SZ_64K));
-	racer->done += !put_text("/sys/module/vfio_pci_torture_migration/parameters/mark_dirty",
-				 text);
+	migration_set("mark_dirty", "%#x %#x", pick(racer, SZ_1G), pick(racer, SZ_64K));
+	racer->done++;
 }
 
 static void race_polls(struct racer *racer)
@@ -428,22 +438,16 @@ static void race_polls(struct racer *racer)
 
 TEST_F_TIMEOUT(races, opens, 120)
 {
-	static void (* const runs[])(struct racer *racer) = {
-		race_open, race_marks, race_marks, race_marks, race_marks, race_files, race_polls,
+	struct racer racers[] = {
+		{ .run = race_open }, { .run = race_marks }, { .run = race_marks },
+		{ .run = race_marks }, { .run = race_marks }, { .run = race_files },
+		{ .run = race_polls },
 	};
-	struct racer racers[ARRAY_SIZE(runs)] = {};
 	int i;
 
 	vfio_pci_device_cleanup(self->device);
-	for (i = 0; i < ARRAY_SIZE(runs); i++) {
-		racers[i] = (struct racer){ .self = self, .run = runs[i], .seed = i };
-		ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, race, &racers[i]));
-	}
-	sleep(5);
-	WRITE_ONCE(self->stop, true);
-	for (i = 0; i < ARRAY_SIZE(runs); i++)
-		pthread_join(racers[i].thread, NULL);
-	for (i = 0; i < ARRAY_SIZE(runs); i++)
+	race_for(_metadata, self, racers, ARRAY_SIZE(racers), 5000);
+	for (i = 0; i < ARRAY_SIZE(racers); i++)
 		TH_LOG("racer %d: %lu", i, racers[i].done);
 	self->device = vfio_pci_device_init(device_bdf, self->iommu);
 	ASSERT_LT(0, racers[0].done);
