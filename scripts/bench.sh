@@ -134,7 +134,7 @@ in_guest()
 	vendor handled_rd4 bar_rd4 "range 0 0x10 4"
 	vendor near1000_rd4 bar_rd4 "ranges 0 0x80 4 8 1000"
 	vendor handled1000_rd4 bar_rd4 "range 0 0x10 4; ranges 0 0x80 4 8 999"
-	rmmod vfio_pci_torture
+	scripts/guest/without-vendor.sh vfio_pci_torture
 	modprobe vfio_pci_torture nr_ids=10000
 	vendor ids_open open ""
 	END

@@ -86,8 +86,9 @@ if grep '^vfio_pci_edu ' /proc/modules >/tmp/edu; then
 	modinfo -F alias vfio_pci_edu | sed 's/^/       /'
 	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
 	$userspace/vfio_pci_vendor_demo "\$bdf"
-	rmmod vfio_pci_edu
-	echo "guest: unloaded vfio_pci_edu: the device as it is"
+	rmmod vfio_pci_edu 2>/tmp/why || sed 's/^rmmod: ERROR: /guest: /' /tmp/why
+	scripts/guest/without-vendor.sh vfio_pci_edu
+	echo "guest: bound again without vfio_pci_edu: the device as it is"
 fi
 $userspace/vfio_pci_edu_demo "\$bdf"
 [ -n "$qemu72" ] || exit 0

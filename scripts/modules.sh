@@ -76,6 +76,8 @@ compile()
 				"$obj/${file#"$obj/"}"
 		done
 	done
+	# The kernel's modpost does not know vendor drivers.
+	[ "$tree" = "$src" ] || /repo/scripts/vendor-aliases.sh "$dir.new/lib/modules/$release/updates/"*.ko
 	depmod -b "$dir.new" "$release"
 	mv -T "$dir.new" "$dir"
 	prune /cache
@@ -85,7 +87,7 @@ kernel=$("$SCRIPTS/kernel.sh" "$1")
 src=$("$SCRIPTS/source.sh")
 tree=$src
 [ "$2" = stock ] || tree=$("$SCRIPTS/tree.sh")
-dir=modules-$1-$2-$({ echo "$kernel $tree"; cat "$REPO/configs/modules.config"; declare -f compile; } | key)
+dir=modules-$1-$2-$({ echo "$kernel $tree"; cat "$REPO/configs/modules.config" "$SCRIPTS/vendor-aliases.sh"; declare -f compile; } | key)
 
 if [ ! -e "$CACHE/$dir" ]; then
 	lock "modules-$1-$2"

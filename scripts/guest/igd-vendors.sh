@@ -18,21 +18,7 @@ torture()
 # while_open COMMAND...: run it while the device is open
 while_open()
 {
-	python3 -c '
-import fcntl, os, struct, subprocess, sys
-
-def call(fd, nr, arg):
-    return fcntl.ioctl(fd, ord(";") << 8 | 100 + nr, arg)
-
-bdf = sys.argv[1]
-container = os.open("/dev/vfio/vfio", os.O_RDWR)
-link = os.readlink(f"/sys/bus/pci/devices/{bdf}/iommu_group")
-group = os.open("/dev/vfio/" + os.path.basename(link), os.O_RDWR)
-call(group, 4, struct.pack("i", container))
-call(container, 2, 3)
-# Open until the end, whichever its number
-call(group, 6, bdf.encode() + b"\0")
-sys.exit(subprocess.call(sys.argv[2:]))' "$bdf" "$@"
+	scripts/guest/while-open.py "$bdf" "$@" | sed '1{/^open: ok$/d}'
 }
 
 # both NAME: what userspace sees, and debugfs
@@ -46,25 +32,23 @@ both()
 transcript alone iommufd "$bdf" --stage added
 torture
 both igd-first
-# Who has the device open keeps both
-while_open rmmod vfio_pci_igd >"$folder/pinned" 2>&1 || true
+# The bound device pins both, closed or open
+rmmod vfio_pci_igd >"$folder/pinned" 2>&1 || true
 while_open rmmod vfio_pci_torture >>"$folder/pinned" 2>&1 || true
-rmmod vfio_pci_igd
-rmmod vfio_pci_torture
+scripts/guest/without-vendor.sh vfio_pci_igd vfio_pci_torture
 lsmod >"$folder/unloaded"
 
-# One that is not there is not missed
+# Without the module the device still opens, and the log names the module
+dmesg -C
 transcript without iommufd "$bdf" --stage added
-mkdir -p /run/modprobe.d
-echo "blacklist vfio_pci_igd" >/run/modprobe.d/igd.conf
-scripts/guest/bind.sh "$bdf" none
-scripts/guest/bind.sh "$bdf" vfio-pci
-lsmod >"$folder/blacklisted"
-transcript blacklisted iommufd "$bdf" --stage added
-rm /run/modprobe.d/igd.conf
+dmesg >"$folder/hint"
+# Loaded later, it takes part from the next open on
+modprobe vfio_pci_igd
+transcript late iommufd "$bdf" --stage added
+scripts/guest/without-vendor.sh vfio_pci_igd
 
 torture
 modprobe vfio_pci_igd
 both igd-last
-rmmod vfio_pci_torture
+scripts/guest/without-vendor.sh vfio_pci_torture
 transcript again iommufd "$bdf" --stage added

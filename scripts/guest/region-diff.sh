@@ -30,7 +30,7 @@ for subject; do
 	if [ -e /sys/module/vfio_pci_torture ]; then
 		# Not equal because it was not there
 		[ "$(cat /sys/module/vfio_pci_torture/parameters/releases)" -ge 9 ] || status=1
-		rmmod vfio_pci_torture
+		scripts/guest/without-vendor.sh vfio_pci_torture
 	fi
 	[ "$status" -eq 0 ] || tail -n 5 "/tmp/$name.$mode.err" >&2
 	cp "/tmp/$name.$mode" "$folder/$name.$mode.txt"

@@ -52,5 +52,5 @@ bash "$folder/scripts/cleanup.sh" "$bdf" >/dev/null
 if [ -n "${VENDOR-}" ]; then
 	# All was as without only if it was there
 	grep -H . /sys/module/vfio_pci_torture/parameters/{releases,opens,closes} >"$output/vendor"
-	rmmod vfio_pci_torture
+	scripts/guest/without-vendor.sh vfio_pci_torture
 fi

@@ -28,7 +28,7 @@ scripts/guest/bind.sh all vfio-pci
 run() { scripts/guest/client.sh out/client/payload out/client/device.log "out/client/\$1" "\$2"; }
 run type1 type1
 run iommufd iommufd
-rmmod vfio_pci_edu
+scripts/guest/without-vendor.sh vfio_pci_edu
 run type1-without type1
 run iommufd-without iommufd
 END

@@ -82,9 +82,9 @@ in_release()
 	note races mdev_pci_races ${SECONDS_RACE:-15} \${bdfs[3]}
 
 	# Upstream's libvfio maps BARs as a whole, which that vendor driver prevents
-	mkdir -p /run/modprobe.d \$out/igb \$out/edu
-	echo blacklist vfio_pci_edu >/run/modprobe.d/mdev.conf
-	rmmod vfio_pci_edu
+	mkdir -p \$out/igb \$out/edu
+	scripts/guest/bind.sh all none
+	scripts/guest/without-vendor.sh vfio_pci_edu
 	modprobe vfio-mdev-pci
 	scripts/guest/mdev-selftests.sh $programs/upstream \$out/igb \${bdfs[2]}
 	scripts/guest/mdev-selftests.sh $programs/upstream \$out/edu \${bdfs[3]}

@@ -23,6 +23,9 @@ declare -A devices
 runs='
 release	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v vfio_type1v2_iommu -v iommufd -t unplug -t ids
 release	sriov		igb		sriov		-v vfio_type1v2_iommu -v iommufd
+release	resets		igb		resets
+release	caps		igb		caps
+release	alias		igb		device_alias
 release	bypass		port/edu	bypass
 release	override	port/edu	override
 release	override	igb		override	-v vfio_type1v2_iommu -v iommufd
@@ -41,6 +44,8 @@ debug	regions		pci-testdev	override	-t whole -t rom -t nothing -t bytes
 debug	debugfs		edu		debugfs		-T look_while_opened -v iommufd
 debug	tracing		edu		tracing		-T off -T filters -v iommufd
 debug	sriov		igb		sriov		-v iommufd
+debug	resets		igb		resets		-v iommufd
+debug	caps		igb		caps
 faults	failures	edu		fail_nth'
 devices=([release]='port/edu igb pci-testdev VGA edu edu port/edu' [debug]='port/edu pci-testdev edu edu port/edu igb'
 	[faults]='edu port/edu' [traced]='edu' [errors]='port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on')

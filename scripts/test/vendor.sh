@@ -33,7 +33,9 @@ in_guest()
 	run first "\${bdfs[0]}"
 	run second "\${bdfs[1]}"
 	migrate both
-	rmmod vfio_pci_edu && lsmod >\$out/unloaded
+	rmmod vfio_pci_edu 2>\$out/pinned
+	scripts/guest/without-vendor.sh vfio_pci_edu
+	lsmod >\$out/unloaded
 	END
 	[ "$1" = release ] || return 0
 	cat <<-END
@@ -87,7 +89,10 @@ for kernel in "${kernels[@]}"; do
 	passes "$kernel" both 19 "the one is migrated to the other"
 	status=0
 	grep -q '^vfio_pci ' "$folder/$kernel/unloaded" && ! grep -q '^vfio_pci_edu ' "$folder/$kernel/unloaded" || status=1
-	result "$status" "$kernel: the first module is unloaded once the devices are closed" "$folder/$kernel/unloaded"
+	result "$status" "$kernel: the first module is unloaded once the devices are unbound" "$folder/$kernel/unloaded"
+	status=0
+	grep -q 'vfio_pci_edu is in use' "$folder/$kernel/pinned" || status=1
+	result "$status" "$kernel: while they are bound, it is pinned" "$folder/$kernel/pinned"
 	[ "$kernel" = release ] || continue
 	passes "$kernel" alone 19 "the one is migrated to the other by that driver alone"
 	fails "$kernel" without "without the module there is no region"

@@ -1,0 +1,154 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# fail-closed.sh: a device is not opened without the vendor driver that guards
+# it: modules that cannot be loaded at bind, drivers that the operator requires,
+# drivers that refuse to bind, and what the log says of each.
+#
+# One processor is enough for it, for 60 s.
+
+. "$(dirname "$0")/../lib.sh"
+. "$SCRIPTS/result.sh"
+
+folder=$OUT/fail-closed
+rm -rf "$folder"
+mkdir -p "$folder"
+
+# What the guest runs; `try NAME` opens the device and keeps the log in NAME.
+in_guest=$(cat <<'END'
+out=/repo/out/fail-closed
+read -r edu other <<<"$(tr ' ' '\n' <<<"$VM_DEVICES" | sed 's/=.*//' | tr '\n' ' ')"
+bind() { scripts/guest/bind.sh "$1" vfio-pci; }
+try()
+{
+	dmesg -C
+	scripts/guest/while-open.py "$edu" cat "/sys/kernel/debug/vfio/$edu/pci/regions" >$out/$1 2>&1
+	dmesg | sed 's/^\[[^]]*\] //' >$out/$1.log
+}
+# Modules cannot be loaded, as before the root is mounted
+modprobe_off() { mount --bind /bin/false "$(readlink -f /sbin/modprobe)"; }
+modprobe_on() { umount "$(readlink -f /sbin/modprobe)"; }
+# again OPTIONS...: load vfio-pci-core anew with these options
+again()
+{
+	scripts/guest/bind.sh all none
+	# Or vfio-pci binds them as soon as it is there
+	for device in $VM_DEVICES; do echo >"/sys/bus/pci/devices/${device%%=*}/driver_override"; done
+	modprobe -r vfio_pci_edu vfio_pci_torture vfio-pci vfio_pci_core
+	[ ! -e /sys/module/vfio_pci_core ] || { echo "vfio_pci_core is stuck"; exit 1; }
+	modprobe vfio_pci_core "$@" && modprobe vfio-pci
+}
+
+again
+modprobe_off
+bind "$edu"
+try missing
+modprobe_on
+again
+modprobe_off
+bind "$edu"
+modprobe_on
+try asked-again
+
+again require_vendor_driver=8086:10c9,1234:11e8=vfio_pci_edu
+modprobe_off
+bind "$edu"
+try required-missing
+modprobe_on
+try required-again
+scripts/guest/while-open.py "$other" >$out/unbound 2>&1
+bind "$other"
+scripts/guest/while-open.py "$other" >$out/not-required 2>&1
+
+# Another driver is not the one that is required, but any may do
+again require_vendor_driver=1234:11e8=vfio_pci_edu
+mkdir -p /run/modprobe.d
+echo blacklist vfio_pci_edu >/run/modprobe.d/edu.conf
+modprobe vfio_pci_torture ids=1234:11e8
+bind "$edu"
+try required-other
+again require_vendor_driver=1234:11e8
+bind "$edu"
+try required-any-missing
+modprobe vfio_pci_torture ids=1234:11e8
+try required-any
+rm /run/modprobe.d/edu.conf
+
+# A driver that fails to bind the device
+again
+modprobe vfio_pci_torture ids=1234:11e8 bind_errno=5
+dmesg -C
+bind "$edu" >$out/bind-fails 2>&1
+dmesg | sed 's/^\[[^]]*\] //' >$out/bind-fails.log
+cat /sys/module/vfio_pci_torture/refcnt >$out/bind-fails.refcnt
+rmmod vfio_pci_torture
+bind "$edu" >$out/bind-works 2>&1; echo $? >>$out/bind-works
+# One that is loaded later fails the open
+modprobe vfio_pci_torture ids=1234:11e8 bind_errno=5
+try late-bind-fails
+echo 0 >/sys/module/vfio_pci_torture/parameters/bind_errno
+try late-bind-works
+cat /sys/module/vfio_pci_torture/refcnt >>$out/late-bind-works
+
+again require_vendor_driver=1234
+dmesg | sed 's/^\[[^]]*\] //' | tail -n 5 >$out/malformed
+lsmod >>$out/malformed
+modinfo -F weakdep vfio-pci >$out/weakdep
+END
+)
+
+# What both kinds of modules print of ids=
+# shellcheck disable=SC2016 # for the shell of the guest
+in_both='modprobe vfio-pci ids=1234:11e8,,zz,8086:10c9:1:2:20000:ff0000,1234:11e8,1 && dmesg |
+	sed -n "s/^\[[^]]*\] \(vfio_pci: .*\)/\1/p" >/repo/out/fail-closed/ids-$MODULES'
+
+status=0
+KERNEL=release MODULES=ours DEVICES='edu pci-testdev' NAME=fail-closed APPEND=$NO_MIGRATION "$SCRIPTS/vm.sh" "$in_guest
+$in_both" </dev/null >"$folder/log" 2>&1 || status=$?
+result "$status" "the VM ends well" "$folder/log"
+KERNEL=release MODULES=stock NAME=fail-closed-stock "$SCRIPTS/vm.sh" "$in_both" </dev/null >"$folder/log-stock" 2>&1 || true
+
+# has NAME PATTERN WHAT, has_not NAME PATTERN WHAT: lines of what was found
+has()
+{
+	local status=0
+
+	grep -q -E -- "$2" "$folder/$1" 2>/dev/null || status=1
+	result "$status" "$3" "$folder/$1"
+}
+
+has_not()
+{
+	local status=0
+
+	if [ ! -s "$folder/$1" ] || grep -q -E -- "$2" "$folder/$1"; then status=1; fi
+	result "$status" "$3" "$folder/$1"
+}
+
+guard='^  vfio_pci_edu 0x80-0x9f'
+has missing '^open: ok' "without a policy, a device opens without the module"
+has_not missing "$guard" "then nothing guards it"
+has asked-again "$guard" "a module that could not be loaded at bind is loaded at open"
+has required-missing '^open: ENODEV' "without a required driver, the open fails"
+has required-missing.log "^vfio-pci $(printf '0000:00:..\\..'): .*open refused: vendor driver vfio_pci_edu is missing; load it with modprobe" \
+	"the log names the device, the driver and what to do"
+has required-again "$guard" "once the module can be loaded, the next open works"
+has not-required '^open: ok' "other devices need no driver"
+has required-other '^open: ENODEV' "another driver is not the required one"
+has required-any-missing '^open: ENODEV' "if any driver is required, none does not do"
+has required-any-missing.log 'no vendor driver is loaded for 1234:11e8' "the log names the device's ids"
+has required-any '^open: ok' "any driver will do"
+has bind-fails 'did not take' "a failing bind callback fails the bind"
+has bind-fails.log 'vendor driver vfio_pci_torture failed to bind: -5' "the log names the driver"
+has bind-fails.refcnt '^0$' "then the module is not pinned"
+has bind-works '^0$' "the device can be bound without the driver"
+has late-bind-fails '^open: EIO' "a driver that was loaded later fails the open"
+has late-bind-works '^3$' "and takes part in the next open, which pins its module"
+has malformed 'malformed require_vendor_driver: "1234"' "a malformed policy is refused, with a message"
+has_not malformed '^vfio_pci_core ' "and vfio-pci-core is not loaded"
+has weakdep '^vfio-pci-igd$' "vfio-pci names the module of Intel graphics to initramfs tools"
+status=0
+grep -q 'add \[' "$folder/ids-stock" && cmp "$folder/ids-stock" "$folder/ids-ours" >"$folder/why" 2>&1 || status=1
+diff "$folder/ids-stock" "$folder/ids-ours" >>"$folder/why" 2>&1 || true
+result "$status" "the messages of ids= are those of stock" "$folder/why"
+totals
