@@ -6,8 +6,9 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# What a test may need of Debian's 4000 modules; vfio is built outside.
-MODULES=(arch crypto lib virt fs/9p fs/netfs fs/overlayfs net/9p
+# What a test may need of Debian's 4000 modules; vfio is built outside. Not in
+# capitals: the environment may hold a MODULES, which says what vm.sh boots.
+folders=(arch crypto lib virt fs/9p fs/netfs fs/overlayfs net/9p
 	drivers/{block,char,dca,i2c,iommu,misc,nvme,pci,ptp,uio,virtio}
 	drivers/net/ethernet/intel drivers/net/virtio_net.ko.xz)
 
@@ -73,7 +74,7 @@ choose()
 	read -r version abi < <("$SCRIPTS/version.sh" "$@") || exit 1
 	[ "$version" != tree ] || die "a kernel tree was given as LINUX=, so there is no Debian image of it; use KERNEL=release"
 	[ "$abi" != - ] || die "the Debian archive has no image of Linux $version; use KERNEL=release"
-	dir=kernel-stock-$({ echo "$version $abi"; declare -f assemble; declare -p MODULES; } | key)
+	dir=kernel-stock-$({ echo "$version $abi ${folders[*]}"; declare -f assemble; } | key)
 }
 
 choose
@@ -87,7 +88,7 @@ if [ ! -e "$CACHE/$dir/complete" ]; then
 			"$SCRIPTS/in-root.sh" bash -c "$(declare -f fetch)"'; fetch "$@"' - "$abi" "$version"
 		step "unpacking Debian's kernel $abi" "$CACHE/log/kernel-stock.log" \
 			"$SCRIPTS/in-root.sh" bash -c "$(declare -f assemble)"'; assemble "$@"' - \
-			"/cache/$dir" "$abi" "$version" "${MODULES[@]}"
+			"/cache/$dir" "$abi" "$version" "${folders[@]}"
 	fi
 	unlock
 fi
