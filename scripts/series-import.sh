@@ -1,21 +1,50 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Bring the commits BASE..HEAD of a kernel git tree into this repository: edits of upstream files become
-# patches/NNNN-name.patch, files that the commits add are copied to their kernel paths (as the last commit
-# leaves them; what later ones change in them is in their patches, too), patches/series ties the two together. This is the way back from a tree made by scripts/tree.sh, or from any kernel tree.
-# A patch of this repository that only adds files, none of which TREE has, stays at the end of the series:
-# its files (tests, say) are worked on here.
+# series-import.sh [--shrink] [--overwrite] TREE BASE: bring the commits BASE..HEAD of
+# the kernel git tree TREE into this repository. TREE may come from scripts/tree.sh.
+# An edit of an upstream file becomes patches/NNNN-name.patch. A file that a commit
+# adds is copied to its kernel path, as the last commit leaves it; the patches hold
+# what later commits change in it. patches/series ties the two together.
+# A patch of this repository that only adds files, none of which TREE has, stays at
+# the end of the series: its files (tests, say) are worked on here.
 #
-# usage: scripts/series-import.sh TREE BASE
+#     --shrink     accept a series with fewer patches or fewer new files than now
+#     --overwrite  replace files of this repository that git cannot give back
+
 set -euo pipefail
 
 repo=$(cd "$(dirname "$0")/.." && pwd)
 
 die() { echo "error: $*" >&2; exit 1; }
 
-[ $# -eq 2 ] || die "two arguments needed; usage: scripts/series-import.sh TREE BASE"
+usage="usage: scripts/series-import.sh [--shrink] [--overwrite] TREE BASE"
+shrink=
+overwrite=
+while [[ "${1-}" == --* ]]; do
+	case $1 in
+	--shrink) shrink=y ;;
+	--overwrite) overwrite=y ;;
+	*) die "unknown option '$1'; $usage" ;;
+	esac
+	shift
+done
+[ $# -eq 2 ] || die "two arguments needed; $usage"
 git -C "$1" rev-parse --git-dir >/dev/null 2>&1 || die "$1 is not a git tree; name the tree that holds the commits"
 tree=$(git -C "$1" rev-parse --show-toplevel)
+
+# While git is in the middle of something, HEAD is not the end of the series.
+while read -r state what; do
+	[ ! -e "$(git -C "$tree" rev-parse --path-format=absolute --git-path "$state")" ] ||
+		die "$what is in progress in $tree, so HEAD may lack later commits; finish or abort it, then import"
+done <<-END
+	rebase-merge a rebase
+	rebase-apply a rebase or git am
+	MERGE_HEAD a merge
+	CHERRY_PICK_HEAD a cherry-pick
+	REVERT_HEAD a revert
+	sequencer a cherry-pick or revert
+	BISECT_LOG a bisection
+END
 base=$(git -C "$tree" rev-parse --quiet --verify "$2^{commit}") ||
 	die "$2 is no commit in $tree; name the commit that the series starts from"
 git -C "$tree" merge-base --is-ancestor "$base" HEAD ||
@@ -120,6 +149,8 @@ for commit in $commits; do
 done
 [ -z "$(tgit status --porcelain --untracked-files=no)" ] ||
 	echo "note: $tree has changes that are not committed; they are not imported" >&2
+tgit ls-files --others --exclude-standard -- '*.[chS]' '*.rst' '*.sh' '*.py' '*Kconfig*' '*Makefile*' ':!*.mod.c' |
+	sed "s,^,note: $tree has a file that is not committed and not imported: ," >&2
 
 # A patch of only new files, all unknown to TREE, keeps its place at the end.
 keep_patch() {
@@ -145,20 +176,55 @@ if [ -f "$repo/patches/series" ]; then
 	done <"$repo/patches/series"
 fi
 
-# Files that the old series added and the new one does not: remove what git can give back, name the rest.
-if [ -f "$repo/patches/series" ]; then
-	cut -s -d' ' -f2- "$repo/patches/series" | tr ' ' '\n' | while read -r path; do
-		if [ -e "$tmp/new/$path" ] || [ ! -e "$repo/$path" ]; then continue; fi
-		case " $kept " in *" $path "*) continue ;; esac
-		if git -C "$repo" ls-files --error-unmatch "$path" >/dev/null 2>&1 &&
-		   git -C "$repo" diff --quiet HEAD -- "$path"; then
-			rm -- "$repo/$path"
-			echo "removed $path: no patch adds it any more"
-		else
-			echo "note: no patch adds $path any more; remove it" >&2
-		fi
-	done
+# old_files / new_files: the files that the series adds, before and after.
+old_files() { [ ! -f "$repo/patches/series" ] || cut -s -d' ' -f2- "$repo/patches/series" | tr ' ' '\n' | sed '/^$/d' | sort; }
+new_files() { cut -s -d' ' -f2- "$tmp/patches/series" | tr ' ' '\n' | sed '/^$/d' | sort; }
+
+# A series that shrinks is more often a mistake than a decision.
+if [ -z "$shrink" ] && [ -f "$repo/patches/series" ]; then
+	old=$(grep -c . "$repo/patches/series" || true)
+	[ "$number" -ge "$old" ] ||
+		die "the import has $number patches and patches/series has $old; pass --shrink if that is intended." \
+			"Missing: $(comm -23 <(sed -n 's/^[0-9]*-\([^ ]*\)\.patch.*/\1/p' "$repo/patches/series" | sort) \
+				<(sed -n 's/^[0-9]*-\([^ ]*\)\.patch.*/\1/p' "$tmp/patches/series" | sort) | xargs)"
+	[ "$(new_files | wc -l)" -ge "$(old_files | wc -l)" ] ||
+		die "the import has $(new_files | wc -l) new files and patches/series has $(old_files | wc -l);" \
+			"pass --shrink if that is intended. Missing: $(comm -23 <(old_files) <(new_files) | xargs)"
 fi
+
+# known FILE: does git have this content? It knows what was committed or staged,
+# and what an earlier import wrote.
+known() {
+	local blob
+
+	blob=$(git -C "$repo" hash-object --no-filters -- "$1") && git -C "$repo" cat-file -e "$blob" 2>/dev/null
+}
+
+if [ -z "$overwrite" ] && git -C "$repo" rev-parse --git-dir >/dev/null 2>&1; then
+	lost=$({
+		(cd "$tmp/new" && find . -type f -printf '%P\n')
+		(cd "$repo" && ls -d patches/series patches/[0-9][0-9][0-9][0-9]-*.patch 2>/dev/null) || true
+	} | while read -r path; do
+		[ -f "$repo/$path" ] || continue
+		by=$tmp/new/$path
+		[[ "$path" != patches/* ]] || by=$tmp/$path
+		cmp -s "$by" "$repo/$path" || known "$path" || echo "$path"
+	done | xargs)
+	[ -z "$lost" ] ||
+		die "these files have changes that are not committed and would be lost: $lost; commit them, or pass --overwrite"
+fi
+
+# Files that the old series added and the new one does not: remove what git can give back, name the rest.
+comm -23 <(old_files) <(new_files) | while read -r path; do
+	[ -e "$repo/$path" ] || continue
+	if git -C "$repo" ls-files --error-unmatch "$path" >/dev/null 2>&1 &&
+	   git -C "$repo" diff --quiet HEAD -- "$path"; then
+		rm -- "$repo/$path"
+		echo "removed $path: no patch adds it any more"
+	else
+		echo "note: no patch adds $path any more; remove it" >&2
+	fi
+done
 (cd "$tmp/new" && find . -type f -printf '%P\n') | while read -r path; do
 	if ! cmp -s "$tmp/new/$path" "$repo/$path"; then echo "updated $path"; fi
 	mkdir -p "$repo/$(dirname "$path")"
@@ -167,4 +233,11 @@ done
 mkdir -p "$repo/patches"
 rm -f "$repo"/patches/[0-9][0-9][0-9][0-9]-*.patch
 cp "$tmp"/patches/* "$repo/patches/"
+# So that the next import knows these files as its own.
+if git -C "$repo" rev-parse --git-dir >/dev/null 2>&1; then
+	{
+		(cd "$tmp/new" && find . -type f -printf '%P\n')
+		(cd "$tmp" && ls patches/*)
+	} | git -C "$repo" hash-object -w --no-filters --stdin-paths >/dev/null
+fi
 echo "patches/ has $number patches now"

@@ -150,6 +150,8 @@ try "$SCRIPTS/modules.sh" release other
 check "modules.sh: unknown modules" refused "unknown modules 'other'"
 try "$SCRIPTS/qemu.sh" other
 check "qemu.sh: unknown suite" refused "unknown suite 'other'"
+try env MODULES=ours KERNEL=stock JOBS=1 "$SCRIPTS/kernel.sh" stock
+check "kernel.sh: the environment makes no other kernel" prints "$(env -u MODULES -u KERNEL "$SCRIPTS/kernel.sh" stock)"
 try "$SCRIPTS/test.sh" nosuch
 check "test.sh: unknown suite" refused "no test suite 'nosuch'"
 
@@ -187,6 +189,113 @@ try "$tmp/checkout/scripts/test.sh"
 check "test.sh: counts the same of two at a time" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
 check "test.sh: two at a time are both named" [ "$(grep -c 'its output follows' "$tmp/err")" -eq 2 ]
+
+# --- the way back from a git tree ---
+# A repository of three patches, each of which adds a file and edits upstream's,
+# as the import itself makes it.
+import=$tmp/import/scripts/series-import.sh
+kernel=$tmp/kernel
+mkdir -p "$tmp/import/scripts" "$kernel"
+cp "$SCRIPTS/series-import.sh" "$tmp/import/scripts/"
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
+export GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@example.org GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@example.org
+in_tree() { git -C "$kernel" -c core.editor=true "$@" >/dev/null 2>&1; }
+git init -q -b main "$tmp/import"
+git init -q -b main "$kernel"
+seq 100 >"$kernel/Makefile"
+in_tree add -A
+in_tree commit -m base
+in_tree tag base
+for n in 1 2 3; do
+	mkdir -p "$kernel/drivers"
+	echo "$n" >"$kernel/drivers/file$n.c"
+	sed -i "${n}0s/\$/ changed/" "$kernel/Makefile"
+	in_tree add -A
+	in_tree commit -m "vfio: Add file $n"
+done
+# imported FILES PATCHES: this is what the repository holds
+imported()
+{
+	[ "$(find "$tmp/import/drivers" -type f -printf "%f\n" | sort | xargs)" = "$1" ] &&
+		[ "$(grep -c . "$tmp/import/patches/series")" -eq "$2" ] &&
+		[ "$(find "$tmp/import/patches" -name '*.patch' | wc -l)" -eq "$2" ]
+}
+all='file1.c file2.c file3.c'
+try "$import" "$kernel" base
+check "series-import.sh: imports" status_is 0
+check "series-import.sh: files and patches" imported "$all" 3
+try "$import" "$kernel" base
+check "series-import.sh: imports the same again" status_is 0
+try "$import" "$kernel"
+check "series-import.sh: one argument" refused 'two arguments needed'
+try "$import" --force "$kernel" base
+check "series-import.sh: an unknown option" refused "unknown option '--force'"
+
+# HEAD is then not the last commit of the series.
+GIT_SEQUENCE_EDITOR='sed -i 1s/^pick/edit/' in_tree rebase -i base
+try "$import" "$kernel" base
+check "series-import.sh: not in the middle of a rebase" refused 'a rebase is in progress'
+check "series-import.sh: and loses nothing" imported "$all" 3
+in_tree rebase --continue
+in_tree format-patch -1 -o "$tmp/am" HEAD
+in_tree checkout -b other HEAD~1
+sed -i '30s/$/ otherwise/' "$kernel/Makefile"
+in_tree commit -a -m other
+in_tree am --3way "$tmp/am/0001-vfio-Add-file-3.patch" || true
+try "$import" "$kernel" base
+check "series-import.sh: not in the middle of git am" refused 'git am is in progress'
+in_tree am --abort
+in_tree cherry-pick main || true
+try "$import" "$kernel" base
+check "series-import.sh: not in the middle of a cherry-pick" refused 'a cherry-pick is in progress'
+in_tree cherry-pick --abort
+in_tree merge main || true
+try "$import" "$kernel" base
+check "series-import.sh: not in the middle of a merge" refused 'a merge is in progress'
+in_tree merge --abort
+in_tree checkout main
+in_tree bisect start HEAD base
+try "$import" "$kernel" base
+check "series-import.sh: not in the middle of a bisection" refused 'a bisection is in progress'
+in_tree bisect reset
+
+in_tree checkout main~1
+try "$import" "$kernel" base
+check "series-import.sh: not fewer patches" refused 'has 2 patches and patches/series has 3'
+check "series-import.sh: names the patch" says 'Missing: vfio-Add-file-3'
+check "series-import.sh: and loses nothing" imported "$all" 3
+in_tree checkout main
+in_tree rm drivers/file3.c
+in_tree commit -a --amend -m 'vfio: Edit more'
+try "$import" "$kernel" base
+check "series-import.sh: not fewer new files" refused 'has 2 new files and patches/series has 3'
+check "series-import.sh: names the file" says 'Missing: drivers/file3.c'
+check "series-import.sh: and loses nothing" imported "$all" 3
+git -C "$tmp/import" add -A
+git -C "$tmp/import" commit -q -m imported
+try "$import" --shrink "$kernel" base
+check "series-import.sh --shrink: fewer files" imported 'file1.c file2.c' 3
+in_tree checkout main~1
+try "$import" --shrink "$kernel" base
+check "series-import.sh --shrink: fewer patches" imported 'file1.c file2.c' 2
+
+echo edited >>"$tmp/import/drivers/file1.c"
+try "$import" "$kernel" base
+check "series-import.sh: does not overwrite what git cannot give back" refused 'would be lost: drivers/file1.c'
+check "series-import.sh: and it is still there" grep -q edited "$tmp/import/drivers/file1.c"
+git -C "$tmp/import" add drivers/file1.c
+try "$import" "$kernel" base
+# shellcheck disable=SC2016 # for eval
+check "series-import.sh: overwrites what git has" eval 'status_is 0 && ! grep -q edited "$tmp/import/drivers/file1.c"'
+echo edited >>"$tmp/import/patches/0001-vfio-Add-file-1.patch"
+try "$import" "$kernel" base
+check "series-import.sh: nor a patch" refused 'would be lost: patches/0001-vfio-Add-file-1.patch'
+try "$import" --overwrite "$kernel" base
+check "series-import.sh --overwrite: overwrites it" status_is 0
+echo new >"$kernel/drivers/file4.c"
+try "$import" "$kernel" base
+check "series-import.sh: names a file that is not committed" says 'not committed and not imported: drivers/file4.c'
+unset GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
 
 # --- what this machine may lack ---
 LINUX=$tmp try "$SCRIPTS/source.sh"
