@@ -26,6 +26,12 @@
 #
 # Status, besides the command's own: 99 the kernel reported a bug (shown), 124
 # the time limit, 125 the VM did not start or died.
+#
+# An emulated processor's TSC runs as fast as that of this machine. A kernel that
+# measures its rate while the machine is busy may be wrong by far, and its time
+# then runs many times too fast. So the kernel gets the rate as a parameter. The
+# guest compares its clock with ours before it runs the command. If its clock is
+# too fast, the VM starts again, three times in all.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -111,31 +117,47 @@ for device in $DEVICES; do
 	vm_devices+="${vm_devices:+ }$place=$type"
 done
 
+# With icount, the clock and the TSC count instructions: 1 ns each, or more.
+[[ "${QEMU-}" == *-icount* ]] && icount=y || icount=
+if [ "${ICOUNT-}" = 1 ]; then
+	[ "$ACCEL" != kvm ] || die "ICOUNT=1 counts instructions of an emulated processor; it does not go with ACCEL=kvm"
+	ACCEL=tcg
+	SMP=1
+	icount=y
+	args+=(-icount "shift=0,sleep=off")
+fi
+if [ "$ACCEL" = auto ]; then
+	ACCEL=$("$SCRIPTS/accel.sh")
+fi
+# KVM tells the kernel the rate by itself.
+tsc=''
+clock=y
+case $ACCEL in
+kvm) args+=(-accel kvm -cpu host) ;;
+# One thread for all processors: with more, QEMU's own devices race ("iotlb_to_section:
+# Assertion", and hangs). They still take turns at any point.
+tcg)
+	args+=(-accel "tcg,thread=${TCG_THREAD:-single}" -cpu "max,la57=off")
+	if [ -n "$icount" ]; then
+		clock=
+		khz=1000000
+	else
+		khz=$("$SCRIPTS/host-tsc.sh")
+	fi
+	tsc=tsc_early_khz=$khz
+	;;
+esac
+
 printf '%s\n' "$run" >"$files.run"
 {
 	printf 'export KERNEL=%q MODULES=%q VM_DEVICES=%q VM_MODULES=%q\n' "$KERNEL" "$MODULES" "$vm_devices" "$modules"
+	printf 'VM_CLOCK=%q\n' "$clock"
 	printf 'VM_SHELL=%q VM_TERM=%q\n' "$shell" "${TERM:-linux}"
 	if [ -n "$shell" ]; then
 		read -r rows columns < <(stty size)
 		printf 'VM_ROWS=%q VM_COLUMNS=%q\n' "$rows" "$columns"
 	fi
 } >"$files.run.env"
-
-if [ -n "${ICOUNT-}" ] && [ "$ICOUNT" = 1 ]; then
-	[ "$ACCEL" != kvm ] || die "ICOUNT=1 counts instructions of an emulated processor; it does not go with ACCEL=kvm"
-	ACCEL=tcg
-	SMP=1
-	args+=(-icount "shift=0,sleep=off")
-fi
-if [ "$ACCEL" = auto ]; then
-	ACCEL=$("$SCRIPTS/accel.sh")
-fi
-case $ACCEL in
-kvm) args+=(-accel kvm -cpu host) ;;
-# One thread for all processors: with more, QEMU's own devices race ("iotlb_to_section:
-# Assertion", and hangs). They still take turns at any point.
-tcg) args+=(-accel "tcg,thread=${TCG_THREAD:-single}" -cpu "max,la57=off") ;;
-esac
 
 qemu=(qemu-system-x86_64) machine=
 if [ ${#sockets[@]} -gt 0 ]; then
@@ -152,7 +174,7 @@ args+=(
 	-nodefaults -no-user-config -display none -no-reboot
 	-machine "q35,kernel-irqchip=split$machine" -smp "$SMP" -m "$MEM"
 	-kernel "$kernel/vmlinuz"
-	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable no_timer_check rcupdate.rcu_cpu_stall_timeout=120 kunit.enable=1 kunit.autorun=1 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap${APPEND:+ $APPEND}"
+	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable $tsc no_timer_check rcupdate.rcu_cpu_stall_timeout=120 kunit.enable=1 kunit.autorun=1 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap${APPEND:+ $APPEND}"
 	-serial "file:$out.console.log"
 	-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
 	-device "virtio-9p-pci,fsdev=root,mount_tag=root,bus=pcie.0,addr=0x1b"
@@ -172,25 +194,45 @@ mapfile -t more < <(xargs -n 1 printf '%s\n' <<<"${QEMU-}" | sed '/^$/d')
 args=(-device "intel-iommu,intremap=on,caching-mode=on" "${args[@]}" "${more[@]}")
 
 command=("$SCRIPTS/in-root.sh" timeout --foreground --kill-after=5 "$TIMEOUT" "${qemu[@]}" "${args[@]}")
-began=$(date +%s)
-status=0
-if [ -n "$shell" ]; then
-	"${command[@]}" || status=$?
-else
+
+# start: run the VM; sets began and status.
+start()
+{
+	local fifo=$files.fifo cat vm
+
+	began=$(date +%s)
+	status=0
+	echo "VM_BEGAN=$began" >"$files.run.began"
+	if [ -n "$shell" ]; then
+		"${command[@]}" || status=$?
+		return
+	fi
 	# By a pipe of its own: QEMU makes its output non-blocking, which must
 	# not happen to ours.
-	fifo=$files.fifo
 	mkfifo "$fifo"
 	cat "$fifo" &
 	cat=$!
 	"${command[@]}" </dev/null >"$fifo" 2>"$files.qemu.log" &
 	vm=$!
-	trap 'kill "$vm" 2>/dev/null; wait; rm -f "$fifo"; exit 130' INT TERM HUP
+	# shellcheck disable=SC2064 # as they are now
+	trap "kill $vm 2>/dev/null; wait; rm -f '$fifo'; exit 130" INT TERM HUP
 	wait "$vm" || status=$?
 	wait "$cat"
 	trap - INT TERM HUP
 	rm "$fifo"
-fi
+}
+
+for attempt in 1 2 3; do
+	start
+	[ "$(cat "$files.status" 2>/dev/null)" = clock ] || break
+	if [ "$attempt" -eq 3 ]; then
+		printf 'error: the clock of the VM runs too fast (%s), 3 times in a row; is tsc_early_khz= right? Its console is in %s\n' \
+			"$(cat "$files.run.clock")" "$files.console.log" >&2
+		exit 125
+	fi
+	say "the clock of the VM runs too fast ($(cat "$files.run.clock")); starting it again"
+	rm -f "$files.status" "$files.console.log" "$files.run.dmesg" "$files.run.kmemleak"
+done
 
 # What the kernel says when something is wrong. With oops=panic the worst ends
 # the VM, all else is found here.

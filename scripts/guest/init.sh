@@ -61,6 +61,22 @@ for device in $VM_DEVICES; do
 done
 export VM_DEVICES="$devices"
 
+# A new file has the time of the host. Uptime cannot be longer than the VM has run;
+# with 2 s for the rounding of three numbers.
+. "$run.began"
+if [ -n "$VM_CLOCK" ]; then
+	: >"$run.clock"
+	ran=$(($(stat -c %Y "$run.clock") - VM_BEGAN))
+	read -r uptime _ </proc/uptime
+	if [ "${uptime%.*}" -gt $((ran + 2)) ]; then
+		echo "$uptime s in $ran s" >"$run.clock"
+		echo clock >"$port_status"
+		umount /repo
+		poweroff -f
+	fi
+	rm "$run.clock"
+fi
+
 mount --bind "$VM_MODULES/lib/modules" /lib/modules
 cd /repo || exit
 

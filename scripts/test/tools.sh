@@ -82,6 +82,63 @@ check "vm.sh: devices at their addresses, and their groups; bind.sh" \
 7
 error: there is no PCI device 0000:00:1a.0'
 
+# --- the clock of a VM ---
+# busy COMMAND...: run it beside three processes that do nothing but run
+busy()
+{
+	local pids=() status=0
+
+	for _ in 1 2 3; do
+		while :; do :; done &
+		pids+=($!)
+	done
+	"$@" || status=$?
+	kill "${pids[@]}"
+	wait "${pids[@]}" 2>/dev/null || true
+	return "$status"
+}
+# near A B: no more than 1 % apart
+near() { [ $((($1 - $2) * 100)) -le "$2" ] && [ $((($2 - $1) * 100)) -le "$2" ]; }
+tsc=$("$SCRIPTS/host-tsc.sh")
+try busy "$SCRIPTS/host-tsc.sh"
+check "host-tsc.sh: the same on a busy machine" near "$(cat "$tmp/out")" "$tsc"
+# shellcheck disable=SC2016 # for the guest
+try busy "$vm" 'dmesg | sed -n "s/.*tsc: Detected \([0-9]*\)\.\([0-9]*\) MHz.*/\1\2/p" | tail -n 1'
+check "vm.sh: the kernel of an emulated processor knows the rate of its TSC" near "$(cat "$tmp/out")" "$tsc"
+# A kernel that believes in a 25th of the rate
+APPEND=tsc_early_khz=$((tsc / 25)) NAME=tools-clock try "$vm" 'echo never'
+if [ "$("$SCRIPTS/accel.sh")" = kvm ]; then
+	echo "ok - vm.sh: a clock that runs too fast # SKIP KVM tells the kernel the rate"
+else
+	check "vm.sh: a clock that runs too fast" status_is 125
+	check "vm.sh: the VM starts again, twice" [ "$(grep -c 'starting it again' "$tmp/err")" -eq 2 ]
+	check "vm.sh: and then that is an error" says 'error: the clock of the VM runs too fast'
+	check "vm.sh: and the command never runs" prints ''
+fi
+rm -f "$OUT"/vm/tools-clock.*
+# A VM whose first start has such a clock
+mkdir -p "$tmp/clock/scripts"
+cp "$SCRIPTS/lib.sh" "$vm" "$tmp/clock/scripts/"
+for name in kernel modules accel host-tsc in-root; do
+	# shellcheck disable=SC2016 # for the stand-ins
+	printf '#!/bin/sh\n%s\n' '[ "${0##*/}" != accel.sh ] || echo tcg
+		[ "${0##*/}" = in-root.sh ] || exit 0
+		cd "${0%/*}/.."
+		if [ ! -e second ]; then
+			touch second
+			echo 99 s in 5 s >out/vm/again.run.clock
+			echo clock >out/vm/again.status
+		else
+			echo started
+			echo 7 >out/vm/again.status
+		fi' >"$tmp/clock/scripts/$name.sh"
+	chmod +x "$tmp/clock/scripts/$name.sh"
+done
+NAME=again try "$tmp/clock/scripts/vm.sh" true
+check "vm.sh: a clock that is right the second time" status_is 7
+check "vm.sh: says that it starts the VM again" says 'the clock of the VM runs too fast (99 s in 5 s); starting it again'
+check "vm.sh: prints what the command prints" prints started
+
 # --- what counts as a failure ---
 TIMEOUT=15 try "$vm" 'sleep 300'
 check "vm.sh: the time limit ends the VM" status_is 124
