@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
+#
+# drivers/vfio and our samples compile as parts of kernels that no VM boots: built
+# in, with vendor drivers as modules or built in, without modules, and for s390 with
+# what only KVM needs there. Kconfig sets the options here, as for anyone who
+# builds the whole tree. vmlinux is not linked, but what is built in is linked
+# together, which finds symbols that are missing or there twice.
+
+. "$SCRIPTS/vfio-build.sh"
+
+# The pristine source with the files of the series over it
+configs=$CACHE/configs-$({ echo "$src"; gcc --version; s390x-linux-gnu-gcc --version; } | key)
+linux=$configs/linux
+
+# base m|y: the options of our kernel, and those of the series, with what is m there
+base()
+{
+	sed "s/=m\$/=$1/" "$REPO/configs/release.config" "$REPO/configs/modules.config"
+	# Faster to prepare: no objtool
+	printf 'CONFIG_%s\n' JUMP_LABEL=n UNWINDER_FRAME_POINTER=y
+}
+
+# configure DIR FRAGMENT MAKE...: write the configuration; print options that Kconfig
+# did not accept.
+configure()
+{
+	local dir=$1 fragment=$2
+	shift 2
+
+	# The same again would have make look at all files.
+	cmp -s "$dir/fragment" "$fragment" && [ ! "$configs/kconfig" -nt "$dir/.config" ] && return
+	"$@" "KCONFIG_ALLCONFIG=$fragment" allnoconfig >"$dir/log" 2>&1 || { cat "$dir/log"; return 1; }
+	cp "$fragment" "$dir/fragment"
+}
+
+# compile NAME ARCH FRAGMENT WANTED: one kernel. WANTED are options that must be as
+# they are there, as "VFIO=y"; an option that Kconfig drops would prove nothing.
+compile()
+{
+	local name=$1 arch=$2 dir=$configs/$1 log=$CACHE/log/configs-$1.log cross='' make status=0 option began
+
+	[ "$arch" != s390 ] || cross=s390x-linux-gnu-
+	make=(make -k -C "$linux" "O=$dir" "-j$JOBS" "ARCH=$arch" "CROSS_COMPILE=$cross")
+	began=$(date +%s)
+	say "compiling drivers/vfio: $name"
+	mkdir -p "$dir"
+	printf '%s\n' "$3" >"$tmp/fragment"
+	configure "$dir" "$tmp/fragment" "${make[@]}" >"$tmp/why" || status=1
+	for option in $4; do
+		grep -qx "CONFIG_$option" "$dir/.config" || echo "not set: CONFIG_$option" >>"$tmp/why"
+	done
+	empty "$name: Kconfig sets $(wc -w <<<"$4") options" "$tmp/why"
+
+	# A warning comes only when a file is compiled: start over after any.
+	[ ! -e "$dir/unclean" ] || rm -rf "$dir/drivers/vfio" "$dir/samples"
+	touch "$dir/unclean"
+	"${make[@]}" drivers/vfio/ samples/vfio-pci/ samples/vfio-mdev/ >"$log" 2>&1 || status=$?
+	grep -E 'warning: |error: |\*\*\*' "$log" | grep -v 'pahole version differs' | sed "s,$linux/,," >"$tmp/why" || true
+	[ ! -s "$tmp/why" ] || status=1
+	result "$status" "$name: drivers/vfio and the samples compile without a warning" "$tmp/why"
+	[ "$status" -eq 0 ] || return 0
+	rm "$dir/unclean"
+
+	(
+		cd "$dir"
+		mapfile -t archives < <(ls drivers/vfio/built-in.a samples/vfio-{pci,mdev}/built-in.a 2>/dev/null)
+		"${cross}ld" -r -o "$tmp/linked.o" --whole-archive "${archives[@]}" &&
+			"${cross}nm" -u "$tmp/linked.o" | sed -n -E 's/^ *U (.*\b_*(vfio|mdev)_.*)/undefined: \1/p'
+	) >"$tmp/why" 2>&1 || true
+	empty "$name: what is built in links" "$tmp/why"
+	say "compiling drivers/vfio: $name: done in $(($(date +%s) - began)) s"
+}
+
+lock configs
+mkdir -p "$configs/linux"
+used "${configs##*/}"
+sync_tree "$configs/src" "$tree" series
+# Files of ours that Kconfig reads; the time of change says when it must read again.
+git -C "$tree" diff base series -- '*Kconfig*' | cmp -s - "$configs/kconfig" ||
+	git -C "$tree" diff base series -- '*Kconfig*' >"$configs/kconfig"
+mount -t overlay -o "ro,lowerdir=$configs/src:$src" overlay "$linux" ||
+	die "cannot mount an overlay in $configs; put the cache on a file system that overlayfs can use (XDG_CACHE_HOME), or check 'modprobe overlay'"
+trap 'umount "$linux"' EXIT
+
+ours=$(sed -n 's/^CONFIG_\(.*\)=m$/\1/p' "$REPO/configs/modules.config")
+built_in="VFIO=y VFIO_PCI_CORE=y VFIO_PCI=y"
+compile no-modules x86_64 "$(base y; echo CONFIG_MODULES=n)" \
+	"$built_in $(grep -v TORTURE <<<"$ours" | sed 's/$/=y/' | xargs)"
+compile built-in x86_64 "$(base y; echo CONFIG_VFIO_PCI_TORTURE_TEST=m)" \
+	"$built_in VFIO_PCI_TORTURE_TEST=m $(grep -v TORTURE <<<"$ours" | sed 's/$/=y/' | xargs)"
+compile vendor-modules x86_64 "$(base m; printf 'CONFIG_%s\n' VFIO=y VFIO_PCI=y)" \
+	"$built_in $(sed 's/$/=m/' <<<"$ours" | xargs)"
+compile s390 s390 "$(printf 'CONFIG_%s\n' SMP=y PCI=y HOTPLUG_PCI=y HOTPLUG_PCI_S390=y MODULES=y EVENTFD=y EXPERT=y DEBUG_FS=y \
+	VIRTUALIZATION=y KVM=y IOMMU_SUPPORT=y S390_IOMMU=y IOMMUFD=y VFIO=y VFIO_GROUP=y VFIO_DEVICE_CDEV=y VFIO_PCI=y \
+	VFIO_PCI_ZDEV_KVM=y ISM_VFIO_PCI=m VFIO_DEBUGFS=y SAMPLES=y SAMPLE_VFIO_PCI_EDU=m SAMPLE_VFIO_PCI_EDU_MIGRATION=m)" \
+	"$built_in VFIO_PCI_ZDEV_KVM=y ISM_VFIO_PCI=m VFIO_DEBUGFS=y SAMPLE_VFIO_PCI_EDU=m"
+umount "$linux"
+trap - EXIT
+unlock
