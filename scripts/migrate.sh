@@ -51,7 +51,7 @@ migrate()
 	done
 
 	status=0
-	KERNEL=${KERNEL:-release} MODULES=ours DEVICES='edu edu' NAME=$name TIMEOUT=${TIMEOUT:-1200} APPEND=$NO_VENDOR \
+	KERNEL=${KERNEL:-release} MODULES=ours DEVICES='edu edu' NAME=$name TIMEOUT=${TIMEOUT:-3600} APPEND=$NO_VENDOR \
 		"$SCRIPTS/vm.sh" "set -e; $(declare -f migrate_with); $(printf '%s\n' "${commands[@]}")" \
 		</dev/null >"$folder/log" 2>"$folder/errors" || status=$?
 	cat "$folder/log"

@@ -20,7 +20,7 @@
 #     ACCEL    auto (the default: KVM if a kernel boots with it), kvm or tcg
 #     SMP MEM  processors (2) and memory (2G)
 #     ICOUNT=1 the guest's clock counts instructions (and SMP is 1)
-#     TIMEOUT  seconds that the VM may run (600, with debug 1800; a shell has no
+#     TIMEOUT  seconds that the VM may run (1800, with debug 3600; a shell has no
 #              limit)
 #     NAME     of the log files, out/vm/NAME.*; with it they are kept
 #
@@ -41,7 +41,7 @@ DEVICES=${DEVICES-}
 ACCEL=${ACCEL:-auto}
 SMP=${SMP:-2}
 MEM=${MEM:-2G}
-[ "$KERNEL" = debug ] && limit=1800 || limit=600
+[ "$KERNEL" = debug ] && limit=3600 || limit=1800
 TIMEOUT=${TIMEOUT:-$limit}
 
 shell=
@@ -148,6 +148,13 @@ tcg)
 	;;
 esac
 
+# On a busy machine nothing may happen for long, with nothing wrong in the kernel.
+patience=rcupdate.rcu_cpu_stall_timeout=120
+case $KERNEL in
+stock) patience+=" watchdog_thresh=60 sysctl.kernel.hung_task_timeout_secs=600" ;;
+debug) patience+=" sysctl.kernel.hung_task_timeout_secs=600" ;;
+esac
+
 printf '%s\n' "$run" >"$files.run"
 {
 	printf 'export KERNEL=%q MODULES=%q VM_DEVICES=%q VM_MODULES=%q\n' "$KERNEL" "$MODULES" "$vm_devices" "$modules"
@@ -174,7 +181,7 @@ args+=(
 	-nodefaults -no-user-config -display none -no-reboot
 	-machine "q35,kernel-irqchip=split$machine" -smp "$SMP" -m "$MEM"
 	-kernel "$kernel/vmlinuz"
-	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable $tsc no_timer_check rcupdate.rcu_cpu_stall_timeout=120 kunit.enable=1 kunit.autorun=1 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap${APPEND:+ $APPEND}"
+	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable $tsc no_timer_check $patience kunit.enable=1 kunit.autorun=1 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap${APPEND:+ $APPEND}"
 	-serial "file:$out.console.log"
 	-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
 	-device "virtio-9p-pci,fsdev=root,mount_tag=root,bus=pcie.0,addr=0x1b"

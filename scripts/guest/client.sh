@@ -21,7 +21,7 @@ args=(-device "vfio-pci,$device")
 [ "$4" != iommufd ] || args=(-object "iommufd,id=iommufd0" -device "vfio-pci,$device,iommufd=iommufd0")
 mkdir -p "$folder"
 mkfifo /run/client.in /run/client.out
-timeout 80 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -accel tcg -m 64M \
+timeout 400 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -accel tcg -m 64M \
 	-pidfile /run/client.pid -kernel "$payload" "${args[@]}" -device isa-debug-exit,iobase=0xf4,iosize=4 \
 	-chardev stdio,id=serial,signal=off -serial chardev:serial \
 	</run/client.in >/run/client.out 2>"$folder/errors" &

@@ -93,7 +93,7 @@ else
 	setsid bash "$run" </dev/null >/run/output 2>&1
 	status=$?
 	# What the command left behind may hold the pipe; do not wait for it.
-	tries=20
+	tries=100
 	while kill -0 $cat 2>/dev/null && [ $tries -gt 0 ]; do
 		usleep 100000
 		tries=$((tries - 1))

@@ -35,7 +35,7 @@ RECORD_HEAD = 16
 
 MODULE = "/sys/module/vfio_pci_torture_migration/parameters/"
 
-DEADLINE = 150          # seconds; for firmware, or for a few rounds
+DEADLINE = 600          # seconds; for firmware, or for a few rounds
 
 
 class Failure(Exception):

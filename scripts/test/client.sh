@@ -34,7 +34,7 @@ run iommufd-without iommufd
 END
 )
 status=0
-KERNEL=release MODULES=ours DEVICES=edu NAME=client APPEND=$NO_MIGRATION TIMEOUT=${TIMEOUT:-400} \
+KERNEL=release MODULES=ours DEVICES=edu NAME=client APPEND=$NO_MIGRATION TIMEOUT=${TIMEOUT:-1800} \
 	QEMU='-d guest_errors -D /repo/out/client/device.log' \
 	"$SCRIPTS/vm.sh" "$in_guest" </dev/null >"$folder/log" 2>&1 || status=$?
 result "$status" "the VM ends well" "$folder/log"

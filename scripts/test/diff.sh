@@ -56,7 +56,7 @@ done
 # transcripts MODULES
 transcripts()
 {
-	MODULES=$1 DEVICES=${devices[*]} NAME=diff-$KERNEL-$1 TIMEOUT=${TIMEOUT:-1200} \
+	MODULES=$1 DEVICES=${devices[*]} NAME=diff-$KERNEL-$1 TIMEOUT=${TIMEOUT:-3600} \
 		"$SCRIPTS/vm.sh" scripts/guest/region-diff.sh "$userspace/vfio_pci_region_diff" \
 		"/repo/out/diff/$KERNEL/$1" "${runs[@]}"
 }

@@ -24,7 +24,7 @@ mapfile -t regions < <("$SCRIPTS/in-root.sh" python3 scripts/opregions.py out/ig
 # kernel leaves alone
 in_vm()
 {
-	MODULES=$1 DEVICES=$2 NAME=igd-$KERNEL-$1 MEM=1G TIMEOUT=${TIMEOUT:-900} APPEND="memmap=2M\$0x30000000" \
+	MODULES=$1 DEVICES=$2 NAME=igd-$KERNEL-$1 MEM=1G TIMEOUT=${TIMEOUT:-3600} APPEND="memmap=2M\$0x30000000" \
 		QEMU="-device loader,file=/repo/out/igd/opregions,addr=0x30000000,force-raw=on" \
 		"$SCRIPTS/vm.sh" "$3"
 }

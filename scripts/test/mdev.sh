@@ -142,7 +142,7 @@ run()
 	mkdir -p "$folder/$vm"
 	mkfifo "$folder/$vm"/monitor.{in,out}
 	say "mdev: the VM $vm"
-	env KERNEL="$kernel" MODULES=ours DEVICES="$3" NAME="mdev-$vm" TIMEOUT="${TIMEOUT:-900}" "${@:4}" \
+	env KERNEL="$kernel" MODULES=ours DEVICES="$3" NAME="mdev-$vm" TIMEOUT="${TIMEOUT:-3600}" "${@:4}" \
 		"$SCRIPTS/vm.sh" "$("in_$vm")" </dev/null >"$folder/$vm/log" 2>&1 &
 	pid=$!
 	[ "$vm" = nommu ] || meddle "$folder/$vm" "$pid" &

@@ -17,5 +17,5 @@ runs=()
 for run in 'bookworm type1' 'trixie type1' 'trixie iommufd' 'trixie-backports type1' 'trixie-backports iommufd'; do
 	runs+=("$run ${cases//$'\n'/ }")
 done
-TIMEOUT=${TIMEOUT:-2400} migrate migration-long "${runs[@]}"
+TIMEOUT=${TIMEOUT:-7200} migrate migration-long "${runs[@]}"
 totals

@@ -39,7 +39,7 @@ run()
 	[ "$1" = release ] || quick=1
 	mkdir -p "$REPO/$dir"
 	# Upstream's libvfio maps BARs as a whole, which the sample for edu does not let it do.
-	KERNEL=$1 MODULES=$2 DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-1200} APPEND=$NO_VENDOR \
+	KERNEL=$1 MODULES=$2 DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-3600} APPEND=$NO_VENDOR \
 		"$SCRIPTS/vm.sh" QUICK="$quick" VENDOR="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir"
 }
 

@@ -10,7 +10,7 @@
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-export TIMEOUT=120
+export TIMEOUT=600
 unset RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT NAME T LINUX
 
 # try COMMAND...: run it; $status, $tmp/out and $tmp/err are what it left.

@@ -168,7 +168,7 @@ start()
 		mkfifo "$folder/$1"/monitor.{in,out}
 		qemu="-chardev pipe,id=monitor,path=/repo/out/torture/$1/monitor -mon chardev=monitor,mode=readline"
 	fi
-	KERNEL=$kernel MODULES=ours DEVICES=${devices[$1]} NAME=torture-$1 APPEND=$NO_VENDOR TIMEOUT=${TIMEOUT:-1200} QEMU=$qemu \
+	KERNEL=$kernel MODULES=ours DEVICES=${devices[$1]} NAME=torture-$1 APPEND=$NO_VENDOR TIMEOUT=${TIMEOUT:-3600} QEMU=$qemu \
 		"$SCRIPTS/vm.sh" "$(in_guest "$1" "$edu")" </dev/null >"$folder/$1/log" 2>&1 &
 	running[$!]=$1
 	[ "$1" != errors ] || meddle "$folder/$1" "$!" &
