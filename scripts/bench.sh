@@ -162,7 +162,7 @@ identity()
 {
 	"$SCRIPTS/modules.sh" "$kernel" stock
 	"$SCRIPTS/in-root.sh" qemu-system-x86_64 --version | head -n 1
-	cat "$REPO"/tools/testing/selftests/vfio/vfio_pci_{region,migration}_bench.c "$SCRIPTS/bench.sh" | key
+	cat "$REPO"/tools/testing/selftests/vfio/vfio_pci_{region,migration}_bench.c "$SCRIPTS"/{bench,vm}.sh | key
 }
 
 # table STOCK OURS: the rows of out/bench.tsv. Fails if a bound is not met, or a

@@ -19,7 +19,7 @@ esac
 # The rest runs in the root. compile WORK KERNEL SRC TREE DIR JOBS OPTIONS
 compile()
 {
-	local work=$1 kernel=$2 src=$3 tree=$4 dir=$5 jobs=$6 options=$7
+	local work=$1 kernel=$2 src=$3 tree=$4 dir=$5 jobs=$6 options=$7 compiler=$8
 	local release line name value obj samples args=() defines=() objs
 
 	set -euo pipefail
@@ -43,11 +43,11 @@ compile()
 		args+=("$name=$value")
 		[ "$value" = m ] && defines+=("-D${name}_MODULE=1") || defines+=("-D$name=1")
 	done < <([ "$tree" = "$src" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$options")
-	# Other options: other objects, which make cannot know.
-	if [ "$(cat "$work/args" 2>/dev/null)" != "${args[*]}" ]; then
+	# Other options or another compiler: other objects, which make cannot know.
+	if [ "$(cat "$work/args" 2>/dev/null)" != "${args[*]} $compiler" ]; then
 		rm -rf "$work/obj" "$work/obj-samples"
 		mkdir "$work/obj"
-		echo "${args[*]}" >"$work/args"
+		echo "${args[*]} $compiler" >"$work/args"
 	fi
 
 	args+=(NOSTDINC_FLAGS="-nostdinc -I$work/patched/include" KCFLAGS="${defines[*]}")
@@ -87,7 +87,8 @@ kernel=$("$SCRIPTS/kernel.sh" "$1")
 src=$("$SCRIPTS/source.sh")
 tree=$src
 [ "$2" = stock ] || tree=$("$SCRIPTS/tree.sh")
-dir=modules-$1-$2-$({ echo "$kernel $tree"; cat "$REPO/configs/modules.config" "$SCRIPTS/vendor-aliases.sh"; declare -f compile; } | key)
+compiler=$(cat "$("$SCRIPTS/root.sh")/etc/vfio-regops/gcc")
+dir=modules-$1-$2-$({ echo "$kernel $tree $compiler"; cat "$REPO/configs/modules.config" "$SCRIPTS/vendor-aliases.sh"; declare -f compile; } | key)
 
 if [ ! -e "$CACHE/$dir" ]; then
 	lock "modules-$1-$2"
@@ -96,7 +97,7 @@ if [ ! -e "$CACHE/$dir" ]; then
 		step "building the $2 vfio modules for the kernel $1" "$CACHE/log/modules-$1-$2.log" \
 			"$SCRIPTS/in-root.sh" bash -c "$(declare -f compile prune)"'; compile "$@"' - \
 			"/cache/build-${kernel#/cache/}-$2" "$kernel" "$src" "$tree" "/cache/$dir" "$JOBS" \
-			/repo/configs/modules.config
+			/repo/configs/modules.config "$compiler"
 	fi
 	unlock
 fi

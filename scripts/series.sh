@@ -84,7 +84,10 @@ prove()
 # again.
 build_steps()
 {
-	local n=0 of commit id name status
+	local n=0 of commit id name status options
+
+	# Another series may compile the same step with other options.
+	options=$({ printf '%s\n' ${symbols[@]+"${symbols[@]}"}; new_symbols "$tree"; changed_symbols "$tree"; } | key)
 
 	of=$(git -C "$tree" rev-list --count base..series)
 	for commit in $(git -C "$tree" rev-list --reverse base..series); do
@@ -93,7 +96,7 @@ build_steps()
 			sed "s,^,$commit:," | while read -r file; do
 				git -C "$tree" show "$file" 2>/dev/null | grep -q "$2" && echo y
 			done | grep -q . || continue
-		id=$(git -C "$tree" rev-parse "$commit:drivers/vfio" "$commit:include" | key)
+		id=$({ git -C "$tree" rev-parse "$commit:drivers/vfio" "$commit:include"; echo "$options"; } | key)
 		name="step $n of $of compiles, $1: $(git -C "$tree" log -1 --format=%s "$commit")"
 		if grep -qsx "$id" "$work/steps"; then
 			result 0 "$name"
@@ -115,11 +118,12 @@ tree=$("$SCRIPTS/tree.sh")
 tmp=$(mktemp -d "$CACHE/tmp-series.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 
+# What is there is not of this series, if this one cannot be written.
+rm -rf "$OUT/series" "$OUT/series.new"
 export_series "$tmp/series"
 prove "$tmp/series"
 if [ "$failed" -eq 0 ]; then
 	mkdir -p "$OUT"
-	rm -rf "$OUT/series" "$OUT/series.new"
 	cp -r "$tmp/series" "$OUT/series.new"
 	mv "$OUT/series.new" "$OUT/series"
 	say "the series is in out/series"

@@ -69,4 +69,5 @@ if [ ! -e "$CACHE/$dir" ]; then
 	fi
 	unlock
 fi
+used "$dir"
 echo "/cache/$dir/linux"

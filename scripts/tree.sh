@@ -37,12 +37,15 @@ base_files=(
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=false
 
-# ours: every new file that this checkout holds at a kernel path.
+# ours: every new file that this checkout holds at a kernel path. scripts/ is not
+# the kernel's here.
 ours()
 {
 	local dir
 
-	for dir in drivers include samples tools Documentation; do
+	for dir in "$src"/*/; do
+		dir=$(basename "$dir")
+		[ "$dir" != scripts ] || continue
 		[ ! -d "$REPO/$dir" ] || (cd "$REPO" && find "$dir" ! -type d ! -name '.*.sw?' ! -name '*~' \
 			! -name '.checkpatch-*')
 	done | sort
