@@ -18,7 +18,7 @@ if [ ! -s "$file" ]; then
 	lock accel
 	if [ ! -s "$file" ]; then
 		say "trying KVM"
-		if ACCEL=kvm KERNEL=${KERNEL:-release} MODULES=stock TIMEOUT=60 DEVICES='' QEMU='' NAME=accel \
+		if ACCEL=kvm KERNEL=${KERNEL:-release} MODULES=${MODULES:-stock} TIMEOUT=60 DEVICES='' QEMU='' NAME=accel \
 			"$SCRIPTS/vm.sh" true >/dev/null 2>&1; then
 			echo kvm >"$file"
 		else

@@ -10,9 +10,10 @@ top_srcdir := $(SRC)
 selfdir := $(SELF)
 ARCH := x86
 
-# "../kselftest_harness.h" is found as if our files were in the kernel's folder.
+# "../kselftest_harness.h" is found as if our files were in the kernel's folder; it
+# is the one in SELF, which has more patience.
 CFLAGS := -std=gnu99 -O2 -g -Wall -Werror -D_GNU_SOURCE= -isystem $(HEADERS) \
-	-I$(SRC)/tools/testing/selftests -I$(SRC)/tools/testing/selftests/vfio -I$(SRC)/tools/include -MD
+	-I$(SELF) -I$(SELF)/vfio -I$(SRC)/tools/testing/selftests -I$(SRC)/tools/testing/selftests/vfio -I$(SRC)/tools/include -MD
 LDFLAGS := -pthread
 
 PROGRAMS := $(patsubst $(OURS)/%.c,$(OUTPUT)/%,$(wildcard $(OURS)/*.c))

@@ -127,7 +127,8 @@ if [ "${ICOUNT-}" = 1 ]; then
 	args+=(-icount "shift=0,sleep=off")
 fi
 if [ "$ACCEL" = auto ]; then
-	ACCEL=$("$SCRIPTS/accel.sh")
+	# With the modules that are there already
+	ACCEL=$(KERNEL=$KERNEL MODULES=$MODULES "$SCRIPTS/accel.sh")
 fi
 # KVM tells the kernel the rate by itself.
 tsc=''
