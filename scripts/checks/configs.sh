@@ -83,14 +83,20 @@ mount -t overlay -o "ro,lowerdir=$configs/src:$src" overlay "$linux" ||
 	die "cannot mount an overlay in $configs; put the cache on a file system that overlayfs can use (XDG_CACHE_HOME), or check 'modprobe overlay'"
 trap 'umount "$linux"' EXIT
 
+# as m|y: options on stdin, as what is wanted of them
+as()
+{
+	sed "s/\$/=$1/" | xargs
+}
+
 ours=$(sed -n 's/^CONFIG_\(.*\)=m$/\1/p' "$REPO/configs/modules.config")
 built_in="VFIO=y VFIO_PCI_CORE=y VFIO_PCI=y"
 compile no-modules x86_64 "$(base y; echo CONFIG_MODULES=n)" \
-	"$built_in $(grep -v TORTURE <<<"$ours" | sed 's/$/=y/' | xargs)"
+	"$built_in $(grep -v TORTURE <<<"$ours" | as y)"
 compile built-in x86_64 "$(base y; echo CONFIG_VFIO_PCI_TORTURE_TEST=m)" \
-	"$built_in VFIO_PCI_TORTURE_TEST=m $(grep -v TORTURE <<<"$ours" | sed 's/$/=y/' | xargs)"
+	"$built_in VFIO_PCI_TORTURE_TEST=m $(grep -v TORTURE <<<"$ours" | as y)"
 compile vendor-modules x86_64 "$(base m; printf 'CONFIG_%s\n' VFIO=y VFIO_PCI=y)" \
-	"$built_in $(sed 's/$/=m/' <<<"$ours" | xargs)"
+	"$built_in $(as m <<<"$ours")"
 compile s390 s390 "$(printf 'CONFIG_%s\n' SMP=y PCI=y HOTPLUG_PCI=y HOTPLUG_PCI_S390=y MODULES=y EVENTFD=y EXPERT=y DEBUG_FS=y \
 	VIRTUALIZATION=y KVM=y IOMMU_SUPPORT=y S390_IOMMU=y IOMMUFD=y VFIO=y VFIO_GROUP=y VFIO_DEVICE_CDEV=y VFIO_PCI=y \
 	VFIO_PCI_ZDEV_KVM=y ISM_VFIO_PCI=m VFIO_DEBUGFS=y SAMPLES=y SAMPLE_VFIO_PCI_EDU=m SAMPLE_VFIO_PCI_EDU_MIGRATION=m)" \

@@ -9,7 +9,8 @@
 		Documentation/driver-api Documentation/ABI -type f)) | sort -u >"$tmp/upstream"
 own_files | grep -v -x COPYING | while read -r file; do
 	[ -s "$REPO/$file" ] || continue
-	blob=$(cd "$REPO" && git hash-object --no-filters "$file")
+	# A .git of a git worktree leads nowhere in the root.
+	blob=$(cd "$REPO" && GIT_DIR=$tree/.git git hash-object --no-filters "$file")
 	! grep -qx "$blob" "$tmp/upstream" || echo "$file: a copy of an upstream file"
 	[ ! -e "$src/$file" ] || case "$file" in
 	MAINTAINERS | Makefile | .gitignore | README*) ;;
