@@ -86,21 +86,25 @@ trap 'umount "$linux"' EXIT
 # as m|y: options on stdin, as what is wanted of them
 as()
 {
-	sed "s/\$/=$1/" | xargs
+	sed -n "/./s/\$/=$1/p" | xargs
 }
 
 ours=$(sed -n 's/^CONFIG_\(.*\)=m$/\1/p' "$REPO/configs/modules.config")
+# Those that can only be modules, as "depends on ... && m" says
+modules=$(grep -x -F -f <(git -C "$tree" diff base series -- '*Kconfig*' |
+	awk '/^\+(menu)?config / { name = $2 } /^\+\tdepends on (.* && )?m$/ { print name }') <<<"$ours" || true)
+others=$(grep -v -x -F "$modules" <<<"$ours")
+samples=$(grep '^SAMPLE_' <<<"$ours")
 built_in="VFIO=y VFIO_PCI_CORE=y VFIO_PCI=y"
-compile no-modules x86_64 "$(base y; echo CONFIG_MODULES=n)" \
-	"$built_in $(grep -v TORTURE <<<"$ours" | as y)"
-compile built-in x86_64 "$(base y; echo CONFIG_VFIO_PCI_TORTURE_TEST=m)" \
-	"$built_in VFIO_PCI_TORTURE_TEST=m $(grep -v TORTURE <<<"$ours" | as y)"
-compile vendor-modules x86_64 "$(base m; printf 'CONFIG_%s\n' VFIO=y VFIO_PCI=y)" \
-	"$built_in $(as m <<<"$ours")"
-compile s390 s390 "$(printf 'CONFIG_%s\n' SMP=y PCI=y HOTPLUG_PCI=y HOTPLUG_PCI_S390=y MODULES=y EVENTFD=y EXPERT=y DEBUG_FS=y \
-	VIRTUALIZATION=y KVM=y IOMMU_SUPPORT=y S390_IOMMU=y IOMMUFD=y VFIO=y VFIO_GROUP=y VFIO_DEVICE_CDEV=y VFIO_PCI=y \
-	VFIO_PCI_ZDEV_KVM=y ISM_VFIO_PCI=m VFIO_DEBUGFS=y SAMPLES=y SAMPLE_VFIO_PCI_EDU=m SAMPLE_VFIO_PCI_EDU_MIGRATION=m)" \
-	"$built_in VFIO_PCI_ZDEV_KVM=y ISM_VFIO_PCI=m VFIO_DEBUGFS=y SAMPLE_VFIO_PCI_EDU=m"
+compile no-modules x86_64 "$(base y; echo CONFIG_MODULES=n)" "$built_in $(as y <<<"$others")"
+compile built-in x86_64 "$(base y; sed -n 's/./CONFIG_&/;T;s/$/=m/p' <<<"$modules")" \
+	"$built_in $(as m <<<"$modules") $(as y <<<"$others")"
+compile vendor-modules x86_64 "$(base m; printf 'CONFIG_%s\n' VFIO=y VFIO_PCI=y)" "$built_in $(as m <<<"$ours")"
+s390="SMP=y PCI=y HOTPLUG_PCI=y HOTPLUG_PCI_S390=y MODULES=y EVENTFD=y EXPERT=y DEBUG_FS=y VIRTUALIZATION=y KVM=y
+	IOMMU_SUPPORT=y S390_IOMMU=y IOMMUFD=y VFIO_GROUP=y VFIO_DEVICE_CDEV=y SAMPLES=y
+	$built_in VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m $(as m <<<"$samples")"
+# shellcheck disable=SC2086 # a list of options
+compile s390 s390 "$(printf 'CONFIG_%s\n' $s390)" "$built_in VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m $(as m <<<"$samples")"
 umount "$linux"
 trap - EXIT
 unlock
