@@ -7,6 +7,7 @@
 # trixie-backports QEMU 11. The root itself has that of trixie, QEMU 10.
 
 . "$(dirname "$0")/lib.sh"
+. "$SCRIPTS/debs.sh"
 
 usage="usage: qemu.sh bookworm|trixie-backports"
 [ $# -eq 1 ] || die "a Debian suite is needed; $usage"
@@ -20,35 +21,15 @@ esac
 # In the root: unpack DIR WORK SUITE...: QEMU of the last of them.
 unpack()
 {
-	local dir=$1 work=$2 mirror options suite deb
+	local dir=$1 work=$2
 	shift 2
 
 	set -euo pipefail
-	# As root.sh wrote it
-	mirror=$(sed -n 's/^deb \([^ ]*\) trixie main$/\1/p' /etc/apt/sources.list)
-	rm -rf "$work" "$dir.new"
 	# shellcheck disable=SC2064 # as they are now
-	trap "rm -rf '$work' '$dir.new'" EXIT
-	mkdir -p "$work/lists/partial" "$work/debs/partial" "$work/cache" "$dir.new"/usr/{bin,sbin,lib,lib64}
-	ln -s usr/{bin,sbin,lib,lib64} "$dir.new"
-	# To apt this is another system, on which nothing is installed.
-	: >"$work/status"
-	for suite; do
-		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
-	done >"$work/sources.list"
-	options=(-q -y -o Dir::State="$work" -o Dir::State::status="$work/status"
-		-o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
-		-o Dir::Cache="$work/cache" -o Dir::Cache::archives="$work/debs"
-		-o APT::Architecture=amd64 -o APT::Sandbox::User=root -o APT::Install-Recommends=false
-		-o Acquire::Languages=none)
-	apt-get "${options[@]}" --error-on=any update
-	apt-get "${options[@]}" -t "$suite" --download-only install qemu-system-x86
-	for deb in "$work"/debs/*.deb; do
-		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir.new" --no-same-owner --keep-directory-symlink
-	done
-	rm -rf "$dir.new"/usr/share/{doc,man,locale,info,zoneinfo,perl}
+	trap "rm -rf '$work'" EXIT
+	unpack_debs "$work" qemu-system-x86 "$@"
 	# The program with its own libc, modules and firmware.
-	cat >"$dir.new/qemu-system-x86_64" <<-'END'
+	cat >"$work/root/qemu-system-x86_64" <<-'END'
 	#!/bin/sh
 	dir=$(dirname "$(readlink -f "$0")")
 	export QEMU_MODULE_DIR=$dir/usr/lib/x86_64-linux-gnu/qemu
@@ -56,21 +37,21 @@ unpack()
 		--library-path "$dir/lib/x86_64-linux-gnu:$dir/usr/lib/x86_64-linux-gnu" \
 		"$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios" "$@"
 	END
-	chmod +x "$dir.new/qemu-system-x86_64"
+	chmod +x "$work/root/qemu-system-x86_64"
 	# It may lack a library, or a module.
-	"$dir.new/qemu-system-x86_64" --version
-	echo quit | "$dir.new/qemu-system-x86_64" -nodefaults -display none -accel tcg -S -monitor stdio
-	mv -T "$dir.new" "$dir"
+	"$work/root/qemu-system-x86_64" --version
+	echo quit | "$work/root/qemu-system-x86_64" -nodefaults -display none -accel tcg -S -monitor stdio
+	mv -T "$work/root" "$dir"
 }
 
-dir=qemu-$1-$({ echo "${suites[*]}"; declare -f unpack; } | key)
+dir=qemu-$1-$({ echo "${suites[*]}"; declare -f unpack unpack_debs; } | key)
 used "$dir"
 if [ ! -e "$CACHE/$dir" ]; then
 	lock "qemu-$1"
 	if [ ! -e "$CACHE/$dir" ]; then
 		need_space 700 "QEMU of Debian $1"
 		step "unpacking QEMU of Debian $1" "$CACHE/log/qemu-$1.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f unpack)"'; unpack "$@"' - \
+			"$SCRIPTS/in-root.sh" bash -c "$(declare -f unpack unpack_debs)"'; unpack "$@"' - \
 			"/cache/$dir" "/cache/tmp-qemu-$1" "${suites[@]}"
 	fi
 	unlock

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# Sourced by scripts that unpack the packages of another Debian suite, or too
+# many for the root, into a folder of their own.
+
+# unpack_debs WORK PACKAGE SUITE...: in the root, unpack PACKAGE of the last SUITE
+# and all that it needs into WORK/root. Earlier suites provide what the last one
+# lacks. The caller removes WORK.
+unpack_debs()
+{
+	local work=$1 package=$2 mirror options suite deb
+	shift 2
+
+	# As root.sh wrote it
+	mirror=$(sed -n 's/^deb \([^ ]*\) trixie main$/\1/p' /etc/apt/sources.list)
+	rm -rf "$work"
+	mkdir -p "$work/lists/partial" "$work/debs/partial" "$work/cache" "$work/root"/usr/{bin,sbin,lib,lib64}
+	ln -s usr/{bin,sbin,lib,lib64} "$work/root"
+	# To apt this is another system, on which nothing is installed.
+	: >"$work/status"
+	for suite; do
+		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
+	done >"$work/sources.list"
+	options=(-q -y -o Dir::State="$work" -o Dir::State::status="$work/status"
+		-o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
+		-o Dir::Cache="$work/cache" -o Dir::Cache::archives="$work/debs"
+		-o APT::Architecture=amd64 -o APT::Sandbox::User=root -o APT::Install-Recommends=false
+		-o Acquire::Languages=none)
+	apt-get "${options[@]}" --error-on=any update
+	apt-get "${options[@]}" -t "$suite" --download-only install "$package"
+	for deb in "$work"/debs/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/root" --no-same-owner --keep-directory-symlink
+	done
+	rm -rf "$work/root"/usr/share/{doc,man,locale,info,zoneinfo,perl}
+}
