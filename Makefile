@@ -2,7 +2,7 @@
 #
 # The commands of this project; each is a script in scripts/, which says more.
 
-override VARIABLES := RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT TIMEOUT NAME T LINUX JOBS
+override VARIABLES := RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT TIMEOUT NAME T M LINUX JOBS
 
 define HELP
 make demo       boot a VM and drive a PCI device in it through our vfio-pci
@@ -12,10 +12,13 @@ make bench      instructions for each operation, stock and ours
 make series     write the patches for git am to out/series
 make vm RUN='COMMAND'   run a command in a VM
 make shell      a shell in a VM
+make vendor M=FOLDER    build a vendor module of your own for make vm and make shell
 make clean      remove results; make distclean also removes the cache
 
+For vm, shell and vendor:
+  KERNEL=release|debug|stock
 For vm and shell:
-  KERNEL=release|debug|stock  MODULES=ours|stock  DEVICES='edu igb user:gpu ...'
+  MODULES=ours|stock  DEVICES='edu igb user:gpu ...'
   QEMU='arguments'  ACCEL=auto|kvm|tcg  SMP=2  MEM=2G  ICOUNT=1  TIMEOUT=600
   NAME=of-the-logs
 For all: LINUX=/path of a 7.3 tree, if Debian has none; JOBS=number
@@ -31,13 +34,16 @@ endif
 $(foreach v,$(VARIABLES),$(if $(filter undefined,$(origin $(v))),,$(eval override $(v) := $$(value $(v)))$(eval export $(v))))
 
 SCRIPTS := $(dir $(lastword $(MAKEFILE_LIST)))scripts
-COMMANDS := demo test checks bench series vm
+COMMANDS := demo test checks bench series vm vendor
 
 .PHONY: help $(COMMANDS) shell clean distclean
 .NOTPARALLEL:
 
 help:
 	$(info $(HELP))@:
+
+# Tests have no modules but ours.
+vm shell: export INSTALLED := out/vendor-modules
 
 $(COMMANDS):
 	@[ -x $(SCRIPTS)/$@.sh ] || { echo "error: $(SCRIPTS)/$@.sh is missing; this checkout is not complete" >&2; exit 1; }

@@ -30,7 +30,7 @@ unpack()
 		"$work/root/$lib/ld-linux-x86-64.so.2" --inhibit-cache \
 			--library-path "$work/root/$lib:$work/root/usr/$lib" --list "$file"
 	done >"$work/needed"
-	! grep 'not found' "$work/needed"
+	if grep 'not found' "$work/needed"; then exit 1; fi
 	cp "$work/root/$lib/ld-linux-x86-64.so.2" "${files[0]}" "$dir.new/"
 	awk '$2 == "=>" { print $3 }' "$work/needed" | sort -u | xargs cp -L -t "$dir.new"
 	cp -L "${files[@]:1}" "$dir.new/drivers/"

@@ -4,6 +4,8 @@
 # in-root.sh COMMAND...: run a command inside the root, as root, with the
 # checkout at /repo, the cache at /cache, and /proc, /dev and /sys. The working
 # directory is /repo; the status is the command's.
+#
+#     BIND  a folder outside of the checkout, for the command at /run/bind
 
 . "$(dirname "$0")/lib.sh"
 
@@ -21,6 +23,11 @@ if [ "$1" = --mounted ]; then
 	mount --bind "$VFIO_REGOPS_CACHE" "$root/cache"
 	mount -t tmpfs -o mode=1777 tmp "$root/tmp"
 	mount -t tmpfs -o mode=755 run "$root/run"
+	if [ -n "${BIND-}" ]; then
+		mkdir "$root/run/bind"
+		mount --rbind "$BIND" "$root/run/bind"
+		unset BIND
+	fi
 	unset VFIO_REGOPS_REPO VFIO_REGOPS_CACHE XDG_CACHE_HOME XDG_RUNTIME_DIR TMPDIR
 	# Nor what would change a build.
 	unset ARCH CROSS_COMPILE CC LD CFLAGS CPPFLAGS LDFLAGS KCFLAGS KCPPFLAGS "${!KBUILD_@}" V O M C W

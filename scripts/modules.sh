@@ -5,7 +5,8 @@
 # our samples, are built for a kernel, from the patched or from the pristine
 # source, and print the folder in the root that holds them, as
 # lib/modules/RELEASE, together with the kernel's own. Only what changed is
-# compiled anew.
+# compiled anew. For modules that use ours, see vendor.sh, devel/ in it has our
+# headers and symbols, and in devel/args the arguments for make, one a line.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -76,8 +77,14 @@ compile()
 				"$obj/${file#"$obj/"}"
 		done
 	done
-	# The kernel's modpost does not know vendor drivers.
-	[ "$tree" = "$src" ] || /repo/scripts/vendor-aliases.sh "$dir.new/lib/modules/$release/updates/"*.ko
+	if [ "$tree" != "$src" ]; then
+		# The kernel's modpost does not know vendor drivers.
+		/repo/scripts/vendor-aliases.sh "$dir.new/lib/modules/$release/updates/"*.ko
+		mkdir "$dir.new/devel"
+		cp -r "$work/patched/include" "$work/obj/Module.symvers" "$dir.new/devel/"
+		printf '%s\n' "${args[@]//"$work/patched"/"$dir/devel"}" \
+			"KBUILD_EXTRA_SYMBOLS=$dir/devel/Module.symvers" >"$dir.new/devel/args"
+	fi
 	depmod -b "$dir.new" "$release"
 	mv -T "$dir.new" "$dir"
 	prune /cache

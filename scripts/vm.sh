@@ -23,6 +23,8 @@
 #     TIMEOUT  seconds that the VM may run (1800, with debug 3600; a shell has no
 #              limit)
 #     NAME     of the log files, out/vm/NAME.*; with it they are kept
+#     INSTALLED  a folder in the checkout, with modules that vendor.sh made; the
+#              VM has them beside ours (make vm and make shell: out/vendor-modules)
 #
 # Status, besides the command's own: 99 the kernel reported a bug (shown), 124
 # the time limit, 125 the VM did not start or died.
@@ -71,6 +73,12 @@ fi
 
 kernel=$("$SCRIPTS/kernel.sh" "$KERNEL")
 modules=$("$SCRIPTS/modules.sh" "$KERNEL" "$MODULES")
+installed=${INSTALLED:+$INSTALLED/$KERNEL}
+if [ -n "$installed" ] && [ "$MODULES" = ours ] && [ -e "$REPO/$installed/base" ]; then
+	[ "$(cat "$REPO/$installed/base")" = "$modules" ] ||
+		die "the vfio modules changed since make vendor built those in $installed; run make vendor M=... KERNEL=$KERNEL again, or remove $installed"
+	modules=/repo/$installed
+fi
 
 name=${NAME:-$KERNEL-$MODULES-$$}
 mkdir -p "$OUT/vm"

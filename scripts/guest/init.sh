@@ -114,5 +114,6 @@ fi
 dmesg >"$run.dmesg"
 echo "$status" >"$port_status"
 cd /
+umount /lib/modules
 umount /repo
 poweroff -f

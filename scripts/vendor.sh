@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# vendor.sh [FOLDER [INSTALLED]]: build the vendor modules of FOLDER for our vfio
+# modules, and install them in INSTALLED, a folder in the checkout, for VMs. A VM
+# loads such a module by its alias when a device of its id table is bound to
+# vfio-pci.
+#
+#     M       FOLDER, if it is not an argument. It has a Kbuild or a Makefile with
+#             obj-m, as for any module outside of the kernel's tree.
+#     KERNEL  release (the default), debug or stock, as for the VM
+
+. "$(dirname "$0")/lib.sh"
+
+usage="usage: make vendor M=FOLDER [KERNEL=release|debug|stock]"
+[ $# -le 2 ] || die "unknown argument '$3'; $usage"
+folder=${1:-${M-}}
+installed=${2:-out/vendor-modules}
+KERNEL=${KERNEL:-release}
+[ -n "$folder" ] || die "no folder with a vendor module; $usage"
+[ -d "$folder" ] || die "there is no folder $folder; $usage"
+folder=$(realpath "$folder")
+grep -q -s -E '^[[:space:]]*obj-m\b' "$folder/Kbuild" "$folder/Makefile" ||
+	die "$folder has no Kbuild or Makefile with obj-m; write one: obj-m += my_driver.o"
+[[ "$KERNEL" =~ ^(release|debug|stock)$ ]] || die "unknown KERNEL '$KERNEL'; there are release, debug and stock"
+
+# The rest runs in the root. compile OBJ KERNEL MODULES JOBS
+compile()
+{
+	local args
+
+	set -euo pipefail
+	mapfile -t args <"$3/devel/args"
+	make -C "$2/build" -j"$4" M=/run/bind MO="$1" W=1 "${args[@]}" modules
+}
+
+# add INSTALLED OBJ KERNEL MODULES NAME: INSTALLED has the modules of other
+# folders, too.
+add()
+{
+	local to=$1 obj=$2 kernel=$3 modules=$4 name=$5 release dir file ko module
+
+	set -euo pipefail
+	release=$(cat "$kernel/release")
+	dir=$to/lib/modules/$release
+	[ "$(cat "$to/base" 2>/dev/null)" = "$modules" ] || rm -rf "$to/base" "$to/lib"
+	mkdir -p "$dir/vendor"
+	ln -sfn "$kernel/modules/lib/modules/$release/kernel" "$dir/kernel"
+	ln -sfn "$modules/lib/modules/$release/updates" "$dir/updates"
+	cp "$modules/lib/modules/$release"/modules.{order,builtin,builtin.modinfo} "$dir/"
+	rm -rf "$dir/vendor/$name"
+	mkdir "$dir/vendor/$name"
+	while read -r file; do
+		ko=${file%.o}.ko
+		module=$(basename "$ko")
+		[ -z "$(find -L "$dir" -name "${module%.ko}.ko*" -print -quit)" ] || {
+			rm -rf "$dir/vendor/$name"
+			echo "error: another module has the name $module"
+			exit 1
+		}
+		strip --strip-debug -o "$dir/vendor/$name/$module" "$obj/${ko#"$obj/"}"
+	done <"$obj/modules.order"
+	depmod -b "$to" "$release"
+	echo "$modules" >"$to/base"
+}
+
+# aliases MODULE: its aliases for vendor drivers
+aliases()
+{
+	"$SCRIPTS/in-root.sh" modinfo -F alias "$1" | grep '^vfio-pci-vendor:' || true
+}
+
+kernel=$("$SCRIPTS/kernel.sh" "$KERNEL")
+modules=$("$SCRIPTS/modules.sh" "$KERNEL" ours)
+name=$(basename "$folder")
+to=$installed/$KERNEL
+# Objects of another folder of this name, or for other modules, are none of ours.
+obj=$to/build/$name
+log=$REPO/$to/$name.log
+lock "vendor-$(echo "$REPO/$obj" | key)"
+if [ "$(cat "$REPO/$obj/of" 2>/dev/null)" != "$folder $modules" ]; then
+	rm -rf "${REPO:?}/$obj"
+	mkdir -p "$REPO/$obj"
+	echo "$folder $modules" >"$REPO/$obj/of"
+fi
+status=0
+BIND=$folder "$SCRIPTS/in-root.sh" bash -c "$(declare -f compile)"'; compile "$@"' - \
+	"/repo/$obj" "$kernel" "$modules" "$JOBS" >"$log" 2>&1 </dev/null || status=$?
+# As the author knows the files
+sed -i "s,/run/bind/,$folder/,g" "$log"
+grep -E '(warning|error|WARNING|ERROR|fatal|undefined)( |:|!)' "$log" | grep -v '^make' >&2 || true
+[ "$status" -eq 0 ] || die "$folder does not build for the kernel $KERNEL (log: $log)"
+[ -s "$REPO/$obj/modules.order" ] || die "$folder builds no module; name one in obj-m"
+
+loaded=()
+while read -r file; do
+	mapfile -t found < <(aliases "/repo/$obj/${file#"/repo/$obj/"}")
+	[ ${#found[@]} -gt 0 ] ||
+		say "warning: $(basename "$file") has no alias vfio-pci-vendor:...; only modprobe loads it"
+	loaded+=("${found[@]}")
+done < <(sed 's/\.o$/.ko/' "$REPO/$obj/modules.order")
+[ ${#loaded[@]} -gt 0 ] ||
+	die "no module of $folder has an alias vfio-pci-vendor:..., so none is loaded when a device is bound; see Documentation/driver-api/vfio-pci-regops.rst"
+"$SCRIPTS/in-root.sh" bash -c "$(declare -f add)"'; add "$@"' - "/repo/$to" "/repo/$obj" "$kernel" "$modules" "$name" \
+	>>"$log" 2>&1 || die "$(sed -n 's/^error: //p' "$log" | tail -n 1) (log: $log)"
+unlock
+printf 'installed for make vm KERNEL=%s:\n' "$KERNEL"
+(cd "$REPO/$to/lib/modules"/*/vendor/"$name" && printf '  %s\n' *.ko)
+printf 'loaded when a device of these ids is bound to vfio-pci:\n'
+printf '  %s\n' "${loaded[@]}"
