@@ -32,6 +32,8 @@ compile()
 	set -euo pipefail
 	mapfile -t args <"$3/devel/args"
 	make -C "$2/build" -j"$4" M=/run/bind MO="$1" W=1 "${args[@]}" modules
+	# The kernel's modpost does not know vendor drivers.
+	sed "s/\.o\$/.ko/; s,^[^/],$1/&," "$1/modules.order" | xargs -r /repo/scripts/vendor-aliases.sh
 }
 
 # add INSTALLED OBJ KERNEL MODULES NAME: INSTALLED has the modules of other

@@ -4,14 +4,14 @@
 # The tools themselves: what a VM returns, what counts as a failure, and one
 # clear line for each kind of bad input, with nothing half-made behind it.
 #
-# One processor is enough for it, for 90 s.
+# One processor is enough for it, for 120 s.
 
 . "$(dirname "$0")/../lib.sh"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 export TIMEOUT=600
-unset RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT NAME T LINUX
+unset RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT NAME T M INSTALLED LINUX
 
 # try COMMAND...: run it; $status, $tmp/out and $tmp/err are what it left.
 try()
@@ -218,6 +218,48 @@ check "kernel.sh: the environment makes no other kernel" prints "$(env -u MODULE
 try "$SCRIPTS/test.sh" nosuch
 check "test.sh: unknown suite" refused "no test suite 'nosuch'"
 
+# --- make vendor, in a checkout of its own ---
+mkdir -p "$tmp/clone" "$tmp/driver"
+tar -c -C "$REPO" --exclude=./out --exclude=./.git . | tar -x -C "$tmp/clone"
+cp "$REPO/samples/vfio-pci/vfio_pci_edu.c" "$tmp/driver/my_edu.c"
+vendor() { try make --no-print-directory -C "$tmp/clone" vendor M="$tmp/driver"; }
+try "$SCRIPTS/vendor.sh"
+check "make vendor: no folder" refused 'no folder with a vendor module'
+try "$SCRIPTS/vendor.sh" "$tmp/nosuch"
+check "make vendor: a folder that is not there" refused 'there is no folder'
+try "$SCRIPTS/vendor.sh" "$tmp/driver"
+check "make vendor: nothing says what to build" refused 'has no Kbuild or Makefile with obj-m'
+echo 'obj-m += my_edu.o' >"$tmp/driver/Kbuild"
+KERNEL=new try "$SCRIPTS/vendor.sh" "$tmp/driver"
+check "make vendor: KERNEL" refused "unknown KERNEL 'new'"
+vendor
+check "make vendor: builds a module" status_is 0
+check "make vendor: names it, and the devices" \
+	grep -q -i 'vfio-pci-vendor:v\(0000\)\?1234d\(0000\)\?11e8' "$tmp/out"
+check "make vendor: leaves the folder alone" [ "$(find "$tmp/driver" -type f | wc -l)" -eq 2 ]
+in_vm='scripts/guest/bind.sh all vfio-pci; lsmod | grep -c ^my_edu'
+DEVICES=edu try make --no-print-directory -C "$tmp/clone" vm RUN="$in_vm"
+check "make vm: loads it when the device is bound" prints 1
+DEVICES=edu MODULES=stock try make --no-print-directory -C "$tmp/clone" vm RUN="$in_vm"
+check "make vm: with stock modules it is not there" prints 0
+DEVICES=edu try "$tmp/clone/scripts/vm.sh" "$in_vm"
+check "vm.sh: tests do without it" prints 0
+echo other >"$tmp/clone/out/vendor-modules/release/base"
+INSTALLED=out/vendor-modules try "$tmp/clone/scripts/vm.sh" true
+check "make vm: a module for other vfio modules" refused 'run make vendor M=... KERNEL=release again'
+echo 'no C at all' >>"$tmp/driver/my_edu.c"
+vendor
+check "make vendor: a module that does not compile" says "does not build for the kernel release"
+check "make vendor: and why" says "$tmp/driver/my_edu.c:"
+sed -i -e '$d' -e '/^MODULE_.*\(ALIAS\|TABLE\)/d' "$tmp/driver/my_edu.c"
+vendor
+check "make vendor: a module without an alias" says 'my_edu.ko has no alias'
+check "make vendor: and it fails" says 'so none is loaded when a device is bound'
+echo 'obj-m := vfio_pci_edu.o' >"$tmp/driver/Kbuild"
+cp "$REPO/samples/vfio-pci/vfio_pci_edu.c" "$tmp/driver/"
+vendor
+check "make vendor: a module with the name of one of ours" says 'another module has the name vfio_pci_edu.ko'
+
 # --- the runner, with suites of its own ---
 mkdir -p "$tmp/checkout/scripts/test"
 cp "$SCRIPTS/lib.sh" "$SCRIPTS/test.sh" "$tmp/checkout/scripts/"
@@ -400,7 +442,7 @@ else
 	with uname 'echo riscv64' "$SCRIPTS/root.sh"
 	check "another architecture" refused 'unsupported host: riscv64'
 fi
-cp "$SCRIPTS/qemu.sh" "$tmp/checkout/scripts/"
+cp "$SCRIPTS/qemu.sh" "$SCRIPTS/debs.sh" "$tmp/checkout/scripts/"
 printf '#!/bin/sh\necho "E: Could not connect to deb.test:80"; exit 100\n' \
 	>"$tmp/checkout/scripts/in-root.sh"
 chmod +x "$tmp/checkout/scripts/in-root.sh"
