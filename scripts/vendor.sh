@@ -45,7 +45,7 @@ add()
 	set -euo pipefail
 	release=$(cat "$kernel/release")
 	dir=$to/lib/modules/$release
-	[ "$(cat "$to/base" 2>/dev/null)" = "$modules" ] || rm -rf "$to/base" "$to/lib"
+	[ "$(cat "$to/base" 2>/dev/null)" = "$modules" ] || rm -rf "${to:?}/base" "${to:?}/lib"
 	mkdir -p "$dir/vendor"
 	ln -sfn "$kernel/modules/lib/modules/$release/kernel" "$dir/kernel"
 	ln -sfn "$modules/lib/modules/$release/updates" "$dir/updates"

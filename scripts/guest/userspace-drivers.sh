@@ -28,7 +28,7 @@ note()
 {
 	local status=0
 
-	timeout 100 "${@:2}" >"$folder/$1.log" 2>&1 || status=$?
+	timeout 200 "${@:2}" >"$folder/$1.log" 2>&1 || status=$?
 	echo "$status" >"$folder/$1.status"
 	echo "$MODULES $1: status $status, up $(cut -d. -f1 /proc/uptime) s"
 }
@@ -51,17 +51,38 @@ look()
 # pmd ARGUMENT...: one processor forwards, the other takes commands.
 pmd()
 {
-	"$testpmd" -l 0,1 --in-memory -a "${igb[0]}" -a "${igb[1]}" -- --total-num-mbufs=4096 "$@"
+	stdbuf -oL "$testpmd" -l 0,1 --in-memory -a "${igb[0]}" -a "${igb[1]}" -- --total-num-mbufs=4096 "$@"
 }
 
-# Packets that the ports exchange go round without end.
+# prints FILE NUMBER PATTERN: wait until the file has so many such lines.
+prints()
+{
+	local tries
+
+	for tries in {1..300}; do
+		[ "$(grep -c "$3" "$1")" -lt "$2" ] || return 0
+		sleep 0.2
+	done
+}
+
+# forward NAME: packets that the ports exchange go round until they are told to
+# stop. A link that comes up late loses all of them, and a busy machine forwards
+# few: then once more, for longer.
 forward()
 {
+	local log=$folder/$1.log try
+
 	{
-		echo start tx_first
-		sleep 6
-		look "$1"
-		printf '%s\n' stop 'show port stats all' quit
+		prints "$log" 1 'testpmd> '
+		for try in {1..6}; do
+			printf '%s\n' 'clear port stats all' 'start tx_first'
+			sleep "$((2 * try))"
+			look "$1"
+			printf '%s\n' stop 'show port stats all'
+			prints "$log" "$((2 * try))" TX-errors:
+			[ "$(grep 'RX-packets:.*RX-missed:' "$log" | tail -n 2 | awk '$2 >= 1000' | wc -l)" -lt 2 ] || break
+		done
+		echo quit
 	} | pmd -i
 }
 

@@ -49,8 +49,12 @@ forwards()
 	local log=$folder/$1.log port status=0 rx tx other
 
 	ended "$1" 0 "testpmd runs to its end"
-	awk '/NIC statistics for port/ { port = $6 }
-		/^  [RT]X-.*:/ && port != "" { for (i = 1; i < NF; i += 2) print port, $i, $(i + 1) }' \
+	# The last of them
+	awk '/NIC statistics for port 0/ { text = "" }
+		/NIC statistics for port/ { port = $6 }
+		/^ *#####*$/ { port = "" }
+		/^  [RT]X-.*:/ && port != "" { for (i = 1; i < NF; i += 2) text = text port " " $i " " $(i + 1) "\n" }
+		END { printf "%s", text }' \
 		"$log" >"$folder/$1.stats"
 	awk '$2 ~ /^[RT]X-packets:$/ && $3 >= 1000 { print $1, $2 }' "$folder/$1.stats" | sort |
 		diff <(printf '%s\n' '0 RX-packets:' '0 TX-packets:' '1 RX-packets:' '1 TX-packets:') - >/dev/null || status=1
