@@ -57,9 +57,7 @@ pmd()
 # prints FILE NUMBER PATTERN: wait until the file has so many such lines.
 prints()
 {
-	local tries
-
-	for tries in {1..300}; do
+	for _ in {1..300}; do
 		[ "$(grep -c "$3" "$1")" -lt "$2" ] || return 0
 		sleep 0.2
 	done
