@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Region operations of vfio-pci
+ * VFIO PCI regions and vendor drivers
  *
- * vfio-pci gives userspace a PCI device as a table of regions: config space,
- * the BARs, the ROM, VGA and any that a driver adds.  Each entry of the table
- * names the operations that serve it, and every access goes through them.
+ * vfio-pci gives a PCI device to userspace as regions: config space, BARs,
+ * ROM, VGA and device-specific ones.  A vendor driver adds regions to a device
+ * and overrides existing ones, without binding the device itself.
+ *
+ * The guide is Documentation/driver-api/vfio-pci-regops.rst.
  */
 #ifndef VFIO_PCI_REGOPS_H
 #define VFIO_PCI_REGOPS_H
 
-#include <linux/atomic.h>
-#include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/module.h>
 #include <linux/types.h>
-#include <linux/vfio_pci_migration.h>
-#include <linux/wait.h>
 
 struct p2pdma_provider;
 struct pci_dev;
@@ -23,192 +21,138 @@ struct pci_device_id;
 struct phys_vec;
 struct vfio_info_cap;
 struct vfio_pci_core_device;
-struct vfio_pci_migration;
-struct vfio_pci_ranges;
-struct vfio_pci_region;
-struct vfio_pci_vendor_id;
+struct vfio_pci_migration_ops;
+struct vfio_pci_vendor_device;
 struct vfio_region_dma_range;
-struct vfio_region_info;
 struct vfio_region_sparse_mmap_area;
 
 /**
- * struct vfio_pci_regops - operations of one region of a vfio-pci device
+ * struct vfio_pci_region - a region of an open device
+ * @dev: the device as its vendor driver sees it; NULL if no vendor driver added
+ *	 or overrode the region
+ * @data: private data of the region's ops
+ * @size: size in bytes
+ * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP
+ * @type: VFIO_REGION_TYPE_* of an added region
+ * @subtype: VFIO_REGION_SUBTYPE_* of an added region
+ * @index: index in the region table: VFIO_PCI_*_REGION_INDEX or higher
  *
- * Unless said otherwise an operation is called in process context, may sleep,
- * holds no lock of vfio-pci, and may run on any number of threads at once.
- * The device is runtime resumed unless said otherwise, yet its memory decoding
- * may be off and its power state anything that the user wrote to config space.
- * The region is valid, and does not change, for as long as the device is open.
+ * The core owns the region.  All fields are read-only for drivers.
+ */
+struct vfio_pci_region {
+	struct vfio_pci_vendor_device	*dev;
+	void				*data;
+	u64				size;
+	u32				flags;
+	u32				type;
+	u32				subtype;
+	unsigned int			index;
+};
+
+/**
+ * struct vfio_pci_regops - operations of a region
  *
- * Every operation is optional.  What a missing one means is said with it; in
- * those of a region that overrides another, see
- * vfio_pci_vendor_override_region().
+ * Every operation is optional.  The core calls operations in process context
+ * and holds no lock of vfio-pci, unless the member says otherwise.  They may
+ * sleep, and several threads may run them at the same time.  The device is
+ * runtime resumed, but userspace may have disabled memory decode or put the
+ * device into D3hot.
+ *
+ * The core checks the region's flags and clips each access to the region before
+ * it calls an operation.  It converts an invalid return value to -EIO.
  */
 struct vfio_pci_regops {
 	/**
-	 * @read: Read bytes of the region into a buffer of userspace.
+	 * @read: Read from the region.
 	 *
 	 * - @region: the region
-	 * - @buf: buffer of userspace for @count bytes, not checked in any way
-	 * - @count: number of bytes asked for, not 0, not clipped to the region
-	 * - @pos: byte offset in the region, 0 to 2^40 - 1, not checked against
-	 *   the region's size
-	 *
-	 * Without it a read fails with -EINVAL.
-	 *
-	 * Return: the number of bytes read, by which the caller advances the
-	 * file position, or a negative errno: -EINVAL for a @pos past the end,
-	 * -EFAULT for a bad buffer, -EIO if the device does not decode.
-	 */
-	ssize_t (*read)(struct vfio_pci_region *region, char __user *buf,
-			size_t count, loff_t pos);
-
-	/**
-	 * @write: Write bytes from a buffer of userspace to the region.
-	 *
-	 * The arguments and the value returned are those of @read.
-	 *
-	 * Without it a write fails with -EINVAL.
-	 */
-	ssize_t (*write)(struct vfio_pci_region *region,
-			 const char __user *buf, size_t count, loff_t pos);
-
-	/**
-	 * @read_buf: Read bytes of the region into a buffer of the kernel.
-	 *
-	 * - @region: the region
-	 * - @buf: buffer of the core for @count bytes
+	 * - @buf: kernel buffer of @count bytes, zeroed
 	 * - @count: number of bytes, 1 to PAGE_SIZE
-	 * - @pos: byte offset in the region; @count bytes from there are in it
+	 * - @pos: byte offset in the region; @pos + @count is in the region
 	 *
-	 * For a region of a vendor driver that has this and no @read, the core
-	 * has vfio_pci_region_read_buf() in its place.  Also called for
-	 * vfio_pci_lower_read_buf(), which fails with -EOPNOTSUPP without it.
-	 *
-	 * Return: 0, or a negative errno, which userspace gets unless bytes
-	 * before these were read.
+	 * Return: 0, or a negative errno.  Userspace gets the errno, also if
+	 * the same call has read some bytes before.
 	 */
-	int (*read_buf)(struct vfio_pci_region *region, void *buf, size_t count,
-			loff_t pos);
+	int (*read)(struct vfio_pci_region *region, void *buf, size_t count,
+		    loff_t pos);
 
 	/**
-	 * @write_buf: Write bytes from a buffer of the kernel to the region.
+	 * @write: Write to the region.
 	 *
-	 * What is said of @read_buf holds for this, too.
+	 * Same contract as @read.  @buf holds the bytes to write.
 	 */
-	int (*write_buf)(struct vfio_pci_region *region, const void *buf,
-			 size_t count, loff_t pos);
+	int (*write)(struct vfio_pci_region *region, const void *buf,
+		     size_t count, loff_t pos);
 
 	/**
-	 * @mmap: Map the region, or a part of it, into userspace.
+	 * @mmap: Map a part of the region into userspace.
 	 *
 	 * - @region: the region
-	 * - @vma: the mapping, VM_SHARED; vfio_pci_region_vma_offset() gives
-	 *   the offset in the region that it starts at; what is outside of a
-	 *   region of a vendor driver, or of the areas that it has set by
-	 *   vfio_pci_region_set_sparse_mmap(), is refused before
+	 * - @vma: the mapping; vfio_pci_region_vma_offset() returns its offset
+	 *   in the region
 	 *
-	 * Called with the mmap lock held for writing, and only for regions
-	 * that have VFIO_REGION_INFO_FLAG_MMAP in their flags.  The device may
-	 * be in low power.  The mapping keeps it open.  If there is @fault, the
-	 * vm_ops and vm_private_data of @vma are those that lead to it.
+	 * The core calls this with the mmap lock held for writing.  The device
+	 * may be suspended.  Before the call, the core checks that @vma is
+	 * shared, that it lies in a mappable area of the region, and that the
+	 * region's flags permit it.  It clears VM_MAYWRITE if the region is not
+	 * writable, and it sets VM_DONTEXPAND.
 	 *
-	 * Without it mmap() fails with -EINVAL.
+	 * To map the lower region, call vfio_pci_region_mmap(), which then also
+	 * serves the faults.  To map other device memory, implement @fault: the
+	 * core refuses a mapping by remap_pfn_range() without it.
 	 *
-	 * Return: 0, or a negative errno: -EINVAL for a range that the region
-	 * does not have.
+	 * Return: 0, or a negative errno.
 	 */
 	int (*mmap)(struct vfio_pci_region *region,
 		    struct vm_area_struct *vma);
 
 	/**
-	 * @fault: Serve a fault in a mapping of the region.
+	 * @fault: Handle a fault in a mapping that @mmap of this region made.
 	 *
 	 * - @region: the region
-	 * - @vmf: the fault, at any address of the mapping
-	 * - @order: 0, or the order of a huge page that is wanted
+	 * - @vmf: the fault
+	 * - @order: page order that the fault asks for; 0 is a single page
 	 *
-	 * Called with the mmap lock or the lock of the mapping held for
-	 * reading, for mappings whose @mmap did not set other vm_ops.  The
-	 * device may be in low power.
+	 * The core calls this with the mmap lock or the VMA lock held for
+	 * reading.  The device may be suspended.  Requires @mmap.
 	 *
-	 * Without it, faults are up to what @mmap did.  With it, the mapping is
-	 * cleared before the device is reset, put into low power or stops to
-	 * decode its memory, so that what is used then faults again.
+	 * The core removes the mapped pages when userspace disables memory
+	 * decode, enters low power or resets the device.  A later access faults
+	 * again.  The pages stay mapped in a reset by sysfs and in error
+	 * recovery, as those of BARs do.
 	 *
-	 * Return: VM_FAULT_NOPAGE once the page is there, VM_FAULT_FALLBACK to
-	 * be called again with a smaller @order, VM_FAULT_SIGBUS.
+	 * Return: a VM_FAULT_* code; VM_FAULT_FALLBACK asks for a smaller
+	 * @order.
 	 */
 	vm_fault_t (*fault)(struct vfio_pci_region *region,
 			    struct vm_fault *vmf, unsigned int order);
 
 	/**
-	 * @get_info: Answer VFIO_DEVICE_GET_REGION_INFO.
+	 * @add_capability: Add capabilities to the region info.
 	 *
 	 * - @region: the region
-	 * - @info: see struct vfio_region_info; index and offset are set, and
-	 *   size and flags are to be
-	 * - @caps: capability chain, to be filled by vfio_info_add_capability()
+	 * - @caps: the chain, see vfio_info_add_capability()
 	 *
-	 * Without it the size and flags of the region are reported, the type
-	 * capability if it has a type, and what @add_capability adds.
+	 * The core itself adds the type and the sparse mmap capability.
 	 *
-	 * Return: 0, or a negative errno, which userspace gets.
-	 */
-	int (*get_info)(struct vfio_pci_region *region,
-			struct vfio_region_info *info,
-			struct vfio_info_cap *caps);
-
-	/**
-	 * @add_capability: Add capabilities to VFIO_DEVICE_GET_REGION_INFO.
-	 *
-	 * - @region: the region
-	 * - @caps: capability chain, to be filled by vfio_info_add_capability()
-	 *
-	 * Not called if there is @get_info.
-	 *
-	 * Return: 0, or a negative errno, which userspace gets.
+	 * Return: 0, or a negative errno, which fails the ioctl.
 	 */
 	int (*add_capability)(struct vfio_pci_region *region,
 			      struct vfio_info_cap *caps);
 
 	/**
-	 * @ioeventfd: Answer VFIO_DEVICE_IOEVENTFD.
+	 * @get_dmabuf_phys: Look up physical addresses for a dma-buf export.
 	 *
 	 * - @region: the region
-	 * - @pos: byte offset in the region, 0 to 2^40 - 1, not checked against
-	 *   the region's size
-	 * - @data: what to write there when the eventfd is signaled
-	 * - @count: number of bytes to write: 1, 2, 4 or 8
-	 * - @fd: the eventfd, or -1 to remove the ioeventfd
+	 * - @provider: out: peer-to-peer DMA provider of the region
+	 * - @phys_vec: out: @nr_ranges entries
+	 * - @dma_ranges: page-aligned parts of mappable areas, not empty
+	 * - @nr_ranges: number of entries, at least 1
 	 *
-	 * Without it the ioctl fails with -EINVAL.
+	 * The core refuses a dma-buf of a region that is not readable,
+	 * writable and mappable.
 	 *
-	 * Return: 0, or a negative errno: -EINVAL for bytes that may not be
-	 * written this way, -EEXIST, -ENODEV if there is none to remove,
-	 * -ENOSPC, -ENOMEM.
-	 */
-	int (*ioeventfd)(struct vfio_pci_region *region, loff_t pos, u64 data,
-			 int count, int fd);
-
-	/**
-	 * @get_dmabuf_phys: Give the physical addresses of parts of the
-	 * region, to be exported by VFIO_DEVICE_FEATURE_DMA_BUF.
-	 *
-	 * - @region: the region
-	 * - @provider: set to the peer-to-peer DMA provider of the region
-	 * - @phys_vec: @nr_ranges entries, to be filled
-	 * - @dma_ranges: the parts; page aligned, not empty, not checked against
-	 *		the region's size.  What could not be mapped either is
-	 *		refused after this.
-	 * - @nr_ranges: number of entries of @phys_vec and @dma_ranges, not 0
-	 *
-	 * Without it the feature fails with -ENODEV.  A driver whose struct
-	 * vfio_pci_device_ops has no get_dmabuf_phys does without the feature
-	 * for all regions, -EOPNOTSUPP.
-	 *
-	 * Return: 0, or a negative errno: -EINVAL for a range that may not be
-	 * exported, -EOVERFLOW.
+	 * Return: 0, or a negative errno.
 	 */
 	int (*get_dmabuf_phys)(struct vfio_pci_region *region,
 			       struct p2pdma_provider **provider,
@@ -217,296 +161,61 @@ struct vfio_pci_regops {
 			       size_t nr_ranges);
 
 	/**
-	 * @release: Release what the region's data owns.
+	 * @release: Free @region->data.
 	 *
-	 * - @region: the region, which is gone once this returns
-	 *
-	 * Called exactly once for each region that was registered, in the
-	 * reverse order of registration, when the device is closed or fails to
-	 * open; no other operation runs then or later.  Called with the lock of
-	 * the device set held.
+	 * The core calls this once for each region that it accepted, in the
+	 * reverse order of registration, when the device is closed or its open
+	 * fails.  The lock of the device set is held.
 	 */
 	void (*release)(struct vfio_pci_region *region);
 };
 
 /**
- * struct vfio_pci_region - a region of an open vfio-pci device
- * @vdev: the device
- * @ops: what serves the region, not NULL
- * @data: for the use of @ops, which own it
- * @vendor: the device as the vendor driver that the region is of sees it, NULL
- *	    for a region of vfio-pci-core or of the driver that bound the device
- * @size: size in bytes; 0 if there is nothing to access, or if only the
- *	  get_info operation knows, as for the ROM
- * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP, as reported
- * @type: VFIO_REGION_TYPE_* as reported, for regions that have one
- * @subtype: VFIO_REGION_SUBTYPE_* as reported, for regions that have one
- * @index: index in the region table, VFIO_PCI_*_REGION_INDEX or higher
- * @has_caps: whether there may be capabilities to report
- * @has_type: whether the type is one of them
- *
- * Owned by vfio-pci-core: set up before the device's open returns, and read
- * only from then on.  A vendor driver may change @size and @flags of a region of
- * its own in its open callback, until it overrides that region in turn.
+ * define VFIO_PCI_REGION_HIDDEN - flag of struct vfio_pci_region_desc: report
+ *	size 0 and no flags, so that userspace sees no region at this index
  */
-struct vfio_pci_region {
-	struct vfio_pci_core_device	*vdev;
-	const struct vfio_pci_regops	*ops;
-	void				*data;
-	struct vfio_pci_vendor_device	*vendor;
-	u64				size;
-	u32				flags;
-	u32				type;
-	u32				subtype;
-	unsigned int			index;
-	bool				has_caps;
-	bool				has_type;
-	/* private: an access must be within the region */
-	bool				exact;
-	/* private: the widest register, in bytes */
-	u8				width;
-	/* private: what it overrides, if it does */
-	struct vfio_pci_region		*lower;
-	/* private: if it is there to handle ranges of bytes */
-	struct vfio_pci_ranges		*ranges;
-	/* private: parts that may be mapped, all if NULL */
-	struct vfio_region_sparse_mmap_area *areas;
-	unsigned int			nr_areas;
-	/* private: accesses of userspace, if there are no regions above */
-	atomic_long_t			reads;
-	atomic_long_t			writes;
-	/* private: of the regions of its vendor driver */
-	struct list_head		node;
-	/* private: of the built-in BARs */
-	bool				is_mem;
-	void __iomem			*io;
-	size_t				x_start;
-	size_t				x_end;
+#define VFIO_PCI_REGION_HIDDEN		BIT(31)
+
+/**
+ * struct vfio_pci_region_desc - describes a region to add or to override
+ * @ops: the operations; may be NULL for an override that changes only @size,
+ *	 @flags or @areas
+ * @data: private data of @ops; the release operation frees it
+ * @size: size in bytes; 0 in an override keeps the size of the lower region
+ * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP; 0 in an override keeps
+ *	   the flags of the lower region that the override still permits;
+ *	   %VFIO_PCI_REGION_HIDDEN hides a region
+ * @type: VFIO_REGION_TYPE_* of an added region; ORed with
+ *	  VFIO_REGION_TYPE_PCI_VENDOR_TYPE if it is a PCI vendor id
+ * @subtype: VFIO_REGION_SUBTYPE_* of an added region
+ * @areas: page-aligned mappable areas in ascending order, not overlapping; NULL
+ *	   for the whole region, and in an override for the areas of the lower
+ *	   region
+ * @nr_areas: number of @areas
+ *
+ * The core copies the description, but not @data.
+ */
+struct vfio_pci_region_desc {
+	const struct vfio_pci_regops			*ops;
+	void						*data;
+	u64						size;
+	u32						flags;
+	u32						type;
+	u32						subtype;
+	const struct vfio_region_sparse_mmap_area	*areas;
+	unsigned int					nr_areas;
 };
 
 /**
- * struct vfio_pci_vendor_device - a device that a vendor driver has opened
- * @vdev: the device, for the functions of vfio-pci-core
- * @pdev: the PCI device
- * @driver: the vendor driver
- * @data: for the use of the vendor driver, which owns it
- *
- * Owned by vfio-pci-core.  It exists from before the open callback of the
- * driver until after its close callback, or until open fails.
- */
-struct vfio_pci_vendor_device {
-	struct vfio_pci_core_device	*vdev;
-	struct pci_dev			*pdev;
-	struct vfio_pci_vendor_driver	*driver;
-	void				*data;
-	/* private: */
-	struct list_head		node;
-	struct list_head		regions;
-	struct vfio_pci_migration	*migration;
-	u8				in_reset;
-};
-
-/**
- * struct vfio_pci_vendor_driver - a driver that extends vfio-pci for devices
- *
- * A vendor driver does not bind devices.  It is asked to the opening of each
- * device that vfio-pci, or another driver that calls
- * vfio_pci_core_open_vendors(), has bound, if one of its ids matches.
- */
-struct vfio_pci_vendor_driver {
-	/** @name: Name of the driver, which no other has. */
-	const char *name;
-
-	/**
-	 * @id_table: The devices that the driver is for, as in struct
-	 * pci_driver.  May be NULL if there are @ids.
-	 */
-	const struct pci_device_id *id_table;
-
-	/**
-	 * @ids: More ids, as a module option has them:
-	 * "vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]",
-	 * hexadecimal, separated by commas.  May be NULL.
-	 */
-	const char *ids;
-
-	/**
-	 * @priority: Of the drivers that match a device, those of a lower
-	 * priority open it first, and those of equal priority in the order of
-	 * their names.
-	 */
-	int priority;
-
-	/**
-	 * @open: Open a device.
-	 *
-	 * - @dev: the device
-	 *
-	 * The device is enabled, and userspace has no access to it yet.  Here,
-	 * and only here, regions may be added to it and overridden.  Called in
-	 * process context with the lock of the device set held; may sleep.
-	 *
-	 * Return: 0, -ENODEV if the driver has no business with the device,
-	 * which is then opened without it, or another negative errno, with
-	 * which the open of the device fails.  Whatever is not 0, regions that
-	 * were added and overridden are as before, and @close is not called.
-	 */
-	int (*open)(struct vfio_pci_vendor_device *dev);
-
-	/**
-	 * @close: Undo a successful @open.
-	 *
-	 * - @dev: the device, which is gone once this returns
-	 *
-	 * Called after the regions of the driver were released, when the
-	 * device is closed, or if its open fails after all.  DMA and
-	 * interrupts of the device are off.  The context is that of @open.
-	 * Optional.
-	 */
-	void (*close)(struct vfio_pci_vendor_device *dev);
-
-	/**
-	 * @reset_prepare: The device is about to be reset.
-	 *
-	 * - @dev: the device
-	 *
-	 * Called for resets of the function, of its slot or bus, and in
-	 * recovery from errors, while the device is open, with the lock of the
-	 * PCI device held; may sleep.  The memory lock of vfio-pci may be held
-	 * for writing, so that userspace has no access; a driver that needs to
-	 * keep its own regions from being used must see to that.
-	 *
-	 * No lock may be taken under which an operation of the driver reaches
-	 * what is below, or a register of the device: that waits for the memory
-	 * lock, and if it writes config space may itself start a reset.  Set a
-	 * flag, or take a lock that is held for nothing else.
-	 *
-	 * Resets that overlap are one.  Of an error only a fatal one counts,
-	 * after which the device may not answer any more.  That a device loses
-	 * its state in D3 is not told.  Optional.
-	 */
-	void (*reset_prepare)(struct vfio_pci_vendor_device *dev);
-
-	/**
-	 * @reset_done: The device was reset, or could not be.
-	 *
-	 * - @dev: the device, for which there was @reset_prepare
-	 *
-	 * The context is that of @reset_prepare.  After a fatal error config
-	 * space is as the reset leaves it, or the device may be gone.  Optional.
-	 */
-	void (*reset_done)(struct vfio_pci_vendor_device *dev);
-
-	/**
-	 * @device_feature: Serve VFIO_DEVICE_FEATURE for a feature that
-	 * vfio-pci-core does not know.
-	 *
-	 * - @dev: the device
-	 * - @flags: flags of struct vfio_device_feature
-	 * - @arg: buffer of userspace for the data of the feature
-	 * - @argsz: size of @arg in bytes
-	 *
-	 * See vfio_check_feature().  Called in process context, may sleep, and
-	 * may run on any number of threads.  Optional.
-	 *
-	 * Return: 0, a positive value for userspace, or a negative errno:
-	 * -ENOTTY for a feature that the driver does not know, -EINVAL.
-	 */
-	int (*device_feature)(struct vfio_pci_vendor_device *dev, u32 flags,
-			      void __user *arg, size_t argsz);
-
-	/**
-	 * @migration: How the driver migrates a device, or NULL if it does not.
-	 * Of the drivers that a device is opened by, the last one that has it
-	 * migrates the device, if one with the same abilities was registered
-	 * when the device was bound: what it can do must be known then.
-	 */
-	const struct vfio_pci_migration_ops *migration;
-
-	/* private: */
-	struct module *owner;
-	struct list_head node;
-	struct vfio_pci_vendor_id *entries;
-	unsigned int num_entries;
-	unsigned int num_open;
-	wait_queue_head_t closed;
-};
-
-int __vfio_pci_register_vendor_driver(struct vfio_pci_vendor_driver *driver,
-				      struct module *owner);
-void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver);
-
-/**
- * vfio_pci_register_vendor_driver() - register a vendor driver
- * @driver: the vendor driver, which stays the caller's
- *
- * See __vfio_pci_register_vendor_driver().
- */
-#define vfio_pci_register_vendor_driver(driver) \
-	__vfio_pci_register_vendor_driver(driver, THIS_MODULE)
-
-/**
- * module_vfio_pci_vendor_driver() - a module that is a vendor driver
- * @driver: the vendor driver
- *
- * For modules that do nothing else when they are loaded and unloaded; it takes
- * the place of module_init() and module_exit().
- */
-#define module_vfio_pci_vendor_driver(driver) \
-	module_driver(driver, vfio_pci_register_vendor_driver, \
-		      vfio_pci_unregister_vendor_driver)
-
-/**
- * MODULE_VFIO_PCI_VENDOR_ALIAS() - let a module be loaded for a device
- * @vendor: PCI vendor id, four hexadecimal digits in upper case, or *
- * @device: PCI device id, four hexadecimal digits in upper case, or *
- *
- * The module is loaded when a device with these ids is bound to a driver that
- * is open to vendor drivers, which waits for that, unless drivers are probed
- * asynchronously.  So it must not register a driver for the device in turn,
- * which would wait for the end of the probe.  One for each entry of the id table.
- * It is not an alias as variant drivers have, by which tools choose the driver
- * to bind: that stays vfio-pci.
- */
-#define MODULE_VFIO_PCI_VENDOR_ALIAS(vendor, device) \
-	MODULE_ALIAS("vfio-pci-vendor:v" #vendor "d" #device "sv*sd*bc*sc*i*")
-
-/**
- * MODULE_VFIO_PCI_VENDOR_ALIAS_CLASS() - let a module be loaded for a class
- * @vendor: PCI vendor id, four hexadecimal digits in upper case, or *
- * @base: base class, two hexadecimal digits in upper case
- * @sub: subclass, likewise, or *
- * @interface: programming interface, likewise, or *
- *
- * As MODULE_VFIO_PCI_VENDOR_ALIAS(), for an entry of the id table that matches
- * devices by their class.
- */
-#define MODULE_VFIO_PCI_VENDOR_ALIAS_CLASS(vendor, base, sub, interface) \
-	MODULE_ALIAS("vfio-pci-vendor:v" #vendor "d*sv*sd*bc" #base "sc" #sub "i" #interface)
-
-/**
- * MODULE_VFIO_PCI_VENDOR_TABLE() - name the id table that aliases are for
- * @table: constant array of struct pci_device_id
- *
- * The aliases are written by hand, one for each entry.  This lets whoever looks
- * at the module check that none was forgotten, or is for other devices.
- */
-#define MODULE_VFIO_PCI_VENDOR_TABLE(table) \
-	static const struct pci_device_id __vfio_pci_vendor_table__##table \
-		[sizeof(table) / sizeof(struct pci_device_id)] \
-		__used __alias(table)
-
-/**
- * struct vfio_pci_range - bytes of a region that a vendor driver handles
- * @region: the region that overrides the one that has the bytes, for
- *	    vfio_pci_lower_read_buf() and vfio_pci_lower_write_buf()
- * @ops: what handles the bytes
- * @data: for the use of @ops
+ * struct vfio_pci_range - a range of registers that a vendor driver handles
+ * @region: the region that holds the ranges of this driver;
+ *	    vfio_pci_region_lower() of it is the region that the range overrides
+ * @ops: the handlers
+ * @data: private data of @ops; stays the driver's
  * @start: byte offset of the first byte in the region
  * @end: byte offset after the last byte in the region
  *
- * Owned by vfio-pci-core; exists from vfio_pci_vendor_override_range() until
- * before the close callback of the vendor driver, or until its open fails.
+ * The core owns the range.  It exists until the device is closed.
  */
 struct vfio_pci_range {
 	struct vfio_pci_region			*region;
@@ -517,113 +226,275 @@ struct vfio_pci_range {
 };
 
 /**
- * struct vfio_pci_range_ops - operations of a range of bytes
+ * struct vfio_pci_range_ops - handlers of a range
  *
- * Called in process context, may sleep, with no lock of vfio-pci held, on any
- * number of threads at once, while the device is runtime resumed.
+ * The core calls a handler in process context and holds no lock of vfio-pci.
+ * Handlers may sleep, and several threads may run them at the same time.
  *
- * Every operation is optional: without one, what the range lies on does it.
+ * The core splits an access of userspace at the boundaries of ranges and into
+ * naturally aligned registers, and calls the handlers in ascending order.
+ * Without a handler, the access goes to the lower region.
  */
 struct vfio_pci_range_ops {
 	/**
-	 * @read: Read a register of the range.
+	 * @read: Read a register.
 	 *
 	 * - @range: the range
-	 * - @buf: buffer of the core, zeroed, in the order of the bytes in the
-	 *   region: little endian
-	 * - @count: width of the access in bytes: 1, 2, 4 or, other than in
-	 *   config space, 8
-	 * - @pos: byte offset in the region, a multiple of @count; all of the
-	 *   access is in the range
-	 *
-	 * An access of userspace comes in the parts that the device itself
-	 * would see of it, in ascending order.
+	 * - @pos: byte offset in the region, a multiple of @width
+	 * - @width: 1, 2, 4 or 8 bytes; at most 4 in config space
+	 * - @val: out: the value in CPU byte order
 	 *
 	 * Return: 0, or a negative errno, which userspace gets.
 	 */
-	int (*read)(const struct vfio_pci_range *range, void *buf, size_t count,
-		    u64 pos);
+	int (*read)(const struct vfio_pci_range *range, u64 pos,
+		    unsigned int width, u64 *val);
 
 	/**
-	 * @write: Write a register of the range.
+	 * @write: Write a register.
 	 *
-	 * What is said of @read holds for this, but that @buf is what to write.
+	 * Same contract as @read.  @val is the value in CPU byte order; bits
+	 * above @width are 0.
 	 */
-	int (*write)(const struct vfio_pci_range *range, const void *buf,
-		     size_t count, u64 pos);
+	int (*write)(const struct vfio_pci_range *range, u64 pos,
+		     unsigned int width, u64 val);
 };
 
+/**
+ * struct vfio_pci_vendor_device - a PCI device as one vendor driver sees it
+ * @vdev: the device, for functions of vfio-pci-core
+ * @pdev: the PCI device
+ * @driver: the vendor driver
+ * @id: copy of the id table entry that matched, including driver_data
+ * @bind_data: private data of the driver, from @bind to @unbind
+ * @data: private data of the driver, from @open to @close; the core sets it to
+ *	  NULL after @close and after a failed @open
+ *
+ * The core owns it.  It exists until the device is unbound.
+ */
+struct vfio_pci_vendor_device {
+	struct vfio_pci_core_device		*vdev;
+	struct pci_dev				*pdev;
+	const struct vfio_pci_vendor_driver	*driver;
+	const struct pci_device_id		*id;
+	void					*bind_data;
+	void					*data;
+};
+
+/**
+ * struct vfio_pci_vendor_driver - a driver that extends vfio-pci
+ *
+ * A vendor driver does not bind devices.  When vfio-pci binds a device, the
+ * core attaches each vendor driver whose ids match, and pins its module until
+ * the device is unbound.  A vendor driver that is loaded later is attached, and
+ * pinned, when userspace opens the device the next time.
+ *
+ * All callbacks run in process context and may sleep.  The core serializes
+ * bind, unbind, open and close of a device.
+ */
+struct vfio_pci_vendor_driver {
+	/** @name: Unique name; names the driver in messages and debugfs. */
+	const char *name;
+
+	/** @id_table: Supported devices.  May be NULL if @ids is set. */
+	const struct pci_device_id *id_table;
+
+	/**
+	 * @ids: Address of a charp module parameter with more ids, in the
+	 * format of vfio-pci's parameter ids=.  Optional.  Read at registration.
+	 */
+	char *const *ids;
+
+	/**
+	 * @priority: Vendor drivers with a lower priority open a device first,
+	 * so a higher priority overrides a lower one.  Drivers of the same
+	 * priority open in the order of their names.
+	 */
+	int priority;
+
+	/**
+	 * @bind: vfio-pci binds the device.
+	 *
+	 * - @dev: the device, not enabled
+	 *
+	 * The device lock may be held.  If the driver was loaded later, the
+	 * core calls this when userspace opens the device, before @open.
+	 * Optional.
+	 *
+	 * Return: 0; -ENODEV to leave the device alone until it is unbound;
+	 * another negative errno to fail the bind, or that open.
+	 */
+	int (*bind)(struct vfio_pci_vendor_device *dev);
+
+	/** @unbind: Undo @bind.  Userspace has closed the device.  Optional. */
+	void (*unbind)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @open: Userspace opens the device.
+	 *
+	 * - @dev: the device, enabled
+	 *
+	 * Only this callback may add and override regions.  The lock of the
+	 * device set is held.  Userspace has no access yet.
+	 *
+	 * Return: 0; -ENODEV to open the device without this driver; another
+	 * negative errno to fail the open.  On any error the core removes the
+	 * regions of this driver and does not call @close.
+	 */
+	int (*open)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @close: Undo @open.
+	 *
+	 * - @dev: the device; its DMA and interrupts are off
+	 *
+	 * The core has already removed the regions of this driver.  Also called
+	 * if the open of the device fails after @open of this driver.  Same
+	 * locks as @open.  Optional.
+	 */
+	void (*close)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @reset_prepare: The device is about to be reset.
+	 *
+	 * - @dev: the device
+	 *
+	 * The core calls this for each reset between bind and unbind, also
+	 * while the device is closed (@dev->data is NULL then), but not while
+	 * @open or @close runs.  If a reset overlaps @open, the open fails with
+	 * -EAGAIN, unless @open itself resets the device.  The device lock is
+	 * held.
+	 *
+	 * The memory lock of vfio-pci may be held for writing.  Do not access
+	 * regions or registers here, and do not take a lock that is held across
+	 * such an access.
+	 *
+	 * If an error handler of another device on the bus resets the bus, the
+	 * core learns of the reset when it is over.  It calls @reset_prepare and
+	 * @reset_done then.  Optional.
+	 */
+	void (*reset_prepare)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @reset_done: The reset is over, or it failed.
+	 *
+	 * Called exactly once for each @reset_prepare, before @close and before
+	 * @unbind at the latest.  Same locks and rules as @reset_prepare.
+	 * Optional.
+	 */
+	void (*reset_done)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @device_feature: Handle a VFIO_DEVICE_FEATURE from
+	 * VFIO_DEVICE_FEATURE_VENDOR on.
+	 *
+	 * - @dev: the open device
+	 * - @flags: flags of struct vfio_device_feature
+	 * - @arg: the feature's data in userspace
+	 * - @argsz: size of @arg in bytes
+	 *
+	 * Several threads may run this at the same time.  See
+	 * vfio_check_feature().  Optional.
+	 *
+	 * Return: 0 or a positive value for userspace, or a negative errno:
+	 * -ENOTTY for an unknown feature.
+	 */
+	int (*device_feature)(struct vfio_pci_vendor_device *dev, u32 flags,
+			      void __user *arg, size_t argsz);
+
+	/**
+	 * @migration: Migration backend, see vfio_pci_migration.h.  Of several
+	 * drivers with a backend, the one with the highest priority migrates
+	 * the device.  Optional.
+	 */
+	const struct vfio_pci_migration_ops *migration;
+};
+
+int __vfio_pci_register_vendor_driver(const struct vfio_pci_vendor_driver *driver,
+				      struct module *owner);
+void vfio_pci_unregister_vendor_driver(const struct vfio_pci_vendor_driver *driver);
+
+/**
+ * vfio_pci_register_vendor_driver() - register a vendor driver
+ * @driver: the vendor driver; stays the caller's
+ *
+ * See __vfio_pci_register_vendor_driver().
+ */
+#define vfio_pci_register_vendor_driver(driver) \
+	__vfio_pci_register_vendor_driver(driver, THIS_MODULE)
+
+/**
+ * module_vfio_pci_vendor_driver() - define module_init() and module_exit() of a
+ *	module that only registers a vendor driver
+ * @driver: the vendor driver
+ */
+#define module_vfio_pci_vendor_driver(driver) \
+	module_driver(driver, vfio_pci_register_vendor_driver, \
+		      vfio_pci_unregister_vendor_driver)
+
+/**
+ * MODULE_VFIO_PCI_VENDOR_TABLE() - let vfio-pci load the module for its devices
+ * @table: constant array of struct pci_device_id, also the driver's id_table
+ *
+ * modpost writes one "vfio-pci-vendor:" module alias for each entry.  vfio-pci
+ * requests the alias of a device when it binds the device.
+ */
+#define MODULE_VFIO_PCI_VENDOR_TABLE(table) \
+	MODULE_DEVICE_TABLE(vfio_pci_vendor, table)
+
+/* Adding and overriding regions: only in the open callback */
 struct vfio_pci_region *
-vfio_pci_vendor_add_region(struct vfio_pci_vendor_device *dev, u32 type,
-			   u32 subtype, const struct vfio_pci_regops *ops,
-			   u64 size, u32 flags, void *data);
+vfio_pci_vendor_add_region(struct vfio_pci_vendor_device *dev,
+			   const struct vfio_pci_region_desc *desc);
+void *vfio_pci_vendor_add_memory(struct vfio_pci_vendor_device *dev,
+				 const struct vfio_pci_region_desc *desc,
+				 const void *contents);
 int vfio_pci_vendor_find_region(struct vfio_pci_vendor_device *dev, u32 type,
 				u32 subtype);
 struct vfio_pci_region *
 vfio_pci_vendor_override_region(struct vfio_pci_vendor_device *dev,
 				unsigned int index,
-				const struct vfio_pci_regops *ops, void *data);
+				const struct vfio_pci_region_desc *desc);
 int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
 				   unsigned int index, u64 start, u64 size,
 				   const struct vfio_pci_range_ops *ops,
 				   void *data);
-int vfio_pci_region_set_sparse_mmap(struct vfio_pci_region *region,
-				    const struct vfio_region_sparse_mmap_area *areas,
-				    unsigned int nr_areas);
 
-/* What a region overrides, for its operations to call */
-ssize_t vfio_pci_lower_read(struct vfio_pci_region *region, char __user *buf,
-			    size_t count, loff_t pos);
-ssize_t vfio_pci_lower_write(struct vfio_pci_region *region,
-			     const char __user *buf, size_t count, loff_t pos);
-int vfio_pci_lower_read_buf(struct vfio_pci_region *region, void *buf,
-			    size_t count, loff_t pos);
-int vfio_pci_lower_write_buf(struct vfio_pci_region *region, const void *buf,
-			     size_t count, loff_t pos);
-int vfio_pci_lower_mmap(struct vfio_pci_region *region,
-			struct vm_area_struct *vma);
-vm_fault_t vfio_pci_lower_fault(struct vfio_pci_region *region,
-				struct vm_fault *vmf, unsigned int order);
-int vfio_pci_lower_get_info(struct vfio_pci_region *region,
-			    struct vfio_region_info *info,
-			    struct vfio_info_cap *caps);
-int vfio_pci_lower_add_capability(struct vfio_pci_region *region,
-				  struct vfio_info_cap *caps);
-int vfio_pci_lower_ioeventfd(struct vfio_pci_region *region, loff_t pos,
-			     u64 data, int count, int fd);
-int vfio_pci_lower_get_dmabuf_phys(struct vfio_pci_region *region,
-				   struct p2pdma_provider **provider,
-				   struct phys_vec *phys_vec,
-				   struct vfio_region_dma_range *dma_ranges,
-				   size_t nr_ranges);
+/* Capabilities that userspace sees: only in the open callback */
+int vfio_pci_vendor_hide_cap(struct vfio_pci_vendor_device *dev, u8 id);
+int vfio_pci_vendor_hide_ext_cap(struct vfio_pci_vendor_device *dev, u16 id);
+int vfio_pci_vendor_add_cap(struct vfio_pci_vendor_device *dev, const void *cap,
+			    size_t len, const struct vfio_pci_range_ops *ops,
+			    void *data);
 
-void *vfio_pci_vendor_add_memory(struct vfio_pci_vendor_device *dev,
-				 u32 type, u32 subtype, const void *contents,
-				 size_t size, u32 flags);
+/* Accessing a region as userspace does; not in the reset callbacks */
+struct vfio_pci_region *vfio_pci_region_lower(struct vfio_pci_region *region);
+int vfio_pci_region_read(struct vfio_pci_region *region, void *buf,
+			 size_t count, loff_t pos);
+int vfio_pci_region_write(struct vfio_pci_region *region, const void *buf,
+			  size_t count, loff_t pos);
+int vfio_pci_region_read_reg(struct vfio_pci_region *region, u64 pos,
+			     unsigned int width, u64 *val);
+int vfio_pci_region_write_reg(struct vfio_pci_region *region, u64 pos,
+			      unsigned int width, u64 val);
+int vfio_pci_region_mmap(struct vfio_pci_region *region,
+			 struct vm_area_struct *vma);
+int vfio_pci_region_mmap_bar(struct vfio_pci_region *region,
+			     struct vm_area_struct *vma, unsigned int bar);
+vm_fault_t vfio_pci_region_fault_bar(struct vfio_pci_region *region,
+				     struct vm_fault *vmf, unsigned int order,
+				     unsigned int bar, u64 offset);
+int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
+				    struct p2pdma_provider **provider,
+				    struct phys_vec *phys_vec,
+				    struct vfio_region_dma_range *dma_ranges,
+				    size_t nr_ranges);
 
-ssize_t vfio_pci_region_read_buf(struct vfio_pci_region *region,
-				 char __user *buf, size_t count, loff_t pos);
-ssize_t vfio_pci_region_write_buf(struct vfio_pci_region *region,
-				  const char __user *buf, size_t count,
-				  loff_t pos);
-
+/* Accessing registers of the device below all overrides; not in the reset callbacks */
 int vfio_pci_vendor_read_bar(struct vfio_pci_vendor_device *dev,
 			     unsigned int bar, u64 offset, unsigned int width,
 			     u64 *val);
 int vfio_pci_vendor_write_bar(struct vfio_pci_vendor_device *dev,
 			      unsigned int bar, u64 offset, unsigned int width,
 			      u64 val);
-
-/* For drivers built on vfio-pci-core */
-int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev);
-int vfio_pci_core_request_vendors(struct vfio_pci_core_device *vdev);
-void vfio_pci_core_aer_resume(struct pci_dev *pdev);
-void vfio_pci_core_reset_prepare(struct pci_dev *pdev);
-void vfio_pci_core_reset_done(struct pci_dev *pdev);
-
-int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
-				      unsigned int type, unsigned int subtype,
-				      const struct vfio_pci_regops *ops,
-				      size_t size, u32 flags, void *data);
 
 #endif /* VFIO_PCI_REGOPS_H */

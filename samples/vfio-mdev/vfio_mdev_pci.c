@@ -131,7 +131,7 @@ static int vfio_mdev_pci_create(struct mdev_device *mdev)
 	vfio_device_set_parent(&vdev->vdev, &mdev->dev);
 	vfio_pci_core_set_drvdata(pdev, vdev);
 
-	ret = vfio_pci_core_request_vendors(vdev);
+	ret = vfio_pci_core_bind_vendors(vdev);
 	if (!ret)
 		ret = vfio_pci_core_register_device(vdev);
 	if (ret) {

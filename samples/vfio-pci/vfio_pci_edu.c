@@ -2,14 +2,14 @@
 /*
  * Sample vendor driver: QEMU's educational device, edu
  *
- * A vendor driver extends vfio-pci for the devices that it knows.  Nobody binds
- * anything to it: whoever binds an edu device to vfio-pci has this module
- * loaded, and finds two things that the device itself does not have:
+ * A vendor driver extends vfio-pci for the devices that it supports.  It binds
+ * no device.  vfio-pci loads this module when it binds an edu device.  Userspace
+ * then finds two differences to the bare device:
  *
- * - a region that tells what the device is, and counts its DMA transfers;
- * - a DMA engine that cannot be told to reach outside of the device's own
- *   buffer.  All other registers are the device's, and can be mapped but for
- *   the page that those of the DMA engine are in.
+ * - A region that identifies the device and counts its DMA transfers.
+ * - A DMA engine that refuses transfers outside of the device's own buffer.
+ *   All other registers are unchanged.  Userspace can map all pages but the one
+ *   that holds the registers of the DMA engine.
  *
  * The device: docs/specs/edu.rst of QEMU.
  */
@@ -24,7 +24,7 @@
 #define EDU_VENDOR		0x1234
 #define EDU_DEVICE		0x11e8
 
-/* The registers, in BAR 0 */
+/* Registers in BAR 0 */
 #define EDU_IDENTIFICATION	0x00
 #define EDU_DMA			0x80
 #define EDU_DMA_SOURCE		0x80
@@ -36,11 +36,11 @@
 #define EDU_DMA_START		BIT(0)
 #define EDU_DMA_FROM_DEVICE	BIT(1)
 
-/* The buffer of the device, as its DMA engine sees it */
+/* The device's buffer in the address space of the DMA engine */
 #define EDU_BUFFER		0x40000
 #define EDU_BUFFER_SIZE		4096
 
-/* The region that we add, by which userspace knows it, and what is in it */
+/* Type, subtype and contents of the added region */
 #define EDU_REGION_TYPE		(VFIO_REGION_TYPE_PCI_VENDOR_TYPE | EDU_VENDOR)
 #define EDU_REGION_IDENTITY	1
 
@@ -48,21 +48,20 @@ struct edu_identity {
 	char	name[8];
 	__le32	major;
 	__le32	minor;
-	/* DMA transfers that were started, and that were refused */
+	/* Numbers of DMA transfers */
 	__le32	started;
 	__le32	refused;
 };
 
-/* What we know of a device while it is open */
 struct edu {
 	struct vfio_pci_vendor_device	*dev;
 	struct edu_identity		*identity;
-	/* Lets nobody change a transfer between our look and its start */
+	/* Keeps a transfer unchanged between its check and its start */
 	struct mutex			dma_lock;
 };
 
-/* Whether the registers describe a transfer that stays inside */
-static int edu_check_transfer(struct edu *edu, u8 command)
+/* Check that the transfer in the registers stays inside of the buffer */
+static int edu_check_transfer(struct edu *edu, u64 command)
 {
 	unsigned int inside = command & EDU_DMA_FROM_DEVICE ?
 			      EDU_DMA_SOURCE : EDU_DMA_DESTINATION;
@@ -84,45 +83,43 @@ static int edu_check_transfer(struct edu *edu, u8 command)
 	return 0;
 }
 
-/*
- * Userspace writes a register of the DMA engine: 1, 2, 4 or 8 bytes of it,
- * little endian.  Having no read handler, we leave reads to the device.
- */
-static int edu_dma_write(const struct vfio_pci_range *range, const void *buf,
-			 size_t count, u64 pos)
+/* Userspace writes a register of the DMA engine */
+static int edu_dma_write(const struct vfio_pci_range *range, u64 pos,
+			 unsigned int width, u64 val)
 {
+	struct vfio_pci_region *lower = vfio_pci_region_lower(range->region);
 	struct edu *edu = range->data;
-	const u8 *command = buf;
 	int ret;
 
 	guard(mutex)(&edu->dma_lock);
 
-	/* What we lay over is the device itself */
-	if (pos != EDU_DMA_COMMAND || !(*command & EDU_DMA_START))
-		return vfio_pci_lower_write_buf(range->region, buf, count, pos);
+	if (pos == EDU_DMA_COMMAND && val & EDU_DMA_START) {
+		ret = edu_check_transfer(edu, val);
+		if (ret == -EPERM)
+			le32_add_cpu(&edu->identity->refused, 1);
+		if (ret)
+			return ret;
 
-	ret = edu_check_transfer(edu, *command);
-	if (ret == -EPERM)
-		le32_add_cpu(&edu->identity->refused, 1);
-	if (ret)
-		return ret;
+		le32_add_cpu(&edu->identity->started, 1);
+	}
 
-	le32_add_cpu(&edu->identity->started, 1);
-
-	return vfio_pci_lower_write_buf(range->region, buf, count, pos);
+	return vfio_pci_region_write_reg(lower, pos, width, val);
 }
 
+/* Without a read handler, reads go to the device */
 static const struct vfio_pci_range_ops edu_dma_ops = {
-	.write = edu_dma_write,
+	.write	= edu_dma_write,
 };
 
-/*
- * A device is being opened.  Return -ENODEV for one that is not ours after
- * all, and it is opened as if we did not exist.
- */
 static int edu_open(struct vfio_pci_vendor_device *dev)
 {
 	struct edu_identity identity = { .name = "edu" };
+	const struct vfio_pci_region_desc desc = {
+		.type		= EDU_REGION_TYPE,
+		.subtype	= EDU_REGION_IDENTITY,
+		.size		= sizeof(identity),
+		.flags		= VFIO_REGION_INFO_FLAG_READ,
+	};
 	struct edu *edu;
 	int ret;
 	u64 id;
@@ -131,7 +128,7 @@ static int edu_open(struct vfio_pci_vendor_device *dev)
 	if (ret)
 		return ret;
 
-	/* 0xRRrr00ed, where RR is the major and rr the minor version */
+	/* 0xRRrr00ed: RR is the major version, rr the minor version */
 	if ((id & 0xffff) != 0x00ed)
 		return -ENODEV;
 
@@ -145,11 +142,8 @@ static int edu_open(struct vfio_pci_vendor_device *dev)
 	edu->dev = dev;
 	mutex_init(&edu->dma_lock);
 
-	/* What is added and overridden here is as before on close, or failure */
-	edu->identity = vfio_pci_vendor_add_memory(dev, EDU_REGION_TYPE,
-						   EDU_REGION_IDENTITY,
-						   &identity, sizeof(identity),
-						   VFIO_REGION_INFO_FLAG_READ);
+	/* The core removes the region and the range, also if this fails */
+	edu->identity = vfio_pci_vendor_add_memory(dev, &desc, &identity);
 	if (IS_ERR(edu->identity)) {
 		ret = PTR_ERR(edu->identity);
 		goto err_free;
@@ -180,7 +174,7 @@ static const struct pci_device_id edu_ids[] = {
 	{}
 };
 
-static struct vfio_pci_vendor_driver edu_driver = {
+static const struct vfio_pci_vendor_driver edu_driver = {
 	.name		= "vfio_pci_edu",
 	.id_table	= edu_ids,
 	.open		= edu_open,
@@ -189,8 +183,6 @@ static struct vfio_pci_vendor_driver edu_driver = {
 
 module_vfio_pci_vendor_driver(edu_driver);
 
-/* As edu_ids: let the module be loaded when such a device is bound */
-MODULE_VFIO_PCI_VENDOR_ALIAS(1234, 11E8);
 MODULE_VFIO_PCI_VENDOR_TABLE(edu_ids);
 MODULE_DESCRIPTION("Sample vfio-pci vendor driver for QEMU's edu device");
 MODULE_LICENSE("GPL");

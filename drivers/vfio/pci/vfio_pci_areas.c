@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI areas of regions that can be mapped
+ * VFIO PCI mmap areas
  *
- * Which pages of a region userspace may map or export: all, unless a vendor
- * driver handles bytes in some of them or says so.
+ * The pages of a region that userspace can map and export: all of them, unless
+ * a vendor driver handles registers in some pages or lists areas itself.
  */
 
 #include <linux/mm.h>
@@ -15,252 +15,354 @@
 
 #include "vfio_pci_priv.h"
 
-struct vfio_pci_areas {
-	struct vfio_region_sparse_mmap_area *area;
-	unsigned int nr;
-};
-
-static void vfio_pci_areas_add(struct vfio_pci_areas *areas, u64 start, u64 end)
+/* The last area ends with the region, which need not fill its last page */
+static u64 vfio_pci_area_end(const struct vfio_region_sparse_mmap_area *area)
 {
-	if (start >= end)
-		return;
-
-	areas->area[areas->nr].offset = start;
-	areas->area[areas->nr].size = end - start;
-	areas->nr++;
+	return PAGE_ALIGN(area->offset + area->size);
 }
 
-/* Add the pages from @start to @end that no range is in, from @range on */
-static unsigned int vfio_pci_areas_cut(struct vfio_pci_areas *areas,
-				       const struct vfio_pci_ranges *ranges,
-				       unsigned int i, u64 start, u64 end)
+static int vfio_pci_areas_reserve(struct vfio_pci_core_region *region,
+				  unsigned int nr)
 {
-	for (; ranges && i < ranges->nr && start < end; i++) {
-		const struct vfio_pci_range *range = &ranges->range[i];
+	struct vfio_region_info_cap_sparse_mmap *sparse = region->sparse;
+	unsigned int room = max(roundup_pow_of_two(nr), 4);
 
-		if (range->start >= end)
-			break;
-		if (range->end <= start)
-			continue;
-		vfio_pci_areas_add(areas, start,
-				   round_down(range->start, PAGE_SIZE));
-		start = round_up(range->end, PAGE_SIZE);
-		/* The next area may begin in this range, too */
-		if (start >= end)
-			break;
-	}
-	vfio_pci_areas_add(areas, start, end);
-
-	return i;
-}
-
-/**
- * vfio_pci_region_set_areas() - find what may be mapped of a region
- * @region: a region of a vendor driver
- * @ops: the operations that it will have, with one to map it or to export it
- *
- * Of the areas that it has, that is what the region below lets be mapped, if
- * that is what it maps, without the pages of ranges.
- *
- * Return: 0, -ENOMEM, -ENOSPC if there is nothing.
- */
-int vfio_pci_region_set_areas(struct vfio_pci_region *region,
-			      const struct vfio_pci_regops *ops)
-{
-	struct vfio_pci_region *lower = region->lower;
-	u64 all = round_up(region->size, PAGE_SIZE), end = all;
-	unsigned int i, j, nr_lower = 1, nr_own = region->nr_areas ?: 1, at = 0;
-	struct vfio_region_sparse_mmap_area *own = region->areas;
-	struct vfio_pci_areas areas = {};
-	int ret = 0;
-	size_t nr;
-
-	if (ops->mmap && ops->mmap != vfio_pci_lower_mmap)
-		lower = NULL;
-	if (lower) {
-		end = region->size < lower->size ?
-		      round_down(region->size, PAGE_SIZE) :
-		      round_up(lower->size, PAGE_SIZE);
-		nr_lower = lower->nr_areas ?: 1;
+	if (nr > VFIO_PCI_MAX_AREAS) {
+		dev_err_ratelimited(&region->vdev->pdev->dev,
+				    "vendor driver %s: region %u would have more than %u mmap areas; override fewer, larger ranges\n",
+				    region->region.dev->driver->name,
+				    region->region.index, VFIO_PCI_MAX_AREAS);
+		return -ENOSPC;
 	}
 
-	/* Mostly, there is nothing to be left out */
-	if (!region->ranges && end == all && !own && !(lower && lower->areas))
+	if (sparse && nr <= region->areas_room)
 		return 0;
 
-	nr = (size_t)nr_own + nr_lower + (region->ranges ? region->ranges->nr : 0);
-	areas.area = kvmalloc_array(nr, sizeof(*areas.area), GFP_KERNEL_ACCOUNT);
-	if (!areas.area)
+	sparse = kvrealloc(region->sparse, struct_size(sparse, areas, room),
+			   GFP_KERNEL_ACCOUNT);
+	if (!sparse)
 		return -ENOMEM;
 
-	for (i = 0; i < nr_own; i++) {
-		for (j = 0; j < nr_lower; j++) {
-			u64 from = 0, to = end;
-
-			if (own) {
-				from = own[i].offset;
-				to = min(to, from + own[i].size);
-			}
-			if (lower && lower->areas) {
-				from = max(from, lower->areas[j].offset);
-				to = min(to, lower->areas[j].offset +
-					     lower->areas[j].size);
-			}
-			at = vfio_pci_areas_cut(&areas, region->ranges, at,
-						from, to);
-		}
+	if (!region->sparse) {
+		memset(sparse, 0, sizeof(*sparse));
+		sparse->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
+		sparse->header.version = 1;
+		region->has_caps = true;
 	}
-
-	if (areas.nr == 1 && areas.area->size == all)
-		areas.nr = 0;
-	else if (!areas.nr)
-		ret = -ENOSPC;
-
-	kvfree(own);
-	region->areas = areas.nr ? areas.area : NULL;
-	region->nr_areas = areas.nr;
-	if (!areas.nr)
-		kvfree(areas.area);
-
-	return ret;
-}
-
-/**
- * vfio_pci_region_set_sparse_mmap() - say which parts of a region can be mapped
- * @region: a region of the vendor driver, in its open callback, which has
- *	    VFIO_REGION_INFO_FLAG_MMAP
- * @areas: the parts: page aligned, not empty, ascending, not overlapping
- * @nr_areas: number of entries of @areas, not 0
- *
- * The user is told of them by VFIO_REGION_INFO_CAP_SPARSE_MMAP, and what is in
- * none of them is neither mapped nor exported.
- *
- * Context: Process context, may sleep.
- * Return: 0, -EINVAL for areas that are not as said or not in the region,
- * -EBUSY outside of the open callback, -ENOMEM.
- */
-int vfio_pci_region_set_sparse_mmap(struct vfio_pci_region *region,
-				    const struct vfio_region_sparse_mmap_area *areas,
-				    unsigned int nr_areas)
-{
-	struct vfio_region_sparse_mmap_area *copy;
-	unsigned int i;
-	u64 at = 0, end;
-	int ret;
-
-	if (!region->vendor)
-		return -EINVAL;
-
-	ret = vfio_pci_vendor_check_open(region->vendor);
-	if (ret)
-		return ret;
-	if (vfio_pci_region_is_sealed(region))
-		return -EBUSY;
-
-	for (i = 0; i < nr_areas; i++) {
-		if (!PAGE_ALIGNED(areas[i].offset) ||
-		    !PAGE_ALIGNED(areas[i].size) || !areas[i].size ||
-		    areas[i].offset < at ||
-		    check_add_overflow(areas[i].offset, areas[i].size, &end) ||
-		    end > round_up(region->size, PAGE_SIZE))
-			break;
-		at = end;
-	}
-	if (!nr_areas || i < nr_areas ||
-	    !(region->flags & VFIO_REGION_INFO_FLAG_MMAP)) {
-		dev_err_ratelimited(&region->vdev->pdev->dev,
-				    "vendor driver %s: area %u to map of region %u is not valid\n",
-				    region->vendor->driver->name, i,
-				    region->index);
-		return -EINVAL;
-	}
-
-	copy = kvmalloc_array(nr_areas, sizeof(*areas), GFP_KERNEL_ACCOUNT);
-	if (!copy)
-		return -ENOMEM;
-
-	memcpy(copy, areas, array_size(nr_areas, sizeof(*areas)));
-	kvfree(region->areas);
-	region->areas = copy;
-	region->nr_areas = nr_areas;
+	region->sparse = sparse;
+	region->areas_room = room;
 
 	return 0;
 }
-EXPORT_SYMBOL_GPL(vfio_pci_region_set_sparse_mmap);
+
+static void vfio_pci_area_set(struct vfio_pci_core_region *region,
+			      struct vfio_region_sparse_mmap_area *area,
+			      u64 start, u64 end)
+{
+	area->offset = start;
+	area->size = min(end, region->region.size) - start;
+}
+
+/* No page is left to map */
+static void vfio_pci_areas_none(struct vfio_pci_core_region *region)
+{
+	kvfree(region->sparse);
+	region->sparse = NULL;
+	region->areas_room = 0;
+	region->region.flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
+	vfio_pci_region_apply_flags(region);
+}
 
 /**
- * vfio_pci_region_mappable() - find whether a part of a region may be mapped
- * @region: the region
- * @start: byte offset in the region
- * @size: number of bytes
+ * vfio_pci_region_set_areas() - set the mappable areas of a region
+ * @region: a region of a vendor driver
+ * @own: areas that the driver lists, or NULL for those of the lower region
+ * @nr_own: number of entries of @own
  *
- * Return: whether all of it is in one area that may be mapped.
+ * Intersect the driver's areas with those of the lower region if mappings go
+ * there.  Clear the MMAP flag if nothing remains.
+ *
+ * Return: 0, -ENOMEM, or -ENOSPC if there are too many areas.
  */
-bool vfio_pci_region_mappable(struct vfio_pci_region *region, u64 start,
-			      u64 size)
+int vfio_pci_region_set_areas(struct vfio_pci_core_region *region,
+			      const struct vfio_region_sparse_mmap_area *own,
+			      unsigned int nr_own)
 {
-	struct vfio_region_sparse_mmap_area *area;
-	u64 end = round_up(region->size, PAGE_SIZE);
-	unsigned int low = 0, high = region->nr_areas;
+	struct vfio_region_sparse_mmap_area all = { .size = region->region.size };
+	struct vfio_pci_core_region *lower = region->lower;
+	struct vfio_region_sparse_mmap_area lower_all;
+	const struct vfio_region_sparse_mmap_area *below = &all;
+	unsigned int i = 0, j = 0, nr = 0, nr_below = 1;
+	u64 end = PAGE_ALIGN(region->region.size);
+	int ret;
 
-	/* The regions of the device have their own idea of what there is */
-	if (!region->vendor)
-		return true;
+	if (!(region->region.flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return 0;
 
-	if (!region->areas)
-		return start <= end && size <= end - start;
+	if (region->ops.mmap == vfio_pci_lower_mmap) {
+		/* A page past the end of the override must not show */
+		if (region->region.size < lower->region.size)
+			end = round_down(region->region.size, PAGE_SIZE);
+		lower_all = (struct vfio_region_sparse_mmap_area) {
+			.size = lower->region.size,
+		};
+		below = &lower_all;
+	}
+	/* An own mmap operation without areas may map the lower region, too */
+	if (lower && lower->sparse &&
+	    (region->ops.mmap == vfio_pci_lower_mmap || !own)) {
+		below = lower->sparse->areas;
+		nr_below = lower->sparse->nr_areas;
+	}
+	if (!own) {
+		own = &all;
+		nr_own = 1;
+	}
 
-	/* They ascend: find the first that starts later */
+	while (i < nr_own && j < nr_below) {
+		u64 own_end = vfio_pci_area_end(&own[i]);
+		u64 below_end = vfio_pci_area_end(&below[j]);
+		u64 start = max(own[i].offset, below[j].offset);
+		u64 stop = min3(own_end, below_end, end);
+
+		if (start < stop) {
+			ret = vfio_pci_areas_reserve(region, nr + 1);
+			if (ret) {
+				kvfree(region->sparse);
+				region->sparse = NULL;
+				return ret;
+			}
+			vfio_pci_area_set(region, &region->sparse->areas[nr++],
+					  start, stop);
+		}
+
+		if (own_end < below_end)
+			i++;
+		else
+			j++;
+	}
+
+	if (!nr) {
+		vfio_pci_areas_none(region);
+		return 0;
+	}
+
+	/* Mostly, userspace can map all */
+	if (nr == 1 && region->sparse->areas[0].size == region->region.size) {
+		kvfree(region->sparse);
+		region->sparse = NULL;
+		region->areas_room = 0;
+		return 0;
+	}
+
+	region->sparse->nr_areas = nr;
+
+	return 0;
+}
+
+/* The first area that ends after @pos, or the one after the last */
+static unsigned int vfio_pci_area_find(const struct vfio_region_info_cap_sparse_mmap *sparse,
+				       u64 pos)
+{
+	unsigned int low = 0, high = sparse->nr_areas;
+
 	while (low < high) {
 		unsigned int mid = low + (high - low) / 2;
 
-		if (region->areas[mid].offset <= start)
+		if (vfio_pci_area_end(&sparse->areas[mid]) <= pos)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	if (!low)
-		return false;
 
-	area = &region->areas[low - 1];
-	start -= area->offset;
+	return low;
+}
 
-	return start <= area->size && size <= area->size - start;
+/**
+ * vfio_pci_region_cut_areas() - make the pages that hold bytes unmappable
+ * @region: a region of a vendor driver
+ * @start: byte offset of the first byte in the region
+ * @end: byte offset after the last byte in the region
+ *
+ * Clear the MMAP flag if no page remains.
+ *
+ * Return: 0, -ENOMEM, or -ENOSPC if there are too many areas.  On error the
+ * areas are unchanged.
+ */
+int vfio_pci_region_cut_areas(struct vfio_pci_core_region *region, u64 start,
+			      u64 end)
+{
+	struct vfio_region_sparse_mmap_area *area, left[2];
+	struct vfio_region_info_cap_sparse_mmap *sparse;
+	unsigned int first, last, nr, nr_left = 0;
+	u64 from, to;
+	int ret;
+
+	if (!(region->region.flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return 0;
+
+	start = round_down(start, PAGE_SIZE);
+	end = PAGE_ALIGN(end);
+
+	if (!region->sparse) {
+		ret = vfio_pci_areas_reserve(region, 1);
+		if (ret)
+			return ret;
+		vfio_pci_area_set(region, &region->sparse->areas[0], 0,
+				  PAGE_ALIGN(region->region.size));
+		region->sparse->nr_areas = 1;
+	}
+
+	sparse = region->sparse;
+	first = vfio_pci_area_find(sparse, start);
+	for (last = first; last < sparse->nr_areas; last++) {
+		area = &sparse->areas[last];
+		if (area->offset >= end)
+			break;
+
+		from = area->offset;
+		to = vfio_pci_area_end(area);
+		if (from < start)
+			vfio_pci_area_set(region, &left[nr_left++], from, start);
+		if (to > end)
+			vfio_pci_area_set(region, &left[nr_left++], end, to);
+	}
+
+	nr = sparse->nr_areas + nr_left - (last - first);
+	ret = vfio_pci_areas_reserve(region, nr ?: 1);
+	if (ret)
+		return ret;
+
+	sparse = region->sparse;
+	memmove(&sparse->areas[first + nr_left], &sparse->areas[last],
+		(sparse->nr_areas - last) * sizeof(*area));
+	memcpy(&sparse->areas[first], left, nr_left * sizeof(*area));
+	sparse->nr_areas = nr;
+
+	if (!nr)
+		vfio_pci_areas_none(region);
+
+	return 0;
+}
+
+/**
+ * vfio_pci_region_mappable() - check whether userspace can map a part of a region
+ * @region: the region
+ * @start: byte offset in the region
+ * @size: number of bytes
+ *
+ * Return: whether one mappable area contains all of the part.
+ */
+VISIBLE_IF_KUNIT bool
+vfio_pci_region_mappable(struct vfio_pci_core_region *region, u64 start,
+			 u64 size)
+{
+	const struct vfio_region_info_cap_sparse_mmap *sparse = region->sparse;
+	u64 end = PAGE_ALIGN(region->region.size), from = 0;
+
+	/* A region without a vendor driver checks its bounds itself */
+	if (!region->region.dev)
+		return true;
+
+	if (sparse) {
+		unsigned int i = vfio_pci_area_find(sparse, start);
+
+		if (i == sparse->nr_areas)
+			return false;
+		from = sparse->areas[i].offset;
+		end = vfio_pci_area_end(&sparse->areas[i]);
+	}
+
+	return start >= from && start <= end && size <= end - start;
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_mappable);
 
+/* Append the part of @area outside of the pages from @start to @end to @to */
+static unsigned int vfio_pci_area_cut(struct vfio_region_sparse_mmap_area *to,
+				      const struct vfio_region_sparse_mmap_area *area,
+				      u64 start, u64 end)
+{
+	u64 from = area->offset, stop = area->offset + area->size;
+	unsigned int nr = 0;
+
+	start = round_down(start, PAGE_SIZE);
+	end = PAGE_ALIGN(end);
+
+	if (start >= stop || end <= from) {
+		to[nr++] = *area;
+		return nr;
+	}
+
+	if (from < start)
+		to[nr++] = (struct vfio_region_sparse_mmap_area) {
+			.offset = from,
+			.size = start - from,
+		};
+	if (end < stop)
+		to[nr++] = (struct vfio_region_sparse_mmap_area) {
+			.offset = end,
+			.size = stop - end,
+		};
+
+	return nr;
+}
+
 /**
- * vfio_pci_region_sparse_cap() - tell which parts of a region may be mapped
- * @region: the region
- * @caps: capability chain, which gets the capability if not all may be mapped
+ * vfio_pci_region_sparse_size() - get the size of the capability
+ * @region: the region, whose areas are listed
+ *
+ * Return: the size in bytes of what vfio_pci_region_sparse_cap() adds.
+ */
+size_t vfio_pci_region_sparse_size(const struct vfio_pci_core_region *region)
+{
+	/* Each of the two holes splits one area at most */
+	return struct_size(region->sparse, areas, region->sparse->nr_areas +
+			   !!region->x_end + !!region->pba_end);
+}
+
+/**
+ * vfio_pci_region_sparse_cap() - report the mappable areas of a region
+ * @region: the region, whose areas are listed
+ * @caps: the capability chain
+ *
+ * Leave out the pages of the MSI-X table and of its pending bits.  They stay
+ * mappable, as without a vendor driver.  But a VMM that maps each listed area
+ * would give its guest the real table, and some refuse such an area.
  *
  * Return: 0, or -ENOMEM.
  */
-int vfio_pci_region_sparse_cap(struct vfio_pci_region *region,
+int vfio_pci_region_sparse_cap(struct vfio_pci_core_region *region,
 			       struct vfio_info_cap *caps)
 {
-	struct vfio_region_info_cap_sparse_mmap *sparse __free(kvfree) = NULL;
-	unsigned int i;
-	size_t size;
+	const struct vfio_region_info_cap_sparse_mmap *sparse = region->sparse;
+	struct vfio_region_info_cap_sparse_mmap *cap;
+	unsigned int i, j, nr_parts, nr = sparse->nr_areas;
+	struct vfio_region_sparse_mmap_area parts[2];
+	struct vfio_info_cap_header *header;
 
-	if (!region->areas || !(region->flags & VFIO_REGION_INFO_FLAG_MMAP))
+	header = vfio_info_cap_add(caps, vfio_pci_region_sparse_size(region),
+				   VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1);
+	if (IS_ERR(header))
+		return PTR_ERR(header);
+
+	cap = container_of(header, struct vfio_region_info_cap_sparse_mmap,
+			   header);
+	if (!region->x_end && !region->pba_end) {
+		cap->nr_areas = nr;
+		memcpy(cap->areas, sparse->areas, nr * sizeof(*cap->areas));
 		return 0;
-
-	size = struct_size(sparse, areas, region->nr_areas);
-	sparse = kvzalloc(size, GFP_KERNEL_ACCOUNT);
-	if (!sparse)
-		return -ENOMEM;
-
-	sparse->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
-	sparse->header.version = 1;
-	sparse->nr_areas = region->nr_areas;
-	for (i = 0; i < region->nr_areas; i++) {
-		sparse->areas[i] = region->areas[i];
-		/* The last page may be one that the region does not fill */
-		sparse->areas[i].size = min(sparse->areas[i].size,
-					    region->size -
-					    sparse->areas[i].offset);
 	}
 
-	return vfio_info_add_capability(caps, &sparse->header, size);
+	for (i = 0; i < nr; i++) {
+		nr_parts = vfio_pci_area_cut(parts, &sparse->areas[i],
+					     region->x_start, region->x_end);
+		for (j = 0; j < nr_parts; j++)
+			cap->nr_areas += vfio_pci_area_cut(cap->areas +
+							   cap->nr_areas,
+							   &parts[j],
+							   region->pba_start,
+							   region->pba_end);
+	}
+
+	return 0;
 }

@@ -3,6 +3,7 @@
  * VFIO PCI region table in debugfs
  */
 
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/seq_file.h>
@@ -25,29 +26,36 @@ static void vfio_pci_debugfs_name(struct seq_file *seq,
 		seq_printf(seq, "%x:%x", region->type, region->subtype);
 }
 
-/* One that overrides others, or that of the device */
+/* A region of a vendor driver, or the one of the device */
 static void vfio_pci_debugfs_layer(struct seq_file *seq,
-				   const struct vfio_pci_region *region)
+				   const struct vfio_pci_core_region *region)
 {
+	const struct vfio_pci_vendor_device *dev = region->region.dev;
 	const struct vfio_pci_ranges *ranges = region->ranges;
+	const char *name;
 	unsigned int i;
 
-	seq_printf(seq, "  %s", region->vendor ? region->vendor->driver->name :
-			dev_driver_string(&region->vdev->pdev->dev));
+	name = dev ? dev->driver->name :
+		     dev_driver_string(&region->vdev->pdev->dev);
+	if (!ranges) {
+		seq_printf(seq, "  %s\n", name);
+		return;
+	}
 
-	for (i = 0; ranges && i < ranges->nr; i++)
-		seq_printf(seq, "%c%#llx-%#llx", i ? ',' : ' ',
-			   ranges->range[i].start, ranges->range[i].end - 1);
-	if (ranges)
-		seq_printf(seq, " reads %lu writes %lu",
-			   atomic_long_read(&ranges->reads),
-			   atomic_long_read(&ranges->writes));
-	seq_putc(seq, '\n');
+	for (i = 0; i < ranges->nr; i++) {
+		const struct vfio_pci_core_range *range = &ranges->range[i];
+
+		seq_printf(seq, "  %s %#llx-%#llx reads %lu writes %lu\n", name,
+			   range->range.start, range->range.end - 1,
+			   atomic_long_read(&range->reads),
+			   atomic_long_read(&range->writes));
+	}
 }
 
 static void vfio_pci_debugfs_region(struct seq_file *seq,
-				    const struct vfio_pci_region *region)
+				    const struct vfio_pci_core_region *core)
 {
+	const struct vfio_pci_region *region = &core->region;
 	unsigned int i;
 
 	seq_printf(seq, "%u ", region->index);
@@ -57,22 +65,26 @@ static void vfio_pci_debugfs_region(struct seq_file *seq,
 		   region->flags & VFIO_REGION_INFO_FLAG_READ ? 'r' : '-',
 		   region->flags & VFIO_REGION_INFO_FLAG_WRITE ? 'w' : '-',
 		   region->flags & VFIO_REGION_INFO_FLAG_MMAP ? 'm' : '-',
-		   atomic_long_read(&region->reads),
-		   atomic_long_read(&region->writes));
+		   atomic_long_read(&core->reads),
+		   atomic_long_read(&core->writes));
 
-	for (i = 0; i < region->nr_areas; i++)
+	for (i = 0; core->sparse && i < core->sparse->nr_areas; i++) {
+		const struct vfio_region_sparse_mmap_area *area =
+			&core->sparse->areas[i];
+
 		seq_printf(seq, "%s%#llx-%#llx", i ? "," : " maps ",
-			   region->areas[i].offset,
-			   region->areas[i].offset + region->areas[i].size - 1);
+			   area->offset,
+			   PAGE_ALIGN(area->offset + area->size) - 1);
+	}
 	seq_putc(seq, '\n');
 
-	for (; region; region = region->lower)
-		vfio_pci_debugfs_layer(seq, region);
+	for (; core; core = core->lower)
+		vfio_pci_debugfs_layer(seq, core);
 }
 
 /**
  * vfio_pci_regions_show() - show the region table of a device
- * @seq: where to
+ * @seq: the file
  * @vdev: the device
  *
  * Return: 0.

@@ -30,18 +30,28 @@ vfio_pci_kunit_device(struct kunit *test, u16 device)
 	vdev->pdev->device = device;
 	mutex_init(&vdev->vendors_lock);
 	INIT_LIST_HEAD(&vdev->vendors);
+	init_waitqueue_head(&vdev->vendors_wait);
 
 	return vdev;
 }
 
-/* Close it, at the end of a test that may have failed anywhere */
+/* Attach the registered vendor drivers and let them open the device */
+static inline int vfio_pci_kunit_open(struct vfio_pci_core_device *vdev)
+{
+	int ret = vdev->vendors_bound ? vfio_pci_vendors_attach_late(vdev) :
+					vfio_pci_vendors_bind(vdev);
+
+	return ret ?: vfio_pci_core_open_vendors(vdev);
+}
+
+/* Close and unbind it, at the end of a test that may have failed anywhere */
 static inline void vfio_pci_kunit_close(struct vfio_pci_core_device *vdev)
 {
-	if (!vdev->regions)
-		return;
-
-	vfio_pci_vendors_close(vdev);
-	vfio_pci_regions_free(vdev);
+	if (vdev->regions) {
+		vfio_pci_vendors_close(vdev);
+		vfio_pci_regions_free(vdev);
+	}
+	vfio_pci_vendors_unbind(vdev);
 }
 
 #endif /* VFIO_PCI_KUNIT_H */

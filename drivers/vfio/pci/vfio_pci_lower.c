@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI regions that are overridden
+ * VFIO PCI region access by drivers
  *
- * How operations of a region reach the one below it, which it overrides.
+ * Calls by which a driver accesses any region as userspace does, in particular
+ * the region that its own overrides.  An override without a handler of its own
+ * uses the handlers at the end of this file.
  */
 
 #include <linux/mm.h>
@@ -11,254 +13,352 @@
 
 #include "vfio_pci_priv.h"
 
-/* What is left of an access to a region that may end before the one below */
-static ssize_t vfio_pci_lower_clip(struct vfio_pci_region *region, size_t count,
-				   loff_t pos)
+/**
+ * vfio_pci_region_lower() - get the region that a region overrides
+ * @region: the region
+ *
+ * Return: the lower region, or NULL if @region overrides none.
+ */
+struct vfio_pci_region *vfio_pci_region_lower(struct vfio_pci_region *region)
 {
-	if (!region->lower)
+	struct vfio_pci_core_region *lower = to_core_region(region)->lower;
+
+	return lower ? &lower->region : NULL;
+}
+EXPORT_SYMBOL_GPL(vfio_pci_region_lower);
+
+static bool vfio_pci_region_has(struct vfio_pci_region *region, size_t count,
+				loff_t pos)
+{
+	return region && count && pos >= 0 && pos < region->size &&
+	       count <= region->size - pos;
+}
+
+/**
+ * vfio_pci_region_read() - read a region
+ * @region: the region
+ * @buf: kernel buffer of @count bytes
+ * @count: number of bytes, not 0
+ * @pos: byte offset in the region
+ *
+ * The device sees the same register accesses as for a read by userspace.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EINVAL if the region is not readable or does not have the bytes;
+ * -EIO if userspace has disabled memory decode; or the errno of a vendor
+ * driver's operation.
+ */
+int vfio_pci_region_read(struct vfio_pci_region *region, void *buf,
+			 size_t count, loff_t pos)
+{
+	struct vfio_pci_core_region *core = to_core_region(region);
+	int ret;
+
+	if (!vfio_pci_region_has(region, count, pos) || !core->ops.read)
 		return -EINVAL;
 
-	/* Whoever knows the size of what is below, as of the ROM, is below */
-	if (region->size == region->lower->size ||
-	    (region->lower->size && region->size > region->lower->size))
+	if (core->zero_buf)
+		memset(buf, 0, count);
+
+	while (count) {
+		size_t part = min(count, PAGE_SIZE - offset_in_page(pos));
+
+		ret = core->ops.read(region, buf, part, pos);
+		if (ret)
+			return vfio_pci_vendor_errno(core, ret);
+
+		count -= part;
+		buf += part;
+		pos += part;
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vfio_pci_region_read);
+
+/**
+ * vfio_pci_region_write() - write a region
+ * @region: the region
+ * @buf: kernel buffer of @count bytes
+ * @count: number of bytes, not 0
+ * @pos: byte offset in the region
+ *
+ * A write to config space may reset the device, and so may call the reset
+ * callbacks of the calling driver.  Otherwise as vfio_pci_region_read().
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EINVAL if the region is not writable or does not have the bytes;
+ * otherwise as vfio_pci_region_read().
+ */
+int vfio_pci_region_write(struct vfio_pci_region *region, const void *buf,
+			  size_t count, loff_t pos)
+{
+	struct vfio_pci_core_region *core = to_core_region(region);
+	int ret;
+
+	if (!vfio_pci_region_has(region, count, pos) || !core->ops.write)
+		return -EINVAL;
+
+	while (count) {
+		size_t part = min(count, PAGE_SIZE - offset_in_page(pos));
+
+		ret = core->ops.write(region, buf, part, pos);
+		if (ret)
+			return vfio_pci_vendor_errno(core, ret);
+
+		count -= part;
+		buf += part;
+		pos += part;
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vfio_pci_region_write);
+
+/* Read a register that the caller has checked */
+int __vfio_pci_region_read_reg(struct vfio_pci_core_region *region, u64 pos,
+			       unsigned int width, u64 *val)
+{
+	__le64 le = 0;
+	int ret;
+
+	if (region->user.read_reg)
+		return region->user.read_reg(region, pos, width, val);
+	if (!region->ops.read)
+		return -EINVAL;
+
+	ret = region->ops.read(&region->region, &le, width, pos);
+	if (ret)
+		return vfio_pci_vendor_errno(region, ret);
+
+	*val = le64_to_cpu(le);
+
+	return 0;
+}
+
+/* Write a register that the caller has checked */
+int __vfio_pci_region_write_reg(struct vfio_pci_core_region *region, u64 pos,
+				unsigned int width, u64 val)
+{
+	__le64 le = cpu_to_le64(val);
+
+	if (region->user.write_reg)
+		return region->user.write_reg(region, pos, width, val);
+	if (!region->ops.write)
+		return -EINVAL;
+
+	return vfio_pci_vendor_ret(region,
+				   region->ops.write(&region->region, &le,
+						     width, pos));
+}
+
+static bool vfio_pci_region_has_reg(struct vfio_pci_region *region, u64 pos,
+				    unsigned int width)
+{
+	unsigned int last = width - 1;
+
+	/* @pos is aligned, so the sum of @pos and @last is their union */
+	return region && last < to_core_region(region)->max_width &&
+	       !(width & last) && !(pos & last) && (pos | last) < region->size;
+}
+
+/**
+ * vfio_pci_region_read_reg() - read a register of a region
+ * @region: the region
+ * @pos: byte offset in the region, a multiple of @width
+ * @width: 1, 2, 4 or 8 bytes; at most 4 in config space, ROM and VGA
+ * @val: out: the value in CPU byte order
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EINVAL if there is no such register; otherwise as
+ * vfio_pci_region_read().
+ */
+int vfio_pci_region_read_reg(struct vfio_pci_region *region, u64 pos,
+			     unsigned int width, u64 *val)
+{
+	struct vfio_pci_core_region *core = to_core_region(region);
+
+	*val = 0;
+	if (!vfio_pci_region_has_reg(region, pos, width))
+		return -EINVAL;
+
+	if (likely(core->user.read_reg))
+		return core->user.read_reg(core, pos, width, val);
+
+	return __vfio_pci_region_read_reg(core, pos, width, val);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_region_read_reg);
+
+/**
+ * vfio_pci_region_write_reg() - write a register of a region
+ * @region: the region
+ * @pos: byte offset in the region, a multiple of @width
+ * @width: 1, 2, 4 or 8 bytes; at most 4 in config space, ROM and VGA
+ * @val: the value in CPU byte order
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -EINVAL if there is no such register; otherwise as
+ * vfio_pci_region_write().
+ */
+int vfio_pci_region_write_reg(struct vfio_pci_region *region, u64 pos,
+			      unsigned int width, u64 val)
+{
+	struct vfio_pci_core_region *core = to_core_region(region);
+
+	if (!vfio_pci_region_has_reg(region, pos, width))
+		return -EINVAL;
+
+	if (likely(core->user.write_reg))
+		return core->user.write_reg(core, pos, width, val);
+
+	return __vfio_pci_region_write_reg(core, pos, width, val);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_region_write_reg);
+
+/**
+ * vfio_pci_region_get_dmabuf_phys() - look up physical addresses of a region
+ * @region: the region
+ * @provider: out: peer-to-peer DMA provider of the region
+ * @phys_vec: out: @nr_ranges entries
+ * @dma_ranges: page-aligned parts of the region, not empty
+ * @nr_ranges: number of entries, at least 1
+ *
+ * Return: 0; -ENODEV if the region cannot be exported; -EINVAL for a range that
+ * userspace cannot map; or the errno of the region's operation.
+ */
+int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
+				    struct p2pdma_provider **provider,
+				    struct phys_vec *phys_vec,
+				    struct vfio_region_dma_range *dma_ranges,
+				    size_t nr_ranges)
+{
+	struct vfio_pci_core_region *core = to_core_region(region);
+	size_t i;
+
+	if (!core->ops.get_dmabuf_phys)
+		return -ENODEV;
+
+	for (i = 0; i < nr_ranges; i++) {
+		if (!vfio_pci_region_mappable(core, dma_ranges[i].offset,
+					      dma_ranges[i].length))
+			return -EINVAL;
+	}
+
+	return vfio_pci_vendor_ret(core,
+				   core->ops.get_dmabuf_phys(region, provider,
+							     phys_vec,
+							     dma_ranges,
+							     nr_ranges));
+}
+EXPORT_SYMBOL_GPL(vfio_pci_region_get_dmabuf_phys);
+
+/* Clip an access to a region that may end before the lower region */
+static ssize_t vfio_pci_lower_clip(struct vfio_pci_core_region *region,
+				   size_t count, loff_t pos)
+{
+	/* The lower region clips the access itself */
+	if (region->region.size >= region->lower->region.size)
 		return count;
 
 	return vfio_pci_region_clip(region, count, pos);
 }
 
-/**
- * vfio_pci_lower_read() - read what a region overrides
- * @region: the region that overrides it
- * @buf: buffer of userspace
- * @count: number of bytes
- * @pos: byte offset in the region
- *
- * For a read operation to call, or to be one.
- *
- * Return: as the read operation of struct vfio_pci_regops.
- */
-ssize_t vfio_pci_lower_read(struct vfio_pci_region *region, char __user *buf,
-			    size_t count, loff_t pos)
+static ssize_t vfio_pci_lower_read_user(struct vfio_pci_core_region *region,
+					char __user *buf, size_t count,
+					loff_t pos)
 {
-	struct vfio_pci_region *lower = region->lower;
+	struct vfio_pci_core_region *lower = region->lower;
 	ssize_t ret = vfio_pci_lower_clip(region, count, pos);
 
-	if (ret < 0)
-		return ret;
-
-	return lower->ops->read ? lower->ops->read(lower, buf, ret, pos) :
-				  -EINVAL;
+	return ret < 0 ? ret : lower->user.read(lower, buf, ret, pos);
 }
-EXPORT_SYMBOL_GPL(vfio_pci_lower_read);
 
-/**
- * vfio_pci_lower_write() - write what a region overrides
- * @region: the region that overrides it
- * @buf: buffer of userspace
- * @count: number of bytes
- * @pos: byte offset in the region
- *
- * For a write operation to call, or to be one.  A write of config space may
- * reset the device, and so have the driver's own callbacks for that called.
- *
- * Return: as the write operation of struct vfio_pci_regops.
- */
-ssize_t vfio_pci_lower_write(struct vfio_pci_region *region,
-			     const char __user *buf, size_t count, loff_t pos)
+static ssize_t vfio_pci_lower_write_user(struct vfio_pci_core_region *region,
+					 const char __user *buf, size_t count,
+					 loff_t pos)
 {
-	struct vfio_pci_region *lower = region->lower;
+	struct vfio_pci_core_region *lower = region->lower;
 	ssize_t ret = vfio_pci_lower_clip(region, count, pos);
 
-	if (ret < 0)
-		return ret;
-
-	return lower->ops->write ? lower->ops->write(lower, buf, ret, pos) :
-				   -EINVAL;
-}
-EXPORT_SYMBOL_GPL(vfio_pci_lower_write);
-
-static bool vfio_pci_lower_has(struct vfio_pci_region *region, size_t count,
-			       loff_t pos)
-{
-	struct vfio_pci_region *lower = region->lower;
-
-	return lower && count && pos >= 0 && pos < lower->size &&
-	       count <= lower->size - pos;
+	return ret < 0 ? ret : lower->user.write(lower, buf, ret, pos);
 }
 
-/**
- * vfio_pci_lower_read_buf() - read what a region overrides into kernel memory
- * @region: the region that overrides it, or that a range is of
- * @buf: buffer for @count bytes
- * @count: number of bytes
- * @pos: byte offset in the region
- *
- * The device sees an access of userspace of that size.  Not for callbacks about
- * resets, as what is below may take the memory lock of vfio-pci.
- *
- * Context: Process context, may sleep.
- * Return: 0, -EINVAL for bytes that are not in what is below, -EOPNOTSUPP if
- * that can be read into memory of userspace only, as the ROM and VGA can, -EIO
- * if the device does not decode.
- */
-int vfio_pci_lower_read_buf(struct vfio_pci_region *region, void *buf,
-			    size_t count, loff_t pos)
+static int vfio_pci_lower_read_reg(struct vfio_pci_core_region *region, u64 pos,
+				   unsigned int width, u64 *val)
 {
-	struct vfio_pci_region *lower = region->lower;
+	return vfio_pci_region_read_reg(&region->lower->region, pos, width,
+					val);
+}
 
-	if (!vfio_pci_lower_has(region, count, pos))
+static int vfio_pci_lower_write_reg(struct vfio_pci_core_region *region,
+				    u64 pos, unsigned int width, u64 val)
+{
+	return vfio_pci_region_write_reg(&region->lower->region, pos, width,
+					 val);
+}
+
+static int vfio_pci_lower_ioeventfd(struct vfio_pci_core_region *region,
+				    loff_t pos, u64 data, int count, int fd)
+{
+	struct vfio_pci_core_region *lower = region->lower;
+
+	if (region->region.size < lower->region.size &&
+	    pos + count > region->region.size)
 		return -EINVAL;
 
-	return lower->ops->read_buf ?
-	       lower->ops->read_buf(lower, buf, count, pos) : -EOPNOTSUPP;
+	return lower->user.ioeventfd(lower, pos, data, count, fd);
 }
-EXPORT_SYMBOL_GPL(vfio_pci_lower_read_buf);
 
-/**
- * vfio_pci_lower_write_buf() - write what a region overrides from kernel memory
- * @region: the region that overrides it, or that a range is of
- * @buf: buffer of @count bytes
- * @count: number of bytes
- * @pos: byte offset in the region
- *
- * Otherwise as vfio_pci_lower_read_buf().
- *
- * Context: Process context, may sleep.
- * Return: 0, or an errno as of vfio_pci_lower_read_buf().
- */
-int vfio_pci_lower_write_buf(struct vfio_pci_region *region, const void *buf,
-			     size_t count, loff_t pos)
+int vfio_pci_lower_get_info(struct vfio_pci_core_region *region,
+			    struct vfio_region_info *info)
 {
-	struct vfio_pci_region *lower = region->lower;
-
-	if (!vfio_pci_lower_has(region, count, pos))
-		return -EINVAL;
-
-	return lower->ops->write_buf ?
-	       lower->ops->write_buf(lower, buf, count, pos) : -EOPNOTSUPP;
+	return region->lower->user.get_info(region->lower, info);
 }
-EXPORT_SYMBOL_GPL(vfio_pci_lower_write_buf);
 
-/**
- * vfio_pci_lower_mmap() - map what a region overrides
- * @region: the region that overrides it
- * @vma: the mapping
- *
- * For a region that has operations to read or write, and may be mapped none the
- * less: it has this as its mmap operation.
- *
- * Return: as the mmap operation of struct vfio_pci_regops.
- */
+const struct vfio_pci_user_regops vfio_pci_lower_user_regops = {
+	.read		= vfio_pci_lower_read_user,
+	.write		= vfio_pci_lower_write_user,
+	.read_reg	= vfio_pci_lower_read_reg,
+	.write_reg	= vfio_pci_lower_write_reg,
+	.ioeventfd	= vfio_pci_lower_ioeventfd,
+	.get_info	= vfio_pci_lower_get_info,
+};
+
+int vfio_pci_lower_read(struct vfio_pci_region *region, void *buf,
+			size_t count, loff_t pos)
+{
+	return vfio_pci_region_read(vfio_pci_region_lower(region), buf, count,
+				    pos);
+}
+
+int vfio_pci_lower_write(struct vfio_pci_region *region, const void *buf,
+			 size_t count, loff_t pos)
+{
+	return vfio_pci_region_write(vfio_pci_region_lower(region), buf, count,
+				     pos);
+}
+
 int vfio_pci_lower_mmap(struct vfio_pci_region *region,
 			struct vm_area_struct *vma)
 {
-	return region->lower ? vfio_pci_region_mmap(region->lower, vma) :
-			       -EINVAL;
+	return vfio_pci_region_mmap(vfio_pci_region_lower(region), vma);
 }
-EXPORT_SYMBOL_GPL(vfio_pci_lower_mmap);
 
-/**
- * vfio_pci_lower_fault() - serve a fault in a mapping of what is overridden
- * @region: the region that overrides it
- * @vmf: the fault
- * @order: order of the page that is wanted
- *
- * Return: as the fault operation of struct vfio_pci_regops.
- */
-vm_fault_t vfio_pci_lower_fault(struct vfio_pci_region *region,
-				struct vm_fault *vmf, unsigned int order)
-{
-	struct vfio_pci_region *lower = region->lower;
-
-	if (!lower || !lower->ops->fault)
-		return VM_FAULT_SIGBUS;
-
-	return lower->ops->fault(lower, vmf, order);
-}
-EXPORT_SYMBOL_GPL(vfio_pci_lower_fault);
-
-/**
- * vfio_pci_lower_get_info() - tell what there is to tell of what is overridden
- * @region: the region that overrides it
- * @info: as for the get_info operation
- * @caps: as for the get_info operation
- *
- * Return: as the get_info operation of struct vfio_pci_regops.
- */
-int vfio_pci_lower_get_info(struct vfio_pci_region *region,
-			    struct vfio_region_info *info,
-			    struct vfio_info_cap *caps)
-{
-	if (!region->lower)
-		return -EINVAL;
-
-	return vfio_pci_region_get_info(region->lower, info, caps);
-}
-EXPORT_SYMBOL_GPL(vfio_pci_lower_get_info);
-
-/**
- * vfio_pci_lower_add_capability() - add the capabilities of what is overridden
- * @region: the region that overrides it
- * @caps: as for the add_capability operation
- *
- * Return: as the add_capability operation of struct vfio_pci_regops.
- */
 int vfio_pci_lower_add_capability(struct vfio_pci_region *region,
 				  struct vfio_info_cap *caps)
 {
-	struct vfio_pci_region *lower = region->lower;
+	struct vfio_pci_core_region *lower = to_core_region(region)->lower;
 
-	if (!lower || !lower->ops->add_capability)
-		return 0;
-
-	return lower->ops->add_capability(lower, caps);
+	return lower->ops.add_capability(&lower->region, caps);
 }
-EXPORT_SYMBOL_GPL(vfio_pci_lower_add_capability);
 
-/**
- * vfio_pci_lower_ioeventfd() - have an eventfd write to what is overridden
- * @region: the region that overrides it
- * @pos: byte offset in the region
- * @data: what to write
- * @count: number of bytes to write
- * @fd: the eventfd, or -1
- *
- * Return: as the ioeventfd operation of struct vfio_pci_regops.
- */
-int vfio_pci_lower_ioeventfd(struct vfio_pci_region *region, loff_t pos,
-			     u64 data, int count, int fd)
-{
-	struct vfio_pci_region *lower = region->lower;
-
-	if (!lower || !lower->ops->ioeventfd)
-		return -EINVAL;
-	if (region->size < lower->size && pos + count > region->size)
-		return -EINVAL;
-
-	return lower->ops->ioeventfd(lower, pos, data, count, fd);
-}
-EXPORT_SYMBOL_GPL(vfio_pci_lower_ioeventfd);
-
-/**
- * vfio_pci_lower_get_dmabuf_phys() - export parts of what is overridden
- * @region: the region that overrides it
- * @provider: as for the get_dmabuf_phys operation
- * @phys_vec: as for the get_dmabuf_phys operation
- * @dma_ranges: as for the get_dmabuf_phys operation
- * @nr_ranges: as for the get_dmabuf_phys operation
- *
- * Return: as the get_dmabuf_phys operation of struct vfio_pci_regops.
- */
 int vfio_pci_lower_get_dmabuf_phys(struct vfio_pci_region *region,
 				   struct p2pdma_provider **provider,
 				   struct phys_vec *phys_vec,
 				   struct vfio_region_dma_range *dma_ranges,
 				   size_t nr_ranges)
 {
-	if (!region->lower)
-		return -ENODEV;
-
-	return vfio_pci_region_get_dmabuf_phys(region->lower, provider,
-					       phys_vec, dma_ranges, nr_ranges);
+	return vfio_pci_region_get_dmabuf_phys(vfio_pci_region_lower(region),
+					       provider, phys_vec, dma_ranges,
+					       nr_ranges);
 }
-EXPORT_SYMBOL_GPL(vfio_pci_lower_get_dmabuf_phys);

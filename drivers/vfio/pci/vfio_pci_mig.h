@@ -219,6 +219,7 @@ int vfio_pci_mig_pending(struct vfio_pci_migration *mig, u64 *initial,
 void vfio_pci_mig_stop_logging(struct vfio_pci_migration *mig);
 
 extern const struct vfio_pci_regops vfio_pci_mig_regops;
+extern const struct vfio_pci_user_regops vfio_pci_mig_user_regops;
 extern const struct vfio_log_ops vfio_pci_mig_log_ops;
 
 #endif /* VFIO_PCI_MIG_H */

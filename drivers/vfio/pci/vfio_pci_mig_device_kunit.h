@@ -52,6 +52,9 @@ static inline int mig_register(struct mig_device *t, unsigned int i)
 
 static inline void mig_unregister(struct mig_device *t, unsigned int i)
 {
+	/* A bound device pins the driver */
+	if (t->vdev)
+		vfio_pci_vendors_unbind(t->vdev);
 	if (t->registered[i])
 		vfio_pci_unregister_vendor_driver(&t->fakes[i]->driver);
 	t->registered[i] = false;
@@ -59,8 +62,10 @@ static inline void mig_unregister(struct mig_device *t, unsigned int i)
 
 static inline void mig_close(struct mig_device *t)
 {
-	if (t->vdev)
-		vfio_pci_kunit_close(t->vdev);
+	if (t->vdev && t->vdev->regions) {
+		vfio_pci_vendors_close(t->vdev);
+		vfio_pci_regions_free(t->vdev);
+	}
 	t->mig = NULL;
 }
 
@@ -82,15 +87,18 @@ static inline void mig_bind(struct kunit *test)
 	struct mig_device *t = test->priv;
 
 	mig_close(t);
+	if (t->vdev)
+		vfio_pci_vendors_unbind(t->vdev);
 	t->vdev = vfio_pci_kunit_device(test, MIG_DEVICE);
 	dev_set_drvdata(&t->vdev->pdev->dev, t->vdev);
-	KUNIT_ASSERT_EQ(test, 0, vfio_pci_vendor_bind_migration(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_vendors_bind(t->vdev));
 }
 
 static inline void mig_open(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_vendors_attach_late(t->vdev));
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
 	t->mig = t->vdev->migration;

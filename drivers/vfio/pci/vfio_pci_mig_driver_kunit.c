@@ -267,7 +267,7 @@ static void test_own_way(struct kunit *test)
 	t->vdev = vfio_pci_kunit_device(test, MIG_DEVICE);
 	t->vdev->vdev.mig_ops = &own_ops;
 	t->vdev->vdev.migration_flags = VFIO_MIGRATION_STOP_COPY;
-	KUNIT_EXPECT_EQ(test, 0, vfio_pci_vendor_bind_migration(t->vdev));
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_vendors_bind(t->vdev));
 	KUNIT_EXPECT_PTR_EQ(test, &own_ops,
 			    t->vdev->vdev.mig_ops);
 	KUNIT_EXPECT_EQ(test, VFIO_MIGRATION_STOP_COPY,
@@ -279,7 +279,7 @@ static void test_own_way(struct kunit *test)
 
 static void test_region_release(struct vfio_pci_region *region)
 {
-	mig_fake_event(region->vendor, '~');
+	mig_fake_event(region->dev, '~');
 }
 
 static const struct vfio_pci_regops test_region_ops = {
@@ -288,18 +288,19 @@ static const struct vfio_pci_regops test_region_ops = {
 
 static int test_open_region(struct vfio_pci_vendor_device *dev)
 {
-	struct vfio_pci_region *region;
+	const struct vfio_pci_region_desc desc = {
+		.ops	= &test_region_ops,
+		.size	= 16,
+		.type	= 7,
+	};
 
-	region = vfio_pci_vendor_add_region(dev, 7, 0, &test_region_ops, 16, 0,
-					    NULL);
-
-	return PTR_ERR_OR_ZERO(region);
+	return PTR_ERR_OR_ZERO(vfio_pci_vendor_add_region(dev, &desc));
 }
 
 /* The migration region is the last, and all go, whoever else has some */
 static void test_regions(struct kunit *test)
 {
-	struct vfio_pci_region *region;
+	struct vfio_pci_core_region *region;
 	struct mig_device *t = test->priv;
 	struct mig_fake **f = t->fakes;
 	unsigned int i, migrates, has, index;
@@ -324,13 +325,15 @@ static void test_regions(struct kunit *test)
 			region = vfio_pci_region_get(t->vdev, index);
 			KUNIT_ASSERT_NOT_NULL(test, region);
 			KUNIT_EXPECT_EQ(test, index + 1, t->vdev->num_regions);
-			KUNIT_EXPECT_PTR_EQ(test, (void *)t->mig, region->data);
-			KUNIT_EXPECT_PTR_EQ(test, t->mig->dev, region->vendor);
+			KUNIT_EXPECT_PTR_EQ(test, (void *)t->mig,
+					    region->region.data);
+			KUNIT_EXPECT_PTR_EQ(test, t->mig->dev,
+					    region->region.dev);
 			KUNIT_EXPECT_EQ(test,
 					VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
-					region->type);
+					region->region.type);
 			KUNIT_EXPECT_EQ(test, PAGE_SIZE + VFIO_PCI_MIG_WINDOW,
-					region->size);
+					region->region.size);
 
 			vfio_pci_vendors_close(t->vdev);
 			KUNIT_EXPECT_NULL(test, t->vdev->migration);

@@ -27,7 +27,7 @@ MODULE_PARM_DESC(rounds, "How many streams each case makes (20000)");
 
 struct fuzz_test {
 	struct mig_fake *fake;
-	struct vfio_pci_vendor_device dev;
+	struct vfio_pci_vendor vendor;
 	struct rnd_state rnd;
 	u64 seed;
 	/* A good one, and another that has the same in it */
@@ -87,7 +87,7 @@ static int fuzz_test_init(struct kunit *test)
 	t->fake = mig_fake_alloc(test, "fuzz_test", 1);
 	t->fake->ops.load = fuzz_load;
 	t->fake->ops.precopy_load = fuzz_precopy_load;
-	t->dev = (struct vfio_pci_vendor_device) {
+	t->vendor.dev = (struct vfio_pci_vendor_device) {
 		.vdev = vdev,
 		.pdev = vdev->pdev,
 		.driver = &t->fake->driver,
@@ -259,7 +259,7 @@ static bool fuzz_oracle(struct fuzz_test *t)
 	if (b->len < 80)
 		return false;
 	/* As it would be sent, but for the number and an older version */
-	mig_put_header(&header, t->fake, t->dev.pdev,
+	mig_put_header(&header, t->fake, t->vendor.dev.pdev,
 		       get_unaligned_le64(b->data + 64));
 	memcpy(header.data + 28, b->data + 28, 4);
 	crc = crc32c(0xffffffff, header.data, 76);
@@ -325,7 +325,7 @@ static unsigned int fuzz(struct kunit *test, bool sealed)
 		same = fuzz_same(b, &t->good) || fuzz_same(b, &t->other);
 		good = fuzz_oracle(t);
 		piece = i & 1 ? SIZE_MAX : 1 + fuzz_below(t, 200);
-		ret = mig_verdict(t->fake, &t->dev, b->data, b->len, piece);
+		ret = mig_verdict(t->fake, &t->vendor.dev, b->data, b->len, piece);
 		/* Some changes have nothing to change, or change all */
 		if (!sealed && !ret != same) {
 			KUNIT_FAIL(test, "seed=%llu round %u: %d, but it is %s",

@@ -2,14 +2,13 @@
 /*
  * VFIO PCI migration by a region
  *
- * The migration protocol of VFIO_REGION_TYPE_MIGRATION_DEPRECATED, for userspace
- * that knows no other: struct vfio_device_migration_info, then, in pages of its
- * own, the data, which may be mapped.
+ * The region of VFIO_REGION_TYPE_MIGRATION_DEPRECATED, for userspace that only
+ * knows migration v1.  struct vfio_device_migration_info comes first.  The data
+ * follows in pages of its own, which userspace may map.
  */
 
 #include <linux/mm.h>
 #include <linux/pci.h>
-#include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
@@ -54,7 +53,7 @@ static int vfio_pci_mig_v1_set_state(struct vfio_pci_migration *mig, u32 val)
 		state = VFIO_DEVICE_STATE_RUNNING;
 		break;
 	case VFIO_DEVICE_STATE_V1_RUNNING | VFIO_DEVICE_STATE_V1_SAVING:
-		/* All devices have this state, be there anything to save or not */
+		/* v1 has this state also for devices without pre-copy */
 		saving = !mig->ops->precopy_save;
 		state = saving ? VFIO_DEVICE_STATE_RUNNING :
 				 VFIO_DEVICE_STATE_PRE_COPY;
@@ -75,14 +74,14 @@ static int vfio_pci_mig_v1_set_state(struct vfio_pci_migration *mig, u32 val)
 	}
 
 	ret = vfio_pci_mig_set_state(mig, state);
-	/* One that still runs does what it did before */
+	/* The device state did not change */
 	if (!ret)
 		mig->v1_saving = saving;
 
 	return ret;
 }
 
-/* That it is read says that what was offered before has been taken */
+/* A read of pending_bytes confirms that userspace took the offered data */
 static int vfio_pci_mig_v1_pending(struct vfio_pci_migration *mig, u64 *val)
 {
 	struct vfio_pci_mig_stream *stream = &mig->stream;
@@ -111,7 +110,7 @@ static int vfio_pci_mig_v1_pending(struct vfio_pci_migration *mig, u64 *val)
 	return 0;
 }
 
-/* That it is read says that there shall be data */
+/* A read of data_offset asks for data */
 static int vfio_pci_mig_v1_offset(struct vfio_pci_migration *mig, u64 *val)
 {
 	int ret;
@@ -128,7 +127,7 @@ static int vfio_pci_mig_v1_offset(struct vfio_pci_migration *mig, u64 *val)
 	return ret;
 }
 
-/* The user has put @size bytes into the window, which it may still change */
+/* Load @size bytes from the window; userspace may change them meanwhile */
 static int vfio_pci_mig_v1_consume(struct vfio_pci_migration *mig, u64 size)
 {
 	struct iov_iter from;
@@ -148,7 +147,7 @@ static int vfio_pci_mig_v1_consume(struct vfio_pci_migration *mig, u64 size)
 	return vfio_pci_mig_feed(&mig->stream, &from);
 }
 
-/* What is at @pos of the info: whole fields, of which parts may be read */
+/* Read the 8 bytes at @pos of the info */
 static int vfio_pci_mig_v1_read_field(struct vfio_pci_migration *mig,
 				      unsigned int pos, u64 *val)
 {
@@ -156,7 +155,7 @@ static int vfio_pci_mig_v1_read_field(struct vfio_pci_migration *mig,
 
 	switch (pos) {
 	case offsetof(struct vfio_device_migration_info, device_state):
-		/* And the reserved field */
+		/* Includes the reserved field */
 		info.device_state = vfio_pci_mig_v1_state(mig);
 		memcpy(val, &info, sizeof(*val));
 		return 0;
@@ -219,94 +218,150 @@ static int vfio_pci_mig_v1_write_info(struct vfio_pci_migration *mig,
 	return -EINVAL;
 }
 
-/* Data, in the window: all of the access is in it */
-static ssize_t vfio_pci_mig_v1_data(struct vfio_pci_migration *mig,
-				    char __user *to, const char __user *from,
-				    size_t count, loff_t pos)
+static int vfio_pci_mig_v1_read(struct vfio_pci_migration *mig,
+				struct iov_iter *to, loff_t pos)
 {
-	void *window = vfio_pci_mig_window(mig);
+	struct vfio_device_migration_info info;
+	void *window;
+	size_t part;
+	int ret;
 
+	guard(vfio_pci_mig)(mig);
+
+	/* A read of the info alone does not claim the protocol */
+	if (READ_ONCE(mig->protocol) == VFIO_PCI_MIG_BY_FEATURE)
+		return -EBUSY;
+
+	if (pos < sizeof(info)) {
+		part = min(iov_iter_count(to), sizeof(info) - pos);
+		ret = vfio_pci_mig_v1_read_info(mig, &info, part, pos);
+		if (ret)
+			return ret;
+		if (copy_to_iter(&info, part, to) != part)
+			return -EFAULT;
+		pos += part;
+	}
+
+	/* The rest of the page of the info reads as 0 */
+	if (pos < PAGE_SIZE) {
+		part = min(iov_iter_count(to), PAGE_SIZE - pos);
+		if (iov_iter_zero(part, to) != part)
+			return -EFAULT;
+		pos += part;
+	}
+
+	part = iov_iter_count(to);
+	if (!part)
+		return 0;
+
+	ret = vfio_pci_mig_claim(mig, VFIO_PCI_MIG_BY_REGION);
+	if (ret)
+		return ret;
+
+	window = vfio_pci_mig_window(mig);
 	if (!window)
 		return -ENOMEM;
 
-	if (to)
-		return copy_to_user(to, window + pos, count) ? -EFAULT : count;
+	return copy_to_iter(window + pos - PAGE_SIZE, part, to) == part ?
+	       0 : -EFAULT;
+}
+
+static int vfio_pci_mig_v1_write(struct vfio_pci_migration *mig,
+				 struct iov_iter *from, loff_t pos)
+{
+	size_t count = iov_iter_count(from);
+	void *window;
+	u64 field;
+	int ret;
+
+	guard(vfio_pci_mig)(mig);
+
+	ret = vfio_pci_mig_claim(mig, VFIO_PCI_MIG_BY_REGION);
+	if (ret)
+		return ret;
+
+	if (pos < PAGE_SIZE) {
+		/* No field is larger */
+		if (count > sizeof(field))
+			return -EINVAL;
+		if (copy_from_iter(&field, count, from) != count)
+			return -EFAULT;
+		return vfio_pci_mig_v1_write_info(mig, &field, count, pos);
+	}
 
 	if (mig->state != VFIO_DEVICE_STATE_RESUMING)
 		return -EINVAL;
 
-	return copy_from_user(window + pos, from, count) ? -EFAULT : count;
+	window = vfio_pci_mig_window(mig);
+	if (!window)
+		return -ENOMEM;
+
+	return copy_from_iter(window + pos - PAGE_SIZE, count, from) == count ?
+	       0 : -EFAULT;
 }
 
-static ssize_t vfio_pci_mig_v1_info(struct vfio_pci_migration *mig,
-				    char __user *to, const char __user *from,
+static int vfio_pci_mig_region_read(struct vfio_pci_region *region, void *buf,
 				    size_t count, loff_t pos)
 {
-	struct vfio_device_migration_info info;
-	int ret;
+	struct kvec kvec = { .iov_base = buf, .iov_len = count };
+	struct iov_iter to;
 
-	if (pos >= sizeof(info))
-		return -EINVAL;
-	count = min_t(size_t, count, sizeof(info) - pos);
+	iov_iter_kvec(&to, ITER_DEST, &kvec, 1, count);
 
-	if (to) {
-		ret = vfio_pci_mig_v1_read_info(mig, &info, count, pos);
-		if (!ret && copy_to_user(to, &info, count))
-			ret = -EFAULT;
-	} else if (copy_from_user(&info, from, count)) {
-		ret = -EFAULT;
-	} else {
-		ret = vfio_pci_mig_v1_write_info(mig, &info, count, pos);
-	}
-
-	return ret ?: count;
+	return vfio_pci_mig_v1_read(region->data, &to, pos);
 }
 
-/* Read to @to, or write from @from */
-static ssize_t vfio_pci_mig_v1_rw(struct vfio_pci_region *region,
-				  char __user *to, const char __user *from,
-				  size_t count, loff_t pos)
+static int vfio_pci_mig_region_write(struct vfio_pci_region *region,
+				     const void *buf, size_t count, loff_t pos)
 {
-	struct vfio_pci_migration *mig = region->data;
+	struct kvec kvec = { .iov_base = (void *)buf, .iov_len = count };
+	struct iov_iter from;
+
+	iov_iter_kvec(&from, ITER_SOURCE, &kvec, 1, count);
+
+	return vfio_pci_mig_v1_write(region->data, &from, pos);
+}
+
+/* Userspace moves the whole window at once, without a bounce buffer */
+static ssize_t vfio_pci_mig_user_read(struct vfio_pci_core_region *region,
+				      char __user *buf, size_t count,
+				      loff_t pos)
+{
+	struct iov_iter to;
 	ssize_t ret;
 
 	ret = vfio_pci_region_clip(region, count, pos);
 	if (ret < 0)
 		return ret;
+
 	count = ret;
+	ret = import_ubuf(ITER_DEST, buf, count, &to);
+	if (!ret)
+		ret = vfio_pci_mig_v1_read(region->region.data, &to, pos);
 
-	guard(vfio_pci_mig)(mig);
+	return ret ?: count;
+}
 
-	/* To look at it is not to use it */
-	if (to && pos < PAGE_SIZE)
-		ret = READ_ONCE(mig->protocol) == VFIO_PCI_MIG_BY_FEATURE ?
-		      -EBUSY : 0;
-	else
-		ret = vfio_pci_mig_claim(mig, VFIO_PCI_MIG_BY_REGION);
-	if (ret)
+static ssize_t vfio_pci_mig_user_write(struct vfio_pci_core_region *region,
+				       const char __user *buf, size_t count,
+				       loff_t pos)
+{
+	struct iov_iter from;
+	ssize_t ret;
+
+	ret = vfio_pci_region_clip(region, count, pos);
+	if (ret < 0)
 		return ret;
 
-	if (pos < PAGE_SIZE)
-		return vfio_pci_mig_v1_info(mig, to, from, count, pos);
+	count = ret;
+	ret = import_ubuf(ITER_SOURCE, (char __user *)buf, count, &from);
+	if (!ret)
+		ret = vfio_pci_mig_v1_write(region->region.data, &from, pos);
 
-	return vfio_pci_mig_v1_data(mig, to, from, count, pos - PAGE_SIZE);
+	return ret ?: count;
 }
 
-static ssize_t vfio_pci_mig_region_read(struct vfio_pci_region *region,
-					char __user *buf, size_t count,
-					loff_t pos)
-{
-	return vfio_pci_mig_v1_rw(region, buf, NULL, count, pos);
-}
-
-static ssize_t vfio_pci_mig_region_write(struct vfio_pci_region *region,
-					 const char __user *buf, size_t count,
-					 loff_t pos)
-{
-	return vfio_pci_mig_v1_rw(region, NULL, buf, count, pos);
-}
-
-/* Takes no lock: data may be copied to and from the mapping with it held */
+/* Takes no lock: a copy with the lock held may fault in this mapping */
 static int vfio_pci_mig_region_mmap(struct vfio_pci_region *region,
 				    struct vm_area_struct *vma)
 {
@@ -348,6 +403,11 @@ static void vfio_pci_mig_region_release(struct vfio_pci_region *region)
 {
 	vfio_pci_mig_close(region->data);
 }
+
+const struct vfio_pci_user_regops vfio_pci_mig_user_regops = {
+	.read	= vfio_pci_mig_user_read,
+	.write	= vfio_pci_mig_user_write,
+};
 
 const struct vfio_pci_regops vfio_pci_mig_regops = {
 	.read		= vfio_pci_mig_region_read,

@@ -20,7 +20,7 @@
 
 struct stream_test {
 	struct mig_fake *fake;
-	struct vfio_pci_vendor_device dev;
+	struct vfio_pci_vendor vendor;
 	struct vfio_pci_core_device *vdev;
 	void *window;
 	struct mig_bytes sent;
@@ -38,7 +38,7 @@ static int stream_test_init(struct kunit *test)
 	t->vdev->pdev->subsystem_device = 0x9abc;
 	t->vdev->pdev->revision = 0xde;
 	t->fake = mig_fake_alloc(test, "stream_test", 0x1234);
-	t->dev = (struct vfio_pci_vendor_device) {
+	t->vendor.dev = (struct vfio_pci_vendor_device) {
 		.vdev = t->vdev,
 		.pdev = t->vdev->pdev,
 		.driver = &t->fake->driver,
@@ -65,12 +65,12 @@ static void stream_short(struct stream_test *t)
 {
 	stream_parts(t, MIG_PRECOPY, (u32 []){ 5, 0 });
 	stream_parts(t, MIG_DATA, (u32 []){ 3, 17, 0 });
-	mig_put_all(&t->bytes, t->fake, t->dev.pdev, NONCE);
+	mig_put_all(&t->bytes, t->fake, t->vendor.dev.pdev, NONCE);
 }
 
 static int stream_verdict(struct stream_test *t)
 {
-	return mig_verdict(t->fake, &t->dev, t->bytes.data, t->bytes.len,
+	return mig_verdict(t->fake, &t->vendor.dev, t->bytes.data, t->bytes.len,
 			   SIZE_MAX);
 }
 
@@ -152,13 +152,13 @@ static void test_round_trip(struct kunit *test)
 	stream_parts(t, MIG_PRECOPY, layout->precopy);
 	stream_parts(t, MIG_DATA, layout->data);
 
-	vfio_pci_mig_send(&stream, &t->dev, t->window);
+	vfio_pci_mig_send(&stream, &t->vendor.dev, t->window);
 	stream_take_all(t, &stream, false);
 	KUNIT_EXPECT_EQ(test, 0, t->fake->saved[MIG_DATA]);
 	stream_take_all(t, &stream, true);
 	KUNIT_EXPECT_EQ(test, VFIO_PCI_MIG_COMPLETE, stream.phase);
 
-	mig_put_all(&t->bytes, t->fake, t->dev.pdev,
+	mig_put_all(&t->bytes, t->fake, t->vendor.dev.pdev,
 		    get_unaligned_le64(t->sent.data + 64));
 	KUNIT_ASSERT_EQ(test, t->bytes.len, t->sent.len);
 	/* Not MEMEQ, which would show all of them */
@@ -170,7 +170,7 @@ static void test_round_trip(struct kunit *test)
 		if (t->sent.len / pieces[i] > 100000)
 			continue;
 		KUNIT_EXPECT_EQ(test, 0,
-				mig_verdict(t->fake, &t->dev, t->sent.data,
+				mig_verdict(t->fake, &t->vendor.dev, t->sent.data,
 					    t->sent.len, pieces[i]));
 		stream_expect_loaded(t);
 	}
@@ -191,7 +191,7 @@ static void test_header_bytes(struct kunit *test)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		vfio_pci_mig_send(&stream, &t->dev, t->window);
+		vfio_pci_mig_send(&stream, &t->vendor.dev, t->window);
 		KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&stream));
 		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, true));
 		KUNIT_ASSERT_EQ(test, 80, vfio_pci_mig_left(&stream));
@@ -208,10 +208,10 @@ static void test_header_bytes(struct kunit *test)
 	t->fake->driver.name = "a_name_that_is_32_characters_long";
 	KUNIT_ASSERT_EQ(test, 33, strlen(t->fake->driver.name));
 	t->fake->driver.name++;
-	vfio_pci_mig_send(&stream, &t->dev, t->window);
+	vfio_pci_mig_send(&stream, &t->vendor.dev, t->window);
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, true));
 	KUNIT_EXPECT_MEMEQ(test, t->window + 32, t->fake->driver.name, 32);
-	mig_put_all(&t->bytes, t->fake, t->dev.pdev, NONCE);
+	mig_put_all(&t->bytes, t->fake, t->vendor.dev.pdev, NONCE);
 	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
 	t->bytes.data[63] ^= 1;
 	put_unaligned_le32(crc32c(0xffffffff, t->bytes.data, 76),
@@ -236,12 +236,12 @@ static void test_estimate(struct kunit *test)
 		heads++;
 	heads -= DIV_ROUND_UP(bytes, PART);
 
-	mig_put_header(&t->bytes, t->fake, t->dev.pdev, NONCE);
+	mig_put_header(&t->bytes, t->fake, t->vendor.dev.pdev, NONCE);
 	mig_put_parts(&t->bytes, t->fake, MIG_DATA);
 	mig_put_end(&t->bytes, 0, bytes);
 	left = t->bytes.len - heads * MIG_HEAD;
 
-	vfio_pci_mig_send(&stream, &t->dev, t->window);
+	vfio_pci_mig_send(&stream, &t->vendor.dev, t->window);
 	estimate = vfio_pci_mig_estimate(&stream, bytes);
 	KUNIT_EXPECT_GE(test, estimate, left);
 	KUNIT_EXPECT_LE(test, estimate, left + MIG_HEAD);
@@ -281,7 +281,7 @@ static void test_truncated(struct kunit *test)
 	stream_short(t);
 	for (at = 0; at < t->bytes.len; at++) {
 		memset(t->fake->loaded, 0, sizeof(t->fake->loaded));
-		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->dev));
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->vendor.dev));
 		KUNIT_EXPECT_EQ(test, 0, mig_feed(&stream, t->bytes.data, at,
 						  SIZE_MAX));
 		KUNIT_EXPECT_EQ_MSG(test, at ? -EINVAL : -ENODATA,
@@ -324,7 +324,7 @@ static void test_error_stays(struct kunit *test)
 	/* In the first record after the header */
 	at = MIG_HEADER + MIG_HEAD;
 	t->bytes.data[at] ^= 1;
-	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->dev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->vendor.dev));
 	KUNIT_EXPECT_EQ(test, -EBADMSG, mig_feed(&stream, t->bytes.data,
 						 t->bytes.len, SIZE_MAX));
 	t->bytes.data[at] ^= 1;
@@ -362,11 +362,11 @@ static void test_records(struct kunit *test)
 
 	stream_parts(t, MIG_PRECOPY, (u32 []){ 16, 16, 0 });
 	stream_parts(t, MIG_DATA, (u32 []){ 16, 16, 16, 0 });
-	mig_put_all(b, t->fake, t->dev.pdev, NONCE + 1);
+	mig_put_all(b, t->fake, t->vendor.dev.pdev, NONCE + 1);
 	len = b->len;
 	KUNIT_ASSERT_EQ(test, RECORD_AT(NR_RECORDS), len);
 	memcpy(other, b->data, len);
-	mig_put_all(b, t->fake, t->dev.pdev, NONCE);
+	mig_put_all(b, t->fake, t->vendor.dev.pdev, NONCE);
 	memcpy(one, b->data, len);
 
 	for (i = 0; i < NR_RECORDS; i++) {
@@ -437,7 +437,7 @@ static void test_record_heads(struct kunit *test)
 	u8 *head;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		mig_put_header(b, t->fake, t->dev.pdev, NONCE);
+		mig_put_header(b, t->fake, t->vendor.dev.pdev, NONCE);
 		head = b->data + b->len;
 		memset(head, 0, MIG_HEAD + 64);
 		put_unaligned_le32(bad[i].type, head);
@@ -451,7 +451,7 @@ static void test_record_heads(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
 		b->len = MIG_HEADER + MIG_HEAD;
 		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
-				    mig_verdict(t->fake, &t->dev, b->data,
+				    mig_verdict(t->fake, &t->vendor.dev, b->data,
 						b->len, 1),
 				    "%u", i);
 		b->len += min(bad[i].size, 64);
@@ -460,7 +460,7 @@ static void test_record_heads(struct kunit *test)
 
 	/* None of these was refused for what came too late */
 	stream_parts(t, MIG_PRECOPY, (u32 []){ 16, 0 });
-	mig_put_all(b, t->fake, t->dev.pdev, NONCE);
+	mig_put_all(b, t->fake, t->vendor.dev.pdev, NONCE);
 	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
 	t->fake->ops.precopy_load = NULL;
 	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
@@ -468,7 +468,7 @@ static void test_record_heads(struct kunit *test)
 	t->fake->ops.precopy_load = mig_fake_ops.precopy_load;
 
 	/* No precopy once there is data, be it good */
-	mig_put_header(b, t->fake, t->dev.pdev, NONCE);
+	mig_put_header(b, t->fake, t->vendor.dev.pdev, NONCE);
 	stream_parts(t, MIG_DATA, (u32 []){ 3, 0 });
 	mig_put_parts(b, t->fake, MIG_DATA);
 	mig_put_parts(b, t->fake, MIG_PRECOPY);
@@ -494,7 +494,7 @@ static void test_totals(struct kunit *test)
 	stream_parts(t, MIG_PRECOPY, (u32 []){ 5, 0 });
 	stream_parts(t, MIG_DATA, (u32 []){ 3, 0 });
 	for (i = 0; i < ARRAY_SIZE(ends); i++) {
-		mig_put_header(&t->bytes, t->fake, t->dev.pdev, NONCE);
+		mig_put_header(&t->bytes, t->fake, t->vendor.dev.pdev, NONCE);
 		mig_put_parts(&t->bytes, t->fake, MIG_PRECOPY);
 		mig_put_parts(&t->bytes, t->fake, MIG_DATA);
 		mig_put_end(&t->bytes, ends[i].precopy, ends[i].data);
@@ -535,7 +535,7 @@ static void test_headers(struct kunit *test)
 
 	stream_parts(t, MIG_DATA, (u32 []){ 3, 0 });
 	for (i = 0; i < ARRAY_SIZE(edits); i++) {
-		mig_put_header(b, t->fake, t->dev.pdev, NONCE);
+		mig_put_header(b, t->fake, t->vendor.dev.pdev, NONCE);
 		b->data[edits[i].at] = edits[i].val;
 		b->crc = crc32c(0xffffffff, b->data, 76);
 		put_unaligned_le32(b->crc, b->data + 76);
@@ -552,7 +552,7 @@ static void test_headers(struct kunit *test)
 	}
 
 	/* The other way round: what was sent by a driver that is newer */
-	mig_put_all(b, t->fake, t->dev.pdev, NONCE);
+	mig_put_all(b, t->fake, t->vendor.dev.pdev, NONCE);
 	t->fake->ops.version = 4;
 	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
 	t->fake->ops.version = 9;
@@ -577,7 +577,7 @@ static void test_save_errors(struct kunit *test)
 	bool stopped;
 
 	stream_short(t);
-	vfio_pci_mig_send(&stream, &t->dev, t->window);
+	vfio_pci_mig_send(&stream, &t->vendor.dev, t->window);
 	/* The driver is not asked for the header */
 	t->fake->save_ret = -EBUSY;
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, false));
@@ -604,7 +604,7 @@ static void test_save_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_fill(&stream, true));
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&stream));
 
-	mig_put_all(&t->bytes, t->fake, t->dev.pdev,
+	mig_put_all(&t->bytes, t->fake, t->vendor.dev.pdev,
 		    get_unaligned_le64(t->sent.data + 64));
 	KUNIT_ASSERT_EQ(test, t->bytes.len, t->sent.len);
 	KUNIT_EXPECT_MEMEQ(test, t->bytes.data, t->sent.data, t->sent.len);
@@ -630,7 +630,7 @@ static void test_load_errors(struct kunit *test)
 	}
 
 	t->fake->parts[MIG_PRECOPY][0] = 0;
-	mig_put_all(&t->bytes, t->fake, t->dev.pdev, NONCE);
+	mig_put_all(&t->bytes, t->fake, t->vendor.dev.pdev, NONCE);
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
 		t->fake->load_ret = errors[i].ret;
 		KUNIT_EXPECT_EQ(test, errors[i].error, stream_verdict(t));
@@ -662,7 +662,7 @@ static void test_fault(struct kunit *test)
 
 	for (at = 0; at < t->bytes.len; at += 7) {
 		memset(t->fake->loaded, 0, sizeof(t->fake->loaded));
-		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->dev));
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->vendor.dev));
 		KUNIT_ASSERT_EQ(test, 0,
 				copy_to_user(user + PAGE_SIZE - at,
 					     t->bytes.data, at));

@@ -354,7 +354,9 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_pending);
  */
 u32 vfio_pci_vendor_load_version(struct vfio_pci_vendor_device *dev)
 {
-	return le32_to_cpu(dev->migration->stream.header.version);
+	struct vfio_pci_migration *mig = to_vfio_pci_vendor(dev)->migration;
+
+	return le32_to_cpu(mig->stream.header.version);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_load_version);
 
@@ -528,13 +530,23 @@ int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
  */
 int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
 {
-	struct vfio_region_sparse_mmap_area area = {
+	const struct vfio_region_sparse_mmap_area area = {
 		.offset	= PAGE_SIZE,
 		.size	= VFIO_PCI_MIG_WINDOW,
 	};
+	struct vfio_pci_region_desc desc = {
+		.ops		= &vfio_pci_mig_regops,
+		.size		= PAGE_SIZE + VFIO_PCI_MIG_WINDOW,
+		.flags		= VFIO_REGION_INFO_FLAG_READ |
+				  VFIO_REGION_INFO_FLAG_WRITE |
+				  VFIO_REGION_INFO_FLAG_MMAP,
+		.type		= VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
+		.subtype	= VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED,
+		.areas		= &area,
+		.nr_areas	= 1,
+	};
 	struct vfio_pci_migration *mig;
 	struct vfio_pci_region *region;
-	int ret;
 
 	mig = kzalloc_obj(*mig, GFP_KERNEL_ACCOUNT);
 	if (!mig)
@@ -551,28 +563,21 @@ int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
 	mig->ops = dev->driver->migration;
 	mig->state = VFIO_DEVICE_STATE_RUNNING;
 
-	region = vfio_pci_vendor_add_region(dev, VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
-					    VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED,
-					    &vfio_pci_mig_regops,
-					    PAGE_SIZE + VFIO_PCI_MIG_WINDOW,
-					    VFIO_REGION_INFO_FLAG_READ |
-					    VFIO_REGION_INFO_FLAG_WRITE |
-					    VFIO_REGION_INFO_FLAG_MMAP, mig);
+	desc.data = mig;
+	region = vfio_pci_vendor_add_region_user(dev, &desc,
+						 &vfio_pci_mig_user_regops);
 	if (IS_ERR(region)) {
-		ret = PTR_ERR(region);
 		vfio_pci_mig_put(mig);
-		return ret;
+		return PTR_ERR(region);
 	}
 
-	/* From here on the region owns it */
-	ret = vfio_pci_region_set_sparse_mmap(region, &area, 1);
-	if (ret)
-		return ret;
-
-	/* The driver may call us from anywhere, until it has closed the device */
+	/*
+	 * The region owns the first reference.  The driver may use the second
+	 * one from any context until its close callback returns.
+	 */
 	kref_get(&mig->kref);
-	/* Pairs with smp_load_acquire() where it does */
-	smp_store_release(&dev->migration, mig);
+	/* Pairs with smp_load_acquire() in functions that the driver calls */
+	smp_store_release(&to_vfio_pci_vendor(dev)->migration, mig);
 	scoped_guard(mutex, &dev->vdev->vendors_lock)
 		dev->vdev->migration = mig;
 

@@ -2,185 +2,355 @@
 /*
  * VFIO PCI regions that override others
  *
- * In the table, a region of a vendor driver can take the place of another,
- * which stays below it.  What it has no operations for is passed on to there,
- * but for what would lead around those that it has.
+ * A region of a vendor driver can take the place of another one in the table.
+ * The other one becomes its lower region.  Accesses that the override has no
+ * operation for go to the lower region, unless they would bypass an operation
+ * of the override.
  */
 
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
+#include <kunit/visibility.h>
 
 #include "trace.h"
 #include "vfio_pci_priv.h"
 
-/* A region of a vendor driver */
-struct vfio_pci_vendor_region {
-	struct vfio_pci_region		region;
-	/* As the vendor driver has them, and with what is passed on */
-	const struct vfio_pci_regops	*own;
-	struct vfio_pci_regops		ops;
-};
-
 #define VFIO_PCI_REGION_RW \
 	(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE)
+#define VFIO_PCI_REGION_RWM \
+	(VFIO_PCI_REGION_RW | VFIO_REGION_INFO_FLAG_MMAP)
+
+static const struct vfio_pci_regops vfio_pci_no_regops;
+
+/* A mapping of the lower region would bypass @ops */
+static bool vfio_pci_regops_trap(const struct vfio_pci_regops *ops)
+{
+	return ops->read || ops->write;
+}
+
+/* Check whether an override can have all of @flags; return the first fault */
+static const char *
+vfio_pci_region_check_flags(const struct vfio_pci_regops *ops, u32 flags,
+			    u32 lower_flags)
+{
+	if (flags & ~VFIO_PCI_REGION_RWM)
+		return "it has unknown flags";
+	if (flags & VFIO_REGION_INFO_FLAG_READ && !ops->read &&
+	    !(lower_flags & VFIO_REGION_INFO_FLAG_READ))
+		return "it is readable, but nothing can read it";
+	if (flags & VFIO_REGION_INFO_FLAG_WRITE && !ops->write &&
+	    !(lower_flags & VFIO_REGION_INFO_FLAG_WRITE))
+		return "it is writable, but nothing can write it";
+	if (!(flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return NULL;
+	if (!(flags & VFIO_REGION_INFO_FLAG_READ))
+		return "it is mappable, but not readable";
+	if (!ops->mmap && !(lower_flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return "it is mappable, but nothing can map it";
+	if (!ops->mmap && vfio_pci_regops_trap(ops))
+		return "it is mappable, but a mapping would bypass its read or write operation";
+
+	return NULL;
+}
+
+/* The flags of the lower region that an override still permits */
+static u32 vfio_pci_region_keep_flags(const struct vfio_pci_regops *ops,
+				      u32 lower_flags)
+{
+	if (!ops->mmap && vfio_pci_regops_trap(ops))
+		return lower_flags & ~VFIO_REGION_INFO_FLAG_MMAP;
+
+	return lower_flags;
+}
+
+static const char *
+vfio_pci_region_check_areas(const struct vfio_pci_region_desc *desc, u64 size)
+{
+	const struct vfio_region_sparse_mmap_area *area = desc->areas;
+	u64 end, last = 0;
+	unsigned int i;
+
+	if (!desc->areas != !desc->nr_areas)
+		return "its areas and their number do not match";
+	if (desc->nr_areas > VFIO_PCI_MAX_AREAS)
+		return "it has too many areas";
+
+	for (i = 0; i < desc->nr_areas; i++) {
+		if (!area[i].size || !PAGE_ALIGNED(area[i].offset | area[i].size))
+			return "an area is empty or not page aligned";
+		if (area[i].offset < last)
+			return "its areas overlap or do not ascend";
+		if (check_add_overflow(area[i].offset, area[i].size, &end) ||
+		    end > PAGE_ALIGN(size))
+			return "an area is outside of the region";
+		last = end;
+	}
+
+	return NULL;
+}
 
 /**
- * vfio_pci_region_is_sealed() - find whether a region cannot be changed more
- * @region: a region of a vendor driver
+ * vfio_pci_region_check_desc() - check whether a description contradicts itself
+ * @desc: the description
+ * @lower: the region to override, or NULL if the region is added
  *
- * Return: whether what it serves has been worked out.
+ * Return: NULL, or the contradiction for a message.
  */
-bool vfio_pci_region_is_sealed(struct vfio_pci_region *region)
+VISIBLE_IF_KUNIT const char *
+vfio_pci_region_check_desc(const struct vfio_pci_region_desc *desc,
+			   const struct vfio_pci_core_region *lower)
 {
-	struct vfio_pci_vendor_region *vendor_region =
-		container_of(region, struct vfio_pci_vendor_region, region);
+	const struct vfio_pci_regops *ops = desc->ops ?: &vfio_pci_no_regops;
+	u32 lower_flags = lower ? lower->region.flags : 0;
+	u64 size = desc->size;
+	u32 flags = desc->flags;
+	const char *why;
 
-	return region->ops == &vendor_region->ops;
+	if (!desc->ops && desc->data)
+		return "it has data, but no operations that release it";
+	if (ops->fault && !ops->mmap)
+		return "it has a fault operation, but no mmap operation";
+
+	if (flags & VFIO_PCI_REGION_HIDDEN) {
+		if (!lower)
+			return "an added region cannot be hidden";
+		if (flags != VFIO_PCI_REGION_HIDDEN || size || desc->type ||
+		    desc->subtype || desc->areas || desc->nr_areas)
+			return "it is hidden, but has a size, flags, a type or areas";
+		return NULL;
+	}
+
+	if (size > VFIO_PCI_OFFSET_MASK + 1)
+		return "it is larger than a region can be";
+
+	if (!lower) {
+		if (!desc->ops)
+			return "it has no operations";
+		if (!size)
+			return "it has no size";
+		if (!desc->type)
+			return "it has no type";
+	} else {
+		if (!desc->ops && !size && !flags && !desc->nr_areas)
+			return "the override changes nothing";
+		if (desc->type || desc->subtype)
+			return "an override cannot change the type";
+		size = size ?: lower->region.size;
+		flags = flags ?: vfio_pci_region_keep_flags(ops, lower_flags);
+		if (desc->size && !flags)
+			return "it has a size, but no flags";
+		if (flags && !size)
+			return "it has flags, but no size";
+	}
+
+	why = vfio_pci_region_check_flags(ops, flags, lower_flags);
+	if (why)
+		return why;
+
+	if (desc->nr_areas && !(flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return "it has areas, but is not mappable";
+
+	return vfio_pci_region_check_areas(desc, size);
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_check_desc);
+
+/**
+ * vfio_pci_region_apply_flags() - remove the handlers that flags do not permit
+ * @region: the region
+ */
+void vfio_pci_region_apply_flags(struct vfio_pci_core_region *region)
+{
+	u32 flags = region->region.flags;
+
+	if (!(flags & VFIO_REGION_INFO_FLAG_READ)) {
+		region->user.read = NULL;
+		region->user.read_reg = NULL;
+		region->ops.read = NULL;
+	}
+	if (!(flags & VFIO_REGION_INFO_FLAG_WRITE)) {
+		region->user.write = NULL;
+		region->user.write_reg = NULL;
+		region->user.ioeventfd = NULL;
+		region->ops.write = NULL;
+	}
+	if (!(flags & VFIO_REGION_INFO_FLAG_MMAP)) {
+		region->ops.mmap = NULL;
+		region->ops.fault = NULL;
+	}
+	if ((flags & VFIO_PCI_REGION_RWM) != VFIO_PCI_REGION_RWM)
+		region->ops.get_dmabuf_phys = NULL;
 }
 
 /*
- * Let an operation that a region does not have be that of the region below,
- * unless that would lead around one that it has.
+ * Use the handlers of the lower region where a region has none itself, unless
+ * that bypasses one that it has.
  */
-static void vfio_pci_region_pass_on(struct vfio_pci_region *region,
-				    const struct vfio_pci_regops *own,
-				    struct vfio_pci_regops *ops)
+static void vfio_pci_region_inherit(struct vfio_pci_core_region *region)
 {
-	const struct vfio_pci_region *lower = region->lower;
-	/* What the user may no longer do */
-	u32 less = lower->flags & ~region->flags;
-	bool reads = own->read || own->read_buf ||
-		     less & VFIO_REGION_INFO_FLAG_READ;
-	bool writes = own->write || own->write_buf ||
-		      less & VFIO_REGION_INFO_FLAG_WRITE;
+	const struct vfio_pci_user_regops *pass = &vfio_pci_lower_user_regops;
+	struct vfio_pci_core_region *lower = region->lower;
+	struct vfio_pci_user_regops *user = &region->user;
+	const struct vfio_pci_regops *own = region->own;
+	struct vfio_pci_regops *ops = &region->ops;
 
-	if (!reads && lower->ops->read)
-		ops->read = vfio_pci_lower_read;
-	if (!reads && lower->ops->read_buf)
-		ops->read_buf = vfio_pci_lower_read_buf;
-	if (!writes && lower->ops->write)
-		ops->write = vfio_pci_lower_write;
-	if (!writes && lower->ops->write_buf)
-		ops->write_buf = vfio_pci_lower_write_buf;
-	if (!writes && !own->ioeventfd && lower->ops->ioeventfd)
-		ops->ioeventfd = vfio_pci_lower_ioeventfd;
-
-	if (!reads && !writes && !own->mmap && !own->fault)
+	if (!own->read) {
+		user->read = lower->user.read ? pass->read : NULL;
+		user->read_reg = pass->read_reg;
+		ops->read = lower->ops.read ? vfio_pci_lower_read : NULL;
+		if (region->region.size == lower->region.size &&
+		    region->region.flags == lower->region.flags)
+			user->get_info = pass->get_info;
+	}
+	if (!own->write) {
+		user->write = lower->user.write ? pass->write : NULL;
+		user->write_reg = pass->write_reg;
+		user->ioeventfd = pass->ioeventfd;
+		ops->write = lower->ops.write ? vfio_pci_lower_write : NULL;
+	}
+	if (!own->mmap && !vfio_pci_regops_trap(own)) {
 		ops->mmap = vfio_pci_lower_mmap;
-	if (ops->mmap == vfio_pci_lower_mmap && !own->fault &&
-	    lower->ops->fault)
-		ops->fault = vfio_pci_lower_fault;
-	if (!reads && !writes && !own->get_dmabuf_phys &&
-	    !(less & VFIO_REGION_INFO_FLAG_MMAP))
-		ops->get_dmabuf_phys = vfio_pci_lower_get_dmabuf_phys;
+		if (!own->get_dmabuf_phys)
+			ops->get_dmabuf_phys = vfio_pci_lower_get_dmabuf_phys;
+	}
+	if (!own->add_capability && lower->ops.add_capability)
+		ops->add_capability = vfio_pci_lower_add_capability;
 
-	/* What is below may have neither */
-	if (ops->mmap == vfio_pci_lower_mmap && !lower->ops->mmap)
+	/* Those that the caller has set, too */
+	if (!lower->user.get_info)
+		user->get_info = NULL;
+	if (!lower->user.ioeventfd)
+		user->ioeventfd = NULL;
+	if (ops->mmap == vfio_pci_lower_mmap && !lower->ops.mmap)
 		ops->mmap = NULL;
 	if (ops->get_dmabuf_phys == vfio_pci_lower_get_dmabuf_phys &&
-	    !lower->ops->get_dmabuf_phys)
+	    !lower->ops.get_dmabuf_phys)
 		ops->get_dmabuf_phys = NULL;
-	if (!ops->mmap)
-		region->flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
-
-	if (!own->get_info && lower->ops->get_info &&
-	    region->size == lower->size && region->flags == lower->flags)
-		ops->get_info = vfio_pci_lower_get_info;
-	if (!own->add_capability && lower->ops->add_capability)
-		ops->add_capability = vfio_pci_lower_add_capability;
 }
 
-/*
- * Let a region of a vendor driver have the operations, and what may be mapped
- * of it, that follow from what the driver has made of it.
- */
-static int vfio_pci_region_seal(struct vfio_pci_region *region)
+/* Work out the handlers and the mappable areas from what @region has itself */
+static int vfio_pci_region_finalize(struct vfio_pci_core_region *region,
+				    const struct vfio_pci_region_desc *desc,
+				    const struct vfio_pci_user_regops *user)
 {
-	struct vfio_pci_vendor_region *vendor_region =
-		container_of(region, struct vfio_pci_vendor_region, region);
-	struct vfio_pci_regops *ops = &vendor_region->ops;
-	const struct vfio_pci_regops *own = vendor_region->own;
-	struct device *dev = &region->vdev->pdev->dev;
+	const struct vfio_pci_regops *own = region->own;
 	int ret;
 
-	if (vfio_pci_region_is_sealed(region))
-		return 0;
+	region->ops = *own;
+	if (user)
+		region->user = *user;
+	else
+		memset(&region->user, 0, sizeof(region->user));
+	region->zero_buf = own->read && !user;
+	if (own->read && !region->user.read)
+		region->user.read = vfio_pci_region_read_user;
+	if (own->write && !region->user.write)
+		region->user.write = vfio_pci_region_write_user;
+	/* The BAR of the lower region does not back this memory */
+	if (own->get_dmabuf_phys &&
+	    own->get_dmabuf_phys != vfio_pci_lower_get_dmabuf_phys)
+		region->io = NULL;
 
-	if (region->size > VFIO_PCI_OFFSET_MASK + 1 ||
-	    (!region->lower && !region->size) ||
-	    region->flags & ~(VFIO_PCI_REGION_RW | VFIO_REGION_INFO_FLAG_MMAP)) {
-		dev_err_ratelimited(dev,
-				    "vendor driver %s: region %u has no valid size or flags\n",
-				    region->vendor->driver->name, region->index);
-		return -EINVAL;
-	}
-
-	*ops = *own;
-	if (!own->read && own->read_buf)
-		ops->read = vfio_pci_region_read_buf;
-	if (!own->write && own->write_buf)
-		ops->write = vfio_pci_region_write_buf;
-
-	if (region->lower) {
-		vfio_pci_region_pass_on(region, own, ops);
-	} else if (region->flags & VFIO_REGION_INFO_FLAG_MMAP && !ops->mmap) {
-		dev_err_ratelimited(dev,
-				    "vendor driver %s: region %u has no mmap operation\n",
-				    region->vendor->driver->name, region->index);
-		return -EINVAL;
-	}
-
-	if (own->add_capability)
+	if (region->lower)
+		vfio_pci_region_inherit(region);
+	if (region->ops.add_capability)
 		region->has_caps = true;
-	if (!(region->flags & VFIO_REGION_INFO_FLAG_MMAP)) {
-		ops->mmap = NULL;
-		ops->fault = NULL;
-	}
 
-	if (!ops->mmap && !ops->get_dmabuf_phys)
-		goto out;
-
-	ret = vfio_pci_region_set_areas(region, ops);
-	if (ret == -ENOSPC) {
-		region->flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
-		ops->mmap = NULL;
-		ops->fault = NULL;
-		ops->get_dmabuf_phys = NULL;
-	} else if (ret) {
+	ret = vfio_pci_region_set_areas(region, desc->areas, desc->nr_areas);
+	if (ret)
 		return ret;
-	}
 
-out:
-	region->ops = ops;
+	vfio_pci_region_apply_flags(region);
 
 	return 0;
 }
 
 /**
- * vfio_pci_vendor_seal() - let the regions of a vendor driver not change more
- * @dev: the device, which the driver has just opened
+ * vfio_pci_vendor_new_region() - create a region of a vendor driver
+ * @dev: the device as the driver sees it
+ * @lower: the region at an index of the table, which it overrides, or NULL
+ * @desc: the description
+ * @user: handlers of the core, or NULL
  *
- * Return: 0, -ENOMEM, -EINVAL for a region that the driver made invalid.
+ * An override goes into the table.
+ *
+ * Return: the region; or an error pointer: -EINVAL if @desc contradicts itself,
+ * -ENOMEM.
  */
-int vfio_pci_vendor_seal(struct vfio_pci_vendor_device *dev)
+struct vfio_pci_core_region *
+vfio_pci_vendor_new_region(struct vfio_pci_vendor_device *dev,
+			   struct vfio_pci_core_region *lower,
+			   const struct vfio_pci_region_desc *desc,
+			   const struct vfio_pci_user_regops *user)
 {
-	struct vfio_pci_region *region;
+	struct vfio_pci_core_region *region;
+	const char *why;
 	int ret;
 
-	list_for_each_entry(region, &dev->regions, node) {
-		ret = vfio_pci_region_seal(region);
-		if (ret)
-			return ret;
+	why = vfio_pci_region_check_desc(desc, lower);
+	if (why) {
+		dev_err_ratelimited(&dev->pdev->dev,
+				    "vendor driver %s describes region %u wrongly: %s\n",
+				    dev->driver->name,
+				    lower ? lower->region.index :
+					    dev->vdev->num_regions, why);
+		return ERR_PTR(-EINVAL);
 	}
 
-	return 0;
+	region = kzalloc_obj(*region, GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+
+	if (lower)
+		*region = *lower;
+	else
+		region->max_width = sizeof(u64);
+
+	region->vdev = dev->vdev;
+	region->lower = lower;
+	region->own = desc->ops ?: &vfio_pci_no_regops;
+	region->ranges = NULL;
+	region->sparse = NULL;
+	region->areas_room = 0;
+	atomic_long_set(&region->reads, 0);
+	atomic_long_set(&region->writes, 0);
+	region->region.dev = dev;
+	region->region.data = desc->data;
+
+	if (lower) {
+		if (desc->size)
+			region->region.size = desc->size;
+		region->region.flags = desc->flags ?:
+				       vfio_pci_region_keep_flags(region->own,
+								  lower->region.flags);
+		if (desc->flags & VFIO_PCI_REGION_HIDDEN) {
+			region->region.size = 0;
+			region->region.flags = 0;
+		}
+	} else {
+		region->region.size = desc->size;
+		region->region.flags = desc->flags;
+		region->region.type = desc->type;
+		region->region.subtype = desc->subtype;
+	}
+
+	ret = vfio_pci_region_finalize(region, desc, user);
+	if (ret) {
+		kfree(region);
+		return ERR_PTR(ret);
+	}
+
+	if (lower)
+		dev->vdev->regions[lower->region.index] = region;
+	list_add_tail(&region->node, &to_vfio_pci_vendor(dev)->regions);
+
+	return region;
 }
 
 /**
- * vfio_pci_vendor_check_open() - find whether regions may be changed
- * @dev: the device, which the vendor driver is opening or not
+ * vfio_pci_vendor_check_open() - check whether a driver may change regions
+ * @dev: the device as the driver sees it
  *
  * Return: 0, or -EBUSY outside of the open callback.
  */
@@ -197,75 +367,21 @@ int vfio_pci_vendor_check_open(struct vfio_pci_vendor_device *dev)
 }
 
 /**
- * vfio_pci_vendor_new_region() - lay a region of a vendor driver over another
- * @dev: the device
- * @lower: the region that it overrides, the one in the table, or NULL
- * @ops: what serves it
- * @data: for the use of @ops
- *
- * Return: the region, or an error pointer: -ENOMEM, -EINVAL if @lower is one
- * of the driver's own that it made invalid.
- */
-struct vfio_pci_region *
-vfio_pci_vendor_new_region(struct vfio_pci_vendor_device *dev,
-			   struct vfio_pci_region *lower,
-			   const struct vfio_pci_regops *ops, void *data)
-{
-	struct vfio_pci_vendor_region *vendor_region;
-	struct vfio_pci_region *region;
-	int ret;
-
-	if (lower && lower->vendor) {
-		ret = vfio_pci_region_seal(lower);
-		if (ret)
-			return ERR_PTR(ret);
-	}
-
-	vendor_region = kzalloc_obj(*vendor_region, GFP_KERNEL_ACCOUNT);
-	if (!vendor_region)
-		return ERR_PTR(-ENOMEM);
-
-	region = &vendor_region->region;
-	if (lower)
-		*region = *lower;
-	else
-		region->width = sizeof(u64);
-
-	vendor_region->own = ops;
-	region->vdev = dev->vdev;
-	region->ops = ops;
-	region->data = data;
-	region->vendor = dev;
-	region->lower = lower;
-	region->ranges = NULL;
-	atomic_long_set(&region->reads, 0);
-	atomic_long_set(&region->writes, 0);
-	region->areas = NULL;
-	region->nr_areas = 0;
-
-	if (lower)
-		dev->vdev->regions[lower->index] = region;
-	list_add_tail(&region->node, &dev->regions);
-
-	return region;
-}
-
-/**
- * vfio_pci_vendor_check_override() - find whether bytes may be overridden
- * @dev: the device, which the vendor driver is opening or not
+ * vfio_pci_vendor_check_override() - check whether a driver may override bytes
+ * @dev: the device as the driver sees it
  * @index: index of the region
  * @start: byte offset of the first byte
  * @end: byte offset after the last byte, 0 for the whole region
  *
- * Return: 0, -EINVAL for a region that the device does not have, -EBUSY
- * outside of the open callback, or if a driver of the same priority overrides
- * the bytes already.
+ * Return: 0; -EINVAL for a region that the device does not have; -EBUSY outside
+ * of the open callback, or if a driver of the same priority has overridden the
+ * bytes.
  */
 int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
 				   unsigned int index, u64 start, u64 end)
 {
 	struct vfio_pci_core_device *vdev = dev->vdev;
-	struct vfio_pci_region *region;
+	struct vfio_pci_core_region *region;
 	int ret;
 
 	ret = vfio_pci_vendor_check_open(dev);
@@ -280,12 +396,13 @@ int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
 	}
 
 	for (region = vdev->regions[index]; region->lower; region = region->lower) {
-		struct vfio_pci_vendor_driver *other = region->vendor->driver;
+		const struct vfio_pci_vendor_driver *other =
+			region->region.dev->driver;
 
 		if (other->priority != dev->driver->priority)
 			continue;
 		/* Ranges of a region that the driver itself overrides */
-		if (end && !region->ranges && region->vendor == dev)
+		if (end && !region->ranges && region->region.dev == dev)
 			continue;
 		if (end && region->ranges &&
 		    !vfio_pci_ranges_overlap(region->ranges, start, end))
@@ -309,55 +426,48 @@ int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
 /**
  * vfio_pci_vendor_override_region() - override a region of a device
  * @dev: the device, in the open callback of the vendor driver
- * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or what
- *	   vfio_pci_vendor_find_region() gives
- * @ops: what serves the region
- * @data: for the use of @ops, to be freed by its release operation
+ * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or the
+ *	   return value of vfio_pci_vendor_find_region()
+ * @desc: the description; see struct vfio_pci_region_desc for the defaults
  *
- * The region starts out with the size and the flags of the one that it
- * overrides, and the open callback may change both.  What @ops does not have is
- * passed on to the overridden region, but nothing that would lead around what it
- * has: if it can read or write, or if the flags do not let the user read or
- * write any more, the region cannot be mapped or exported, and if it can write,
- * there is no ioeventfd, unless @ops has operations for these, which may be
- * those that are named vfio_pci_lower_*().  get_info is passed on if size and
- * flags are unchanged.  A region that was made smaller ends there for what is
- * passed on, too.  The region of the ROM has no size and no flags, as what there
- * is of it is found when the user asks: to hide it, have operations of your own.
+ * An access without an operation in @desc->ops goes to the lower region, which
+ * is clipped to the size of the override.  The core prevents a bypass:
  *
- * Of several drivers, that with the highest priority is asked first.  On
- * success the core calls @ops->release exactly once, when the device is closed
- * or fails to open; on failure @data stays with the caller.
+ * - With a read or write operation, and no mmap operation of its own, the
+ *   region cannot be mapped.
+ * - With a mmap, read or write operation, and no get_dmabuf_phys operation of
+ *   its own, the region cannot be exported as a dma-buf.
+ * - With a write operation, the region has no ioeventfds.
+ *
+ * The region with the highest priority sees an access first.  On success the
+ * core calls the release operation exactly once, when the device is closed or
+ * its open fails.  On failure @desc->data stays with the caller.
  *
  * Context: Process context, may sleep.
- * Return: the region, or an error pointer: -EINVAL if there are no @ops or no
- * such region, -EBUSY outside of the open callback, or if a driver of the same
- * priority, be it this one, overrides the region or a part of it, -ENOMEM.
+ * Return: the region; or an error pointer: -EINVAL if there is no such region
+ * or @desc contradicts itself; -EBUSY outside of the open callback, or if a
+ * driver of the same priority, including this one, has overridden the region or
+ * a part of it; -ENOMEM.
  */
 struct vfio_pci_region *
 vfio_pci_vendor_override_region(struct vfio_pci_vendor_device *dev,
 				unsigned int index,
-				const struct vfio_pci_regops *ops, void *data)
+				const struct vfio_pci_region_desc *desc)
 {
-	struct vfio_pci_region *region;
+	struct vfio_pci_core_region *region;
 	int ret;
 
 	ret = vfio_pci_vendor_check_override(dev, index, 0, 0);
-	if (ret) {
+	if (ret)
 		region = ERR_PTR(ret);
-	} else if (!ops) {
-		dev_err_ratelimited(&dev->pdev->dev,
-				    "vendor driver %s overrides region %u without ops\n",
-				    dev->driver->name, index);
-		region = ERR_PTR(-EINVAL);
-	} else {
-		region = vfio_pci_vendor_new_region(dev, dev->vdev->regions[index],
-						    ops, data);
-	}
+	else
+		region = vfio_pci_vendor_new_region(dev,
+						    dev->vdev->regions[index],
+						    desc, NULL);
 
 	trace_vfio_pci_vendor_override(dev->pdev, dev->driver->name, index, 0, 0,
 				       PTR_ERR_OR_ZERO(region));
 
-	return region;
+	return IS_ERR(region) ? ERR_CAST(region) : &region->region;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_override_region);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI ranges of bytes that vendor drivers handle
+ * VFIO PCI ranges of registers that vendor drivers handle
  *
- * Those of one vendor driver in one region make a region that overrides it and
- * takes each access apart: handlers get the registers in their ranges, and what
- * is between goes to the region below, in the width that it has there.
+ * The ranges of a vendor driver in a region form an override of that region.
+ * It splits each access at the boundaries of ranges.  Handlers get the registers
+ * in their ranges, and the lower region gets the rest.
  */
 
 #include <linux/pci.h>
@@ -16,14 +16,16 @@
 #include "trace.h"
 #include "vfio_pci_priv.h"
 
-static bool vfio_pci_range_handles(const struct vfio_pci_range *range,
+static bool vfio_pci_range_handles(const struct vfio_pci_core_range *range,
 				   bool iswrite)
 {
-	return iswrite ? !!range->ops->write : !!range->ops->read;
+	const struct vfio_pci_range_ops *ops = range->range.ops;
+
+	return iswrite ? !!ops->write : !!ops->read;
 }
 
-/* The first range that ends after @pos, the one after the last if none does */
-static struct vfio_pci_range *
+/* The first range that ends after @pos, or the one after the last */
+static __always_inline struct vfio_pci_core_range *
 vfio_pci_range_find(const struct vfio_pci_ranges *ranges, u64 pos)
 {
 	const u64 *end = ranges->end;
@@ -39,17 +41,17 @@ vfio_pci_range_find(const struct vfio_pci_ranges *ranges, u64 pos)
 }
 
 /* From @range on, the first that handles bytes before @end, or one after them */
-static const struct vfio_pci_range *
-vfio_pci_range_next(const struct vfio_pci_range *range, u64 end, bool iswrite)
+static struct vfio_pci_core_range *
+vfio_pci_range_next(struct vfio_pci_core_range *range, u64 end, bool iswrite)
 {
-	while (range->start < end && !vfio_pci_range_handles(range, iswrite))
+	while (range->range.start < end && !vfio_pci_range_handles(range, iswrite))
 		range++;
 
 	return range;
 }
 
-static const struct vfio_pci_range *
-vfio_pci_range_first(const struct vfio_pci_region *region, u64 pos,
+static struct vfio_pci_core_range *
+vfio_pci_range_first(const struct vfio_pci_core_region *region, u64 pos,
 		     size_t count, bool iswrite)
 {
 	return vfio_pci_range_next(vfio_pci_range_find(region->ranges, pos),
@@ -59,158 +61,91 @@ vfio_pci_range_first(const struct vfio_pci_region *region, u64 pos,
 bool vfio_pci_ranges_overlap(const struct vfio_pci_ranges *ranges, u64 start,
 			     u64 end)
 {
-	return vfio_pci_range_find(ranges, start)->start < end;
+	return vfio_pci_range_find(ranges, start)->range.start < end;
 }
 
-static int vfio_pci_range_read_reg(const struct vfio_pci_range *range,
-				   char __user *buf, size_t count, u64 pos)
+static int vfio_pci_range_call_read(struct vfio_pci_core_region *region,
+				    struct vfio_pci_core_range *range, u64 pos,
+				    unsigned int width, u64 *val)
 {
-	u64 val = 0;
+	u64 reg = 0;
 	int ret;
 
 	if (IS_ENABLED(CONFIG_VFIO_DEBUGFS))
-		atomic_long_inc(&range->region->ranges->reads);
-	ret = range->ops->read(range, &val, count, pos);
-	if (ret)
-		return vfio_pci_vendor_errno(range->region, ret);
+		atomic_long_inc(&range->reads);
 
-	return copy_to_user(buf, &val, count) ? -EFAULT : 0;
+	ret = range->range.ops->read(&range->range, pos, width, &reg);
+	/* A handler need not clear the bits above the register */
+	*val = reg & GENMASK_ULL(width * 8 - 1, 0);
+
+	return vfio_pci_vendor_ret(region, ret);
 }
 
-static int vfio_pci_range_write_reg(const struct vfio_pci_range *range,
-				    const char __user *buf, size_t count,
-				    u64 pos)
+static int vfio_pci_range_call_write(struct vfio_pci_core_region *region,
+				     struct vfio_pci_core_range *range, u64 pos,
+				     unsigned int width, u64 val)
 {
-	u64 val = 0;
+	if (IS_ENABLED(CONFIG_VFIO_DEBUGFS))
+		atomic_long_inc(&range->writes);
+
+	return vfio_pci_vendor_ret(region,
+				   range->range.ops->write(&range->range, pos,
+							   width, val));
+}
+
+/* Move the next part of an access: up to @range, or one register of it */
+static int vfio_pci_range_rw_part(struct vfio_pci_core_region *region,
+				  struct vfio_pci_core_range *range, void *buf,
+				  size_t count, u64 pos, bool iswrite,
+				  size_t *part)
+{
+	struct vfio_pci_region *lower = &region->lower->region;
+	__le64 le = 0;
+	u64 val;
 	int ret;
 
-	if (copy_from_user(&val, buf, count))
-		return -EFAULT;
-
-	if (IS_ENABLED(CONFIG_VFIO_DEBUGFS))
-		atomic_long_inc(&range->region->ranges->writes);
-	ret = range->ops->write(range, &val, count, pos);
-
-	return ret ? vfio_pci_vendor_errno(range->region, ret) : 0;
-}
-
-/* How many of @count bytes at @pos are before @range, or are a register of it */
-static size_t vfio_pci_range_part(const struct vfio_pci_range *range, u64 pos,
-				  size_t count, unsigned int width)
-{
-	if (pos < range->start)
-		return min_t(u64, count, range->start - pos);
-
-	return vfio_pci_io_width(pos, min_t(u64, count, range->end - pos),
-				 width);
-}
-
-/* As vfio_pci_lower_read(), for a region that has the size of that below */
-static __always_inline ssize_t
-vfio_pci_range_rw_lower(struct vfio_pci_region *region, char __user *buf,
-			size_t count, loff_t pos, bool iswrite)
-{
-	struct vfio_pci_region *lower = region->lower;
-
-	if (iswrite)
-		return lower->ops->write ?
-		       lower->ops->write(lower, buf, count, pos) : -EINVAL;
-
-	return lower->ops->read ? lower->ops->read(lower, buf, count, pos) :
-				  -EINVAL;
-}
-
-/* Compiled for each direction: most accesses go straight to what is below */
-static __always_inline ssize_t
-vfio_pci_range_rw(struct vfio_pci_region *region, char __user *buf,
-		  size_t count, loff_t pos, bool iswrite)
-{
-	const struct vfio_pci_range *range;
-	size_t done = 0;
-	ssize_t ret;
-	u64 end;
-
-	range = vfio_pci_range_first(region, pos, count, iswrite);
-	if (range->start >= pos + count)
-		return vfio_pci_range_rw_lower(region, buf, count, pos,
-					       iswrite);
-
-	ret = vfio_pci_region_clip(region, count, pos);
-	if (ret < 0)
-		return ret;
-
-	end = pos + ret;
-	while (pos < end) {
-		size_t part = vfio_pci_range_part(range, pos, end - pos,
-						  region->width);
-
-		if (pos >= range->start) {
-			ret = iswrite ?
-			      vfio_pci_range_write_reg(range, buf + done, part,
-						       pos) :
-			      vfio_pci_range_read_reg(range, buf + done, part,
-						      pos);
-			if (ret)
-				return ret;
-		} else {
-			ret = vfio_pci_range_rw_lower(region, buf + done, part,
-						      pos, iswrite);
-			if (ret < 0)
-				return ret;
-			if (ret < part)
-				return done + ret;
-		}
-
-		done += part;
-		pos += part;
-		if (pos >= range->end)
-			range = vfio_pci_range_next(range + 1, end, iswrite);
+	if (pos < range->range.start) {
+		*part = min_t(u64, count, range->range.start - pos);
+		return iswrite ? vfio_pci_region_write(lower, buf, *part, pos) :
+				 vfio_pci_region_read(lower, buf, *part, pos);
 	}
 
-	return done;
+	*part = vfio_pci_io_width(pos, min_t(u64, count, range->range.end - pos),
+				  region->max_width);
+	if (iswrite) {
+		memcpy(&le, buf, *part);
+		return vfio_pci_range_call_write(region, range, pos, *part,
+						 le64_to_cpu(le));
+	}
+
+	ret = vfio_pci_range_call_read(region, range, pos, *part, &val);
+	le = cpu_to_le64(val);
+	memcpy(buf, &le, *part);
+
+	return ret;
 }
 
-static ssize_t vfio_pci_range_read(struct vfio_pci_region *region,
-				   char __user *buf, size_t count, loff_t pos)
+/* Split an access at the boundaries of ranges */
+static int vfio_pci_range_rw(struct vfio_pci_region *region, void *buf,
+			     size_t count, loff_t pos, bool iswrite)
 {
-	return vfio_pci_range_rw(region, buf, count, pos, false);
-}
+	struct vfio_pci_core_region *core = to_core_region(region);
+	struct vfio_pci_core_range *range;
+	size_t part;
+	int ret;
 
-static ssize_t vfio_pci_range_write(struct vfio_pci_region *region,
-				    const char __user *buf, size_t count,
-				    loff_t pos)
-{
-	return vfio_pci_range_rw(region, (char __user *)buf, count, pos, true);
-}
-
-/* The same between the region and memory of the kernel, for regions above */
-static int vfio_pci_range_rw_buf(struct vfio_pci_region *region, void *buf,
-				 size_t count, loff_t pos, bool iswrite)
-{
-	const struct vfio_pci_range *range;
-	int ret = 0;
-
-	range = vfio_pci_range_first(region, pos, count, iswrite);
+	range = vfio_pci_range_first(core, pos, count, iswrite);
 
 	while (count) {
-		size_t part = vfio_pci_range_part(range, pos, count,
-						  region->width);
-
-		if (pos < range->start)
-			ret = iswrite ?
-			      vfio_pci_lower_write_buf(region, buf, part, pos) :
-			      vfio_pci_lower_read_buf(region, buf, part, pos);
-		else
-			ret = iswrite ?
-			      range->ops->write(range, buf, part, pos) :
-			      range->ops->read(range, buf, part, pos);
+		ret = vfio_pci_range_rw_part(core, range, buf, count, pos,
+					     iswrite, &part);
 		if (ret)
-			return vfio_pci_vendor_errno(region, ret);
+			return ret;
 
 		count -= part;
 		buf += part;
 		pos += part;
-		if (pos >= range->end)
+		if (pos >= range->range.end)
 			range = vfio_pci_range_next(range + 1, pos + count,
 						    iswrite);
 	}
@@ -218,28 +153,190 @@ static int vfio_pci_range_rw_buf(struct vfio_pci_region *region, void *buf,
 	return 0;
 }
 
-static int vfio_pci_range_read_buf(struct vfio_pci_region *region, void *buf,
-				   size_t count, loff_t pos)
+static int vfio_pci_range_read(struct vfio_pci_region *region, void *buf,
+			       size_t count, loff_t pos)
 {
-	memset(buf, 0, count);
-
-	return vfio_pci_range_rw_buf(region, buf, count, pos, false);
+	return vfio_pci_range_rw(region, buf, count, pos, false);
 }
 
-static int vfio_pci_range_write_buf(struct vfio_pci_region *region,
-				    const void *buf, size_t count, loff_t pos)
+static int vfio_pci_range_write(struct vfio_pci_region *region, const void *buf,
+				size_t count, loff_t pos)
 {
-	return vfio_pci_range_rw_buf(region, (void *)buf, count, pos, true);
+	return vfio_pci_range_rw(region, (void *)buf, count, pos, true);
 }
 
-/* An eventfd writes by itself, where nothing may be in its way */
-static int vfio_pci_range_ioeventfd(struct vfio_pci_region *region, loff_t pos,
-				    u64 data, int count, int fd)
+/* Check whether @range handles a register, which is aligned */
+static __always_inline bool
+vfio_pci_range_handles_reg(const struct vfio_pci_core_range *range, u64 pos,
+			   unsigned int width, bool iswrite)
 {
-	if (vfio_pci_range_first(region, pos, count, true)->start < pos + count)
+	return pos >= range->range.start && pos + width <= range->range.end &&
+	       vfio_pci_range_handles(range, iswrite);
+}
+
+/* Check whether an access is one register */
+static __always_inline bool
+vfio_pci_range_is_reg(const struct vfio_pci_core_region *region, size_t count,
+		      u64 pos)
+{
+	return count <= region->max_width && !(count & (count - 1)) &&
+	       !(pos & (count - 1));
+}
+
+/* Most registers are of 4 bytes, for which put_user() and get_user() are cheap */
+static int vfio_pci_range_put_user(char __user *buf, u64 val, size_t count)
+{
+	__le64 le = cpu_to_le64(val);
+
+	if (count == sizeof(u32) && IS_ALIGNED((unsigned long)buf, sizeof(u32)))
+		return put_user(cpu_to_le32(val), (__le32 __user *)buf);
+
+	return copy_to_user(buf, &le, count) ? -EFAULT : 0;
+}
+
+static int vfio_pci_range_get_user(u64 *val, const char __user *buf,
+				   size_t count)
+{
+	__le64 le = 0;
+	__le32 le32;
+
+	if (count == sizeof(u32) && IS_ALIGNED((unsigned long)buf, sizeof(u32))) {
+		if (get_user(le32, (const __le32 __user *)buf))
+			return -EFAULT;
+		*val = le32_to_cpu(le32);
+		return 0;
+	}
+
+	if (copy_from_user(&le, buf, count))
+		return -EFAULT;
+	*val = le64_to_cpu(le);
+
+	return 0;
+}
+
+static ssize_t vfio_pci_range_read_user(struct vfio_pci_core_region *region,
+					char __user *buf, size_t count,
+					loff_t pos)
+{
+	struct vfio_pci_core_region *lower = region->lower;
+	struct vfio_pci_core_range *range;
+	u64 val;
+	int ret;
+
+	/* Most accesses go straight to the lower region */
+	range = vfio_pci_range_find(region->ranges, pos);
+	if (range->range.start >= pos + count)
+		return lower->user.read(lower, buf, count, pos);
+
+	if (vfio_pci_range_is_reg(region, count, pos) &&
+	    vfio_pci_range_handles_reg(range, pos, count, false)) {
+		ret = vfio_pci_range_call_read(region, range, pos, count, &val);
+		if (!ret)
+			ret = vfio_pci_range_put_user(buf, val, count);
+
+		return ret ?: count;
+	}
+
+	range = vfio_pci_range_next(range, pos + count, false);
+	if (range->range.start >= pos + count)
+		return lower->user.read(lower, buf, count, pos);
+
+	return vfio_pci_region_read_user(region, buf, count, pos);
+}
+
+static ssize_t vfio_pci_range_write_user(struct vfio_pci_core_region *region,
+					 const char __user *buf, size_t count,
+					 loff_t pos)
+{
+	struct vfio_pci_core_region *lower = region->lower;
+	struct vfio_pci_core_range *range;
+	u64 val;
+	int ret;
+
+	range = vfio_pci_range_find(region->ranges, pos);
+	if (range->range.start >= pos + count)
+		return lower->user.write(lower, buf, count, pos);
+
+	if (vfio_pci_range_is_reg(region, count, pos) &&
+	    vfio_pci_range_handles_reg(range, pos, count, true)) {
+		ret = vfio_pci_range_get_user(&val, buf, count);
+		if (!ret)
+			ret = vfio_pci_range_call_write(region, range, pos,
+							count, val);
+
+		return ret ?: count;
+	}
+
+	range = vfio_pci_range_next(range, pos + count, true);
+	if (range->range.start >= pos + count)
+		return lower->user.write(lower, buf, count, pos);
+
+	return vfio_pci_region_write_user(region, buf, count, pos);
+}
+
+/* A register that lies in part in a range */
+static int vfio_pci_range_rw_reg(struct vfio_pci_core_region *region, u64 pos,
+				 unsigned int width, u64 *val, bool iswrite)
+{
+	__le64 le = cpu_to_le64(*val);
+	int ret;
+
+	ret = vfio_pci_range_rw(&region->region, &le, width, pos, iswrite);
+	if (!iswrite)
+		*val = ret ? 0 : le64_to_cpu(le);
+
+	return ret;
+}
+
+static int vfio_pci_range_read_reg(struct vfio_pci_core_region *region, u64 pos,
+				   unsigned int width, u64 *val)
+{
+	struct vfio_pci_core_range *range;
+
+	range = vfio_pci_range_find(region->ranges, pos);
+	if (vfio_pci_range_handles_reg(range, pos, width, false))
+		return vfio_pci_range_call_read(region, range, pos, width, val);
+
+	range = vfio_pci_range_next(range, pos + width, false);
+	if (range->range.start >= pos + width)
+		return __vfio_pci_region_read_reg(region->lower, pos, width,
+						  val);
+
+	*val = 0;
+
+	return vfio_pci_range_rw_reg(region, pos, width, val, false);
+}
+
+static int vfio_pci_range_write_reg(struct vfio_pci_core_region *region,
+				    u64 pos, unsigned int width, u64 val)
+{
+	struct vfio_pci_core_range *range;
+
+	range = vfio_pci_range_find(region->ranges, pos);
+	if (vfio_pci_range_handles_reg(range, pos, width, true))
+		return vfio_pci_range_call_write(region, range, pos, width,
+						 val);
+
+	range = vfio_pci_range_next(range, pos + width, true);
+	if (range->range.start >= pos + width)
+		return __vfio_pci_region_write_reg(region->lower, pos, width,
+						   val);
+
+	return vfio_pci_range_rw_reg(region, pos, width, &val, true);
+}
+
+/* An ioeventfd writes to the device itself, so it must not hit a range */
+static int vfio_pci_range_ioeventfd(struct vfio_pci_core_region *region,
+				    loff_t pos, u64 data, int count, int fd)
+{
+	struct vfio_pci_core_range *range;
+
+	range = vfio_pci_range_first(region, pos, count, true);
+	if (range->range.start < pos + count)
 		return -EINVAL;
 
-	return vfio_pci_lower_ioeventfd(region, pos, data, count, fd);
+	return region->lower->user.ioeventfd(region->lower, pos, data, count,
+					     fd);
 }
 
 static void vfio_pci_ranges_free(struct vfio_pci_ranges *ranges)
@@ -251,37 +348,45 @@ static void vfio_pci_ranges_free(struct vfio_pci_ranges *ranges)
 
 static void vfio_pci_range_release(struct vfio_pci_region *region)
 {
-	vfio_pci_ranges_free(region->ranges);
+	vfio_pci_ranges_free(to_core_region(region)->ranges);
 }
 
-/* What may be mapped and exported are the pages that no range is in */
+/* Userspace can map and export the pages that hold no range */
 static const struct vfio_pci_regops vfio_pci_range_regops = {
 	.read			= vfio_pci_range_read,
 	.write			= vfio_pci_range_write,
-	.read_buf		= vfio_pci_range_read_buf,
-	.write_buf		= vfio_pci_range_write_buf,
 	.mmap			= vfio_pci_lower_mmap,
-	.ioeventfd		= vfio_pci_range_ioeventfd,
 	.get_dmabuf_phys	= vfio_pci_lower_get_dmabuf_phys,
 	.release		= vfio_pci_range_release,
 };
 
+static const struct vfio_pci_user_regops vfio_pci_range_user_regops = {
+	.read			= vfio_pci_range_read_user,
+	.write			= vfio_pci_range_write_user,
+	.read_reg		= vfio_pci_range_read_reg,
+	.write_reg		= vfio_pci_range_write_reg,
+	.ioeventfd		= vfio_pci_range_ioeventfd,
+	.get_info		= vfio_pci_lower_get_info,
+};
+
 static const struct vfio_pci_range_ops vfio_pci_range_no_ops;
 
-/* What comes after the last range, so that there is always one to look at */
+/* Terminate the ranges, so that a search always finds one */
 static void vfio_pci_ranges_end(struct vfio_pci_ranges *ranges)
 {
-	ranges->range[ranges->nr] = (struct vfio_pci_range) {
-		.ops = &vfio_pci_range_no_ops,
-		.start = U64_MAX,
-		.end = U64_MAX,
+	ranges->range[ranges->nr] = (struct vfio_pci_core_range) {
+		.range = {
+			.ops = &vfio_pci_range_no_ops,
+			.start = U64_MAX,
+			.end = U64_MAX,
+		},
 	};
 }
 
 static int vfio_pci_ranges_grow(struct vfio_pci_ranges *ranges)
 {
 	unsigned int room = ranges->room ? ranges->room * 2 : 2;
-	struct vfio_pci_range *range;
+	struct vfio_pci_core_range *range;
 	u64 *end;
 
 	if (ranges->nr + 1 < ranges->room)
@@ -305,15 +410,18 @@ static int vfio_pci_ranges_grow(struct vfio_pci_ranges *ranges)
 	return 0;
 }
 
-/* The region for the ranges of a vendor driver, on top of all others */
-static struct vfio_pci_region *
+/* The top region of an index, which holds the ranges of a vendor driver */
+static struct vfio_pci_core_region *
 vfio_pci_range_region(struct vfio_pci_vendor_device *dev, unsigned int index)
 {
-	struct vfio_pci_region *region = dev->vdev->regions[index];
+	struct vfio_pci_core_region *region = dev->vdev->regions[index];
+	const struct vfio_pci_region_desc desc = {
+		.ops = &vfio_pci_range_regops,
+	};
 	struct vfio_pci_ranges *ranges;
 	int ret;
 
-	if (region->ranges && region->vendor == dev)
+	if (region->ranges && region->region.dev == dev)
 		return region;
 
 	ranges = kzalloc_obj(*ranges, GFP_KERNEL_ACCOUNT);
@@ -325,8 +433,8 @@ vfio_pci_range_region(struct vfio_pci_vendor_device *dev, unsigned int index)
 		goto err_free;
 	vfio_pci_ranges_end(ranges);
 
-	region = vfio_pci_vendor_new_region(dev, region, &vfio_pci_range_regops,
-					    NULL);
+	region = vfio_pci_vendor_new_region(dev, region, &desc,
+					    &vfio_pci_range_user_regops);
 	if (IS_ERR(region)) {
 		ret = PTR_ERR(region);
 		goto err_free;
@@ -344,9 +452,9 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 			      unsigned int index, u64 start, u64 size,
 			      const struct vfio_pci_range_ops *ops, void *data)
 {
+	struct vfio_pci_core_region *region;
+	struct vfio_pci_core_range *range;
 	struct vfio_pci_ranges *ranges;
-	struct vfio_pci_region *region;
-	struct vfio_pci_range *range;
 	unsigned int at;
 	u64 end;
 	int ret;
@@ -359,7 +467,7 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 	if (ret)
 		return ret;
 
-	if (!ops || end > dev->vdev->regions[index]->size) {
+	if (!ops || end > dev->vdev->regions[index]->region.size) {
 		dev_err_ratelimited(&dev->pdev->dev,
 				    "vendor driver %s overrides %#llx bytes at %#llx of region %u %s\n",
 				    dev->driver->name, size, start, index,
@@ -376,6 +484,10 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 	if (ret)
 		return ret;
 
+	ret = vfio_pci_region_cut_areas(region, start, end);
+	if (ret)
+		return ret;
+
 	range = vfio_pci_range_find(ranges, start);
 	at = range - ranges->range;
 	memmove(range + 1, range, (ranges->nr - at) * sizeof(*range));
@@ -383,12 +495,14 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 		(ranges->nr - at) * sizeof(*ranges->end));
 
 	ranges->end[at] = end;
-	*range = (struct vfio_pci_range) {
-		.region = region,
-		.ops = ops,
-		.data = data,
-		.start = start,
-		.end = end,
+	*range = (struct vfio_pci_core_range) {
+		.range = {
+			.region = &region->region,
+			.ops = ops,
+			.data = data,
+			.start = start,
+			.end = end,
+		},
 	};
 
 	ranges->nr++;
@@ -398,24 +512,25 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 }
 
 /**
- * vfio_pci_vendor_override_range() - override bytes of a region of a device
+ * vfio_pci_vendor_override_range() - override registers of a region of a device
  * @dev: the device, in the open callback of the vendor driver
- * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or what
- *	   vfio_pci_vendor_find_region() gives
+ * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or the
+ *	   return value of vfio_pci_vendor_find_region()
  * @start: byte offset of the first byte in the region
  * @size: number of bytes
- * @ops: what handles the bytes
- * @data: for the use of @ops, stays the vendor driver's
+ * @ops: the handlers
+ * @data: private data of @ops; stays the driver's
  *
- * All accesses to the bytes get to @ops: pages that they are in can neither be
- * mapped nor exported, and if they are written by @ops, no ioeventfd is on
- * them.  What is known of config space otherwise, which parts of it are
- * emulated, for one, lies below.
+ * The core calls @ops for each access to the bytes.  Userspace can neither map
+ * nor export the pages that hold them.  If @ops has a write handler, the bytes
+ * have no ioeventfds.  vfio-pci's own emulation of config space belongs to the
+ * lower region.
  *
  * Context: Process context, may sleep.
- * Return: 0, -EINVAL if there are no @ops, no such region or no such bytes in
- * it, -EBUSY outside of the open callback, or if a driver of the same priority,
- * be it this one, overrides some of the bytes, -ENOMEM.
+ * Return: 0; -EINVAL if @ops is NULL or there is no such region or no such
+ * bytes in it; -EBUSY outside of the open callback, or if a driver of the same
+ * priority, including this one, has overridden some of the bytes; -ENOSPC if
+ * the rest of the region has too many mmap areas; -ENOMEM.
  */
 int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
 				   unsigned int index, u64 start, u64 size,

@@ -3,9 +3,9 @@
  * VFIO PCI region table
  *
  * One table holds every region of an open device, by region index: those that
- * each PCI device has, then those that a driver registers.  It is filled while
- * the device is being opened and does not change until the device is closed,
- * so that an access looks its region up without a lock.
+ * each PCI device has, then those that drivers add.  The core fills the table
+ * while it opens the device.  The table does not change until the device is
+ * closed, so an access needs no lock to look up its region.
  */
 
 #include <linux/pci.h>
@@ -15,30 +15,47 @@
 
 #include "vfio_pci_priv.h"
 
-static int vfio_pci_absent_get_info(struct vfio_pci_region *region,
-				    struct vfio_region_info *info,
-				    struct vfio_info_cap *caps)
+static int vfio_pci_absent_get_info(struct vfio_pci_core_region *region,
+				    struct vfio_region_info *info)
 {
 	return -EINVAL;
 }
 
-/* An index that userspace knows but this device has nothing at */
-static const struct vfio_pci_regops vfio_pci_absent_regops = {
+/* An index that userspace knows, but that this device does not have */
+static const struct vfio_pci_user_regops vfio_pci_absent_user_regops = {
 	.get_info	= vfio_pci_absent_get_info,
 };
+
+static const struct vfio_pci_regops vfio_pci_absent_regops;
+
+/**
+ * vfio_pci_region_set_ops() - set the operations of a region of the core
+ * @region: the region
+ * @ops: operations on kernel buffers
+ * @user: handlers of the core
+ */
+void vfio_pci_region_set_ops(struct vfio_pci_core_region *region,
+			     const struct vfio_pci_regops *ops,
+			     const struct vfio_pci_user_regops *user)
+{
+	region->own = ops;
+	region->ops = *ops;
+	region->user = *user;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_set_ops);
 
 /**
  * vfio_pci_regions_alloc() - allocate the region table of a device
  * @vdev: the device, which has no region table
  *
- * The regions that each PCI device has are there but absent, until
+ * The regions that each PCI device has are absent until
  * vfio_pci_regions_fill().
  *
  * Return: 0, or -ENOMEM.
  */
 int vfio_pci_regions_alloc(struct vfio_pci_core_device *vdev)
 {
-	struct vfio_pci_region **regions, *fixed;
+	struct vfio_pci_core_region **regions, *fixed;
 	unsigned int i;
 
 	regions = kzalloc_objs(*regions, VFIO_PCI_NUM_REGIONS,
@@ -52,9 +69,10 @@ int vfio_pci_regions_alloc(struct vfio_pci_core_device *vdev)
 
 	for (i = 0; i < VFIO_PCI_NUM_REGIONS; i++) {
 		fixed[i].vdev = vdev;
-		fixed[i].index = i;
-		fixed[i].ops = &vfio_pci_absent_regops;
-		fixed[i].width = sizeof(u64);
+		fixed[i].region.index = i;
+		fixed[i].max_width = sizeof(u64);
+		vfio_pci_region_set_ops(&fixed[i], &vfio_pci_absent_regops,
+					&vfio_pci_absent_user_regops);
 		regions[i] = &fixed[i];
 	}
 
@@ -67,6 +85,34 @@ int vfio_pci_regions_alloc(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_alloc);
 
+/* Userspace accesses the MSI-X table by ioctl only */
+static void vfio_pci_regions_fill_msix(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_core_region *region;
+	u32 pba;
+
+	if (vdev->msix_bar < PCI_STD_NUM_BARS) {
+		region = vdev->regions[vdev->msix_bar];
+		region->x_start = vdev->msix_offset;
+		region->x_end = vdev->msix_offset + vdev->msix_size;
+		region->has_caps = true;
+	}
+
+	if (!vdev->pdev->msix_cap || !vdev->msix_size)
+		return;
+
+	pci_read_config_dword(vdev->pdev, vdev->pdev->msix_cap + PCI_MSIX_PBA,
+			      &pba);
+	if ((pba & PCI_MSIX_PBA_BIR) >= PCI_STD_NUM_BARS)
+		return;
+
+	region = vdev->regions[pba & PCI_MSIX_PBA_BIR];
+	region->pba_start = pba & PCI_MSIX_PBA_OFFSET;
+	/* A bit for each table entry of 16 bytes, in words of 64 bits */
+	region->pba_end = region->pba_start +
+			  DIV_ROUND_UP(vdev->msix_size / 16, 64) * 8;
+}
+
 /**
  * vfio_pci_regions_fill() - describe the regions that each PCI device has
  * @vdev: the device: enabled, with its config space, MSI-X and BAR maps known
@@ -74,52 +120,56 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_alloc);
 void vfio_pci_regions_fill(struct vfio_pci_core_device *vdev)
 {
 	const u32 rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	struct vfio_pci_region **regions = vdev->regions;
+	struct vfio_pci_core_region **regions = vdev->regions;
 	struct pci_dev *pdev = vdev->pdev;
-	struct vfio_pci_region *region;
+	struct vfio_pci_core_region *region;
 	unsigned int bar;
 
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
 		region = regions[VFIO_PCI_BAR0_REGION_INDEX + bar];
-		region->ops = &vfio_pci_bar_regops;
-		region->size = pci_resource_len(pdev, bar);
-		region->flags = region->size ? rw : 0;
+		vfio_pci_region_set_ops(region, &vfio_pci_bar_regops,
+					&vfio_pci_bar_user_regops);
+		region->region.size = pci_resource_len(pdev, bar);
+		region->region.flags = region->region.size ? rw : 0;
 		region->is_mem = pci_resource_flags(pdev, bar) & IORESOURCE_MEM;
 		region->io = vdev->barmap[bar];
 	}
 
-	/* The user gets at the MSI-X table by ioctl only */
-	if (vdev->msix_bar < PCI_STD_NUM_BARS) {
-		region = regions[VFIO_PCI_BAR0_REGION_INDEX + vdev->msix_bar];
-		region->x_start = vdev->msix_offset;
-		region->x_end = vdev->msix_offset + vdev->msix_size;
-		region->has_caps = true;
-	}
+	vfio_pci_regions_fill_msix(vdev);
 
-	/* What there is of a ROM is only known when it is looked at */
+	/* The region info reports no ROM if there is no valid image in it */
 	region = regions[VFIO_PCI_ROM_REGION_INDEX];
-	region->ops = &vfio_pci_rom_regops;
-	region->width = sizeof(u32);
+	vfio_pci_region_set_ops(region, &vfio_pci_rom_regops,
+				&vfio_pci_rom_user_regops);
+	if (pci_resource_start(pdev, PCI_ROM_RESOURCE))
+		region->region.size = pci_resource_len(pdev, PCI_ROM_RESOURCE);
+	else if (pdev->rom && pdev->romlen)
+		region->region.size = roundup_pow_of_two(pdev->romlen);
+	if (region->region.size)
+		region->region.flags = VFIO_REGION_INFO_FLAG_READ;
+	region->max_width = sizeof(u32);
 
 	region = regions[VFIO_PCI_CONFIG_REGION_INDEX];
-	region->ops = &vfio_pci_config_regops;
-	region->size = pdev->cfg_size;
-	region->flags = rw;
-	region->exact = true;
-	region->width = sizeof(u32);
+	vfio_pci_region_set_ops(region, &vfio_pci_config_regops,
+				&vfio_pci_config_user_regops);
+	region->region.size = pdev->cfg_size;
+	region->region.flags = rw;
+	region->no_partial = true;
+	region->max_width = sizeof(u32);
 
 	if (vdev->has_vga) {
 		region = regions[VFIO_PCI_VGA_REGION_INDEX];
-		region->ops = &vfio_pci_vga_regops;
-		region->size = 0xc0000;
-		region->flags = rw;
-		region->width = sizeof(u32);
+		vfio_pci_region_set_ops(region, &vfio_pci_vga_regops,
+					&vfio_pci_vga_user_regops);
+		region->region.size = 0xc0000;
+		region->region.flags = rw;
+		region->max_width = sizeof(u32);
 	}
 }
 
 /**
- * vfio_pci_regions_freeze() - let the region table not change any more
- * @vdev: the device, about to be given to userspace
+ * vfio_pci_regions_freeze() - make the region table final
+ * @vdev: the device, before userspace gets access
  */
 void vfio_pci_regions_freeze(struct vfio_pci_core_device *vdev)
 {
@@ -128,34 +178,36 @@ void vfio_pci_regions_freeze(struct vfio_pci_core_device *vdev)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_freeze);
 
 /*
- * Remove what is the last of its driver, or of all that override a region.  The
- * region of a migration comes after those of drivers that are closed before it.
+ * Remove the last region of its driver, or the top one of an index.  Do not
+ * shrink the table twice: the region of a migration comes after the regions of
+ * drivers that are closed before it.
  */
-static void vfio_pci_region_remove(struct vfio_pci_region *region)
+static void vfio_pci_region_remove(struct vfio_pci_core_region *region)
 {
 	struct vfio_pci_core_device *vdev = region->vdev;
 
 	if (region->lower)
-		vdev->regions[region->index] = region->lower;
+		vdev->regions[region->region.index] = region->lower;
 	else
-		vdev->num_regions = min(vdev->num_regions, region->index);
+		vdev->num_regions = min(vdev->num_regions, region->region.index);
 
-	if (region->ops->release)
-		region->ops->release(region);
-	kvfree(region->areas);
+	if (region->own->release)
+		region->own->release(&region->region);
+	kvfree(region->sparse);
 	kfree(region);
 }
 
 /**
  * vfio_pci_regions_free_vendor() - release the regions of a vendor driver
- * @dev: the device, and the last vendor driver of it that has regions
+ * @dev: the device, as the last of its vendor drivers that has regions sees it
  */
 void vfio_pci_regions_free_vendor(struct vfio_pci_vendor_device *dev)
 {
-	struct vfio_pci_region *region;
+	struct list_head *regions = &to_vfio_pci_vendor(dev)->regions;
+	struct vfio_pci_core_region *region;
 
-	while (!list_empty(&dev->regions)) {
-		region = list_last_entry(&dev->regions, struct vfio_pci_region,
+	while (!list_empty(regions)) {
+		region = list_last_entry(regions, struct vfio_pci_core_region,
 					 node);
 		list_del(&region->node);
 		vfio_pci_region_remove(region);
@@ -164,12 +216,13 @@ void vfio_pci_regions_free_vendor(struct vfio_pci_vendor_device *dev)
 
 /**
  * vfio_pci_regions_free() - release all regions, and the table
- * @vdev: the device, which userspace has no access to; nothing is done if it
- *	  has no region table
+ * @vdev: the device, which userspace cannot access
+ *
+ * Do nothing if the device has no region table.
  */
 void vfio_pci_regions_free(struct vfio_pci_core_device *vdev)
 {
-	struct vfio_pci_region **regions = vdev->regions;
+	struct vfio_pci_core_region **regions = vdev->regions;
 
 	if (!regions)
 		return;
@@ -185,16 +238,16 @@ void vfio_pci_regions_free(struct vfio_pci_core_device *vdev)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_free);
 
 /**
- * vfio_pci_regions_append() - let a region have the next free index
- * @vdev: the device, whose region table is not frozen
+ * vfio_pci_regions_append() - append a region to the table
+ * @vdev: the device, whose region table is not final
  * @region: the region
  *
  * Return: 0, or -ENOMEM.
  */
 int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
-			    struct vfio_pci_region *region)
+			    struct vfio_pci_core_region *region)
 {
-	struct vfio_pci_region **regions;
+	struct vfio_pci_core_region **regions;
 
 	regions = krealloc_array(vdev->regions, vdev->num_regions + 1,
 				 sizeof(*regions), GFP_KERNEL_ACCOUNT);
@@ -202,7 +255,7 @@ int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
 		return -ENOMEM;
 
 	region->vdev = vdev;
-	region->index = vdev->num_regions;
+	region->region.index = vdev->num_regions;
 	region->has_caps = true;
 	region->has_type = true;
 
@@ -219,25 +272,25 @@ int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
  * @type: VFIO_REGION_TYPE_*, or a PCI vendor id with
  *	  VFIO_REGION_TYPE_PCI_VENDOR_TYPE
  * @subtype: VFIO_REGION_SUBTYPE_* of the @type
- * @ops: what serves the region
+ * @ops: operations of the region
  * @size: size of the region in bytes
- * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP, as reported to the user
- * @data: for the use of @ops, to be freed by its release operation
+ * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP
+ * @data: private data of @ops; the release operation frees it
  *
- * The region gets the next free index, and the user finds it by its type.  On
+ * The region gets the next free index.  Userspace finds it by its type.  On
  * success the core calls @ops->release exactly once, when the device is closed
- * or fails to open; on failure @data stays with the caller.
+ * or fails to open.  On failure @data stays with the caller.
  *
  * Context: Process context, may sleep.
- * Return: 0, -ENOMEM, -EINVAL if the device is not enabled or there are no
- * @ops, -EBUSY if it is open already or vendor drivers have been asked.
+ * Return: 0; -ENOMEM; -EINVAL if the device is not enabled or @ops is NULL;
+ * -EBUSY if the device is open or vfio_pci_core_open_vendors() has run.
  */
 int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 				      unsigned int type, unsigned int subtype,
 				      const struct vfio_pci_regops *ops,
 				      size_t size, u32 flags, void *data)
 {
-	struct vfio_pci_region *region;
+	struct vfio_pci_core_region *region;
 	int ret;
 
 	if (!vdev->regions || !ops)
@@ -249,13 +302,18 @@ int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 	if (!region)
 		return -ENOMEM;
 
-	region->type = type;
-	region->subtype = subtype;
-	region->ops = ops;
-	region->size = size;
-	region->flags = flags;
-	region->data = data;
-	region->width = sizeof(u64);
+	region->region.type = type;
+	region->region.subtype = subtype;
+	region->region.size = size;
+	region->region.flags = flags;
+	region->region.data = data;
+	region->max_width = sizeof(u64);
+	region->own = ops;
+	region->ops = *ops;
+	region->zero_buf = true;
+	region->user.read = vfio_pci_region_read_user;
+	region->user.write = vfio_pci_region_write_user;
+	vfio_pci_region_apply_flags(region);
 
 	ret = vfio_pci_regions_append(vdev, region);
 	if (ret)

@@ -70,7 +70,7 @@ static void test_lookup(struct kunit *test)
 {
 	struct region_test *t = test->priv;
 	struct vfio_region_info info = {};
-	struct vfio_pci_region *region;
+	struct vfio_pci_core_region *region;
 	unsigned int i;
 
 	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev, 0));
@@ -79,14 +79,16 @@ static void test_lookup(struct kunit *test)
 	for (i = 0; i < VFIO_PCI_NUM_REGIONS; i++) {
 		region = vfio_pci_region_get(t->vdev, i);
 		KUNIT_ASSERT_NOT_NULL(test, region);
-		KUNIT_EXPECT_EQ(test, i, region->index);
+		KUNIT_EXPECT_EQ(test, i, region->region.index);
 		KUNIT_EXPECT_PTR_EQ(test, t->vdev, region->vdev);
 		/* Absent until filled */
-		KUNIT_EXPECT_NULL(test, region->ops->read);
-		KUNIT_EXPECT_NULL(test, region->ops->write);
-		KUNIT_EXPECT_NULL(test, region->ops->mmap);
+		KUNIT_EXPECT_NULL(test, region->user.read);
+		KUNIT_EXPECT_NULL(test, region->user.write);
+		KUNIT_EXPECT_NULL(test, region->ops.read);
+		KUNIT_EXPECT_NULL(test, region->ops.write);
+		KUNIT_EXPECT_NULL(test, region->ops.mmap);
 		KUNIT_EXPECT_EQ(test, -EINVAL,
-				region->ops->get_info(region, &info, NULL));
+				vfio_pci_region_get_info(region, &info, NULL));
 	}
 	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev, i));
 	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev, 0xffffff));
@@ -99,7 +101,7 @@ static void test_lookup(struct kunit *test)
 static void test_register(struct kunit *test)
 {
 	struct region_test *t = test->priv;
-	struct vfio_pci_region *region, *first, *config;
+	struct vfio_pci_core_region *region, *first, *config;
 	unsigned int i;
 
 	KUNIT_EXPECT_EQ(test, -EINVAL, test_add(t, 0));
@@ -118,15 +120,16 @@ static void test_register(struct kunit *test)
 	for (i = 0; i < NR_ADDED; i++) {
 		region = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS + i);
 		KUNIT_ASSERT_NOT_NULL(test, region);
-		KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS + i, region->index);
+		KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS + i,
+				region->region.index);
 		KUNIT_EXPECT_TRUE(test, region->has_type);
-		KUNIT_EXPECT_EQ(test, 7, region->type);
-		KUNIT_EXPECT_EQ(test, i, region->subtype);
-		KUNIT_EXPECT_EQ(test, 100 + i, region->size);
+		KUNIT_EXPECT_EQ(test, 7, region->region.type);
+		KUNIT_EXPECT_EQ(test, i, region->region.subtype);
+		KUNIT_EXPECT_EQ(test, 100 + i, region->region.size);
 		KUNIT_EXPECT_EQ(test, VFIO_REGION_INFO_FLAG_READ,
-				region->flags);
-		KUNIT_EXPECT_PTR_EQ(test, &test_ops, region->ops);
-		KUNIT_EXPECT_PTR_EQ(test, (void *)t, region->data);
+				region->region.flags);
+		KUNIT_EXPECT_PTR_EQ(test, &test_ops, region->own);
+		KUNIT_EXPECT_PTR_EQ(test, (void *)t, region->region.data);
 	}
 	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev,
 						    VFIO_PCI_NUM_REGIONS + i));

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Vendor drivers to torture vfio-pci with
+ * Scriptable vendor drivers for the selftests
  *
- * For tests: drivers for any device, which in their open callbacks do what a
- * module option says, and whose handlers behave as another one says.  Both can
- * be changed at any time.  Not for use otherwise, as who can change them can
- * have vfio-pci access any register of the device.
+ * The drivers support any device.  Module options script their open callbacks
+ * and the behavior of their handlers, and can change at any time.  For tests
+ * only: the options give access to every register of the device.
  */
 
 #include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pci-p2pdma.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/unaligned.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 #include <linux/vfio_pci_regops.h>
 
-#define TORTURE_FEATURE_REGISTER	0x7f01
+#define TORTURE_FEATURE_REGISTER	0x8001
 
-/* VFIO_DEVICE_FEATURE of the above: a register, past all overrides */
+/* Data of the feature: a register below all overrides */
 struct torture_register {
 	__u32	bar;
 	__u32	width;
@@ -31,34 +32,63 @@ struct torture_register {
 
 static char *ids = "";
 module_param(ids, charp, 0444);
-MODULE_PARM_DESC(ids, "Ids of devices, as vfio-pci's option of that name has them");
+MODULE_PARM_DESC(ids, "Supported devices, in the format of vfio-pci's ids");
 
 static unsigned int nr_ids;
 module_param(nr_ids, uint, 0444);
-MODULE_PARM_DESC(nr_ids, "How many ids of devices that nobody has are registered, too");
+MODULE_PARM_DESC(nr_ids, "Number of additional ids that match no device");
 
-/* Separated by semicolons; numbers are decimal, or hexadecimal with 0x */
+static int bind_errno;
+module_param(bind_errno, int, 0644);
+MODULE_PARM_DESC(bind_errno, "Errno that the bind callback fails with, 0 for success");
+
+/*
+ * A setup is a list of steps, separated by semicolons.  Numbers are decimal, or
+ * hexadecimal with 0x.
+ *
+ *   range INDEX START SIZE
+ *   ranges INDEX START SIZE STRIDE COUNT
+ *   over INDEX			override a region without operations
+ *   whole INDEX		the same with read and write
+ *   wrap INDEX			the same with an mmap that maps the lower region
+ *   window INDEX BAR OFFSET SIZE	the same with a part of a BAR
+ *   add TYPE SUBTYPE SIZE FLAGS	add a memory region
+ *   alias BAR OFFSET SIZE	add a region that is a part of a BAR
+ *   peek BAR OFFSET		read a register in open and in close
+ *   hide ID			hide a capability
+ *   hidext ID			hide an extended capability
+ *   addcap ID SIZE		add a capability
+ *   sleep MS			take this long to open
+ *   fail ERRNO			fail the open
+ *
+ * These steps change the region of the step before:
+ *
+ *   size SIZE
+ *   flags FLAGS
+ *   type TYPE SUBTYPE
+ *   area OFFSET SIZE		append a mmap area
+ *   ops LETTERS		its operations, see torture_letters; - for none
+ */
 static char *setup = "";
 module_param(setup, charp, 0644);
-MODULE_PARM_DESC(setup, "What to do when a device is opened: range INDEX START SIZE; ranges INDEX START SIZE STRIDE COUNT; over INDEX; whole INDEX; size SIZE; flags FLAGS; add TYPE SUBTYPE SIZE FLAGS; alias BAR OFFSET SIZE; fail ERRNO");
+MODULE_PARM_DESC(setup, "Steps of the open callback: range INDEX START SIZE; ranges INDEX START SIZE STRIDE COUNT; over INDEX; whole INDEX; wrap INDEX; window INDEX BAR OFFSET SIZE; add TYPE SUBTYPE SIZE FLAGS; alias BAR OFFSET SIZE; peek BAR OFFSET; fail ERRNO; size SIZE; flags FLAGS; type TYPE SUBTYPE; area OFFSET SIZE; ops LETTERS");
 static char *setup_same = "";
 module_param(setup_same, charp, 0644);
-MODULE_PARM_DESC(setup_same, "The same for a driver of the same priority that comes later");
+MODULE_PARM_DESC(setup_same, "The same for a second driver of the same priority");
 static char *setup_high = "";
 module_param(setup_high, charp, 0644);
 MODULE_PARM_DESC(setup_high, "The same for a driver of a higher priority");
 
-/* What handlers do */
 enum torture_handler {
-	/* Nothing on the device, and what userspace reads is made up */
+	/* Leave the device alone and make up values */
 	HANDLER_KEEP,
-	/* What there would be without them */
+	/* Access the lower region */
 	HANDLER_PASS,
-	/* The same, but it takes its time */
+	/* Access the lower region after a delay */
 	HANDLER_SLOW,
 	/* Return an errno */
 	HANDLER_FAIL,
-	/* Return what is none, or more than they were asked for */
+	/* Return an invalid value */
 	HANDLER_NONSENSE,
 };
 
@@ -95,11 +125,11 @@ static const struct kernel_param_ops torture_handler_ops = {
 };
 
 module_param_cb(handler, &torture_handler_ops, NULL, 0644);
-MODULE_PARM_DESC(handler, "What handlers do: keep what they handle for themselves, pass it on, be slow, fail, return nonsense");
+MODULE_PARM_DESC(handler, "Behavior of handlers: keep, pass, slow, fail, nonsense");
 
-/* How often what happened, for all devices */
+/* Numbers of calls, for all devices */
 static atomic_t reads, writes, opens, closes, releases, prepares, resets;
-/* How often we had the device read or write what we handle */
+/* Accesses of handled bytes that reached the device */
 static atomic_t approved;
 
 static int torture_get_count(char *buffer, const struct kernel_param *kp)
@@ -120,7 +150,29 @@ module_param_cb(prepares, &torture_count_ops, &prepares, 0444);
 module_param_cb(resets, &torture_count_ops, &resets, 0444);
 module_param_cb(approved, &torture_count_ops, &approved, 0444);
 
-/* What a handler returns instead of what it should, 0 if it is to go on */
+/* The last results of step peek */
+struct torture_peek {
+	int ret;
+	u64 val;
+};
+
+static struct torture_peek peek_open, peek_close;
+
+static int torture_get_peek(char *buffer, const struct kernel_param *kp)
+{
+	const struct torture_peek *peek = kp->arg;
+
+	return sysfs_emit(buffer, "%d %#llx\n", peek->ret, peek->val);
+}
+
+static const struct kernel_param_ops torture_peek_ops = {
+	.get = torture_get_peek,
+};
+
+module_param_cb(peek_open, &torture_peek_ops, &peek_open, 0444);
+module_param_cb(peek_close, &torture_peek_ops, &peek_close, 0444);
+
+/* Return value of a handler that misbehaves; 0 lets it continue */
 static int torture_misbehave(enum torture_handler how)
 {
 	switch (how) {
@@ -144,9 +196,10 @@ static int torture_approve(int ret)
 	return ret;
 }
 
-static int torture_range_read(const struct vfio_pci_range *range, void *buf,
-			      size_t count, u64 pos)
+static int torture_range_read(const struct vfio_pci_range *range, u64 pos,
+			      unsigned int width, u64 *val)
 {
+	struct vfio_pci_region *lower = vfio_pci_region_lower(range->region);
 	enum torture_handler how = READ_ONCE(handler);
 	int ret = torture_misbehave(how);
 
@@ -154,17 +207,18 @@ static int torture_range_read(const struct vfio_pci_range *range, void *buf,
 	if (ret)
 		return ret;
 	if (how != HANDLER_KEEP)
-		return torture_approve(vfio_pci_lower_read_buf(range->region, buf,
-							       count, pos));
+		return torture_approve(vfio_pci_region_read_reg(lower, pos,
+								width, val));
 
-	memset(buf, 0x5a, count);
+	*val = 0x5a5a5a5a5a5a5a5aULL;
 
 	return 0;
 }
 
-static int torture_range_write(const struct vfio_pci_range *range,
-			       const void *buf, size_t count, u64 pos)
+static int torture_range_write(const struct vfio_pci_range *range, u64 pos,
+			       unsigned int width, u64 val)
 {
+	struct vfio_pci_region *lower = vfio_pci_region_lower(range->region);
 	enum torture_handler how = READ_ONCE(handler);
 	int ret = torture_misbehave(how);
 
@@ -172,8 +226,8 @@ static int torture_range_write(const struct vfio_pci_range *range,
 	if (ret || how == HANDLER_KEEP)
 		return ret;
 
-	return torture_approve(vfio_pci_lower_write_buf(range->region, buf,
-							count, pos));
+	return torture_approve(vfio_pci_region_write_reg(lower, pos, width,
+							 val));
 }
 
 static const struct vfio_pci_range_ops torture_range_ops = {
@@ -181,119 +235,297 @@ static const struct vfio_pci_range_ops torture_range_ops = {
 	.write	= torture_range_write,
 };
 
-static ssize_t torture_read(struct vfio_pci_region *region, char __user *buf,
-			    size_t count, loff_t pos)
+/* A part of a BAR that a region shows; data of the region */
+struct torture_window {
+	phys_addr_t	phys;
+	u64		size;
+	u64		offset;
+	unsigned int	bar;
+};
+
+static unsigned int torture_width(loff_t pos, size_t count)
+{
+	return count < 4 || pos & 3 ? 1 : 4;
+}
+
+static int torture_window_rw(struct vfio_pci_region *region, void *buf,
+			     size_t count, loff_t pos, bool iswrite)
+{
+	struct torture_window *window = region->data;
+	unsigned int width;
+	int ret = 0;
+	u64 at, val;
+
+	for (; count && !ret; count -= width, buf += width, pos += width) {
+		at = window->offset + pos;
+		width = torture_width(at, count);
+		if (iswrite) {
+			val = width == 4 ? get_unaligned_le32(buf) : *(u8 *)buf;
+			ret = vfio_pci_vendor_write_bar(region->dev, window->bar,
+							at, width, val);
+			continue;
+		}
+		ret = vfio_pci_vendor_read_bar(region->dev, window->bar, at,
+					       width, &val);
+		if (width == 4)
+			put_unaligned_le32(val, buf);
+		else
+			*(u8 *)buf = val;
+	}
+
+	return ret;
+}
+
+static int torture_read(struct vfio_pci_region *region, void *buf,
+			size_t count, loff_t pos)
 {
 	enum torture_handler how = READ_ONCE(handler);
 	int ret = torture_misbehave(how);
 
 	atomic_inc(&reads);
-	if (ret > 0)
-		return count + 1;
-	if (ret)
+	if (ret || (how == HANDLER_KEEP && !region->data))
 		return ret;
-	if (how != HANDLER_KEEP)
-		return vfio_pci_lower_read(region, buf, count, pos);
-	if (pos >= region->size)
-		return -EINVAL;
+	if (region->data)
+		return torture_window_rw(region, buf, count, pos, false);
 
-	count = min_t(u64, count, region->size - pos);
-
-	return clear_user(buf, count) ? -EFAULT : count;
+	return vfio_pci_region_read(vfio_pci_region_lower(region), buf, count,
+				    pos);
 }
 
-static ssize_t torture_write(struct vfio_pci_region *region,
-			     const char __user *buf, size_t count, loff_t pos)
+static int torture_write(struct vfio_pci_region *region, const void *buf,
+			 size_t count, loff_t pos)
 {
 	enum torture_handler how = READ_ONCE(handler);
 	int ret = torture_misbehave(how);
 
 	atomic_inc(&writes);
-	if (ret > 0)
-		return count + 1;
-	if (ret)
+	if (ret || (how == HANDLER_KEEP && !region->data))
 		return ret;
-	if (how != HANDLER_KEEP)
-		return vfio_pci_lower_write(region, buf, count, pos);
+	if (region->data)
+		return torture_window_rw(region, (void *)buf, count, pos, true);
 
-	return pos < region->size ? min_t(u64, count, region->size - pos) : -EINVAL;
+	return vfio_pci_region_write(vfio_pci_region_lower(region), buf, count,
+				     pos);
+}
+
+static int torture_mmap(struct vfio_pci_region *region,
+			struct vm_area_struct *vma)
+{
+	struct torture_window *window = region->data;
+
+	if (!window)
+		return vfio_pci_region_mmap(vfio_pci_region_lower(region), vma);
+
+	return vfio_pci_region_mmap_bar(region, vma, window->bar);
+}
+
+static vm_fault_t torture_fault(struct vfio_pci_region *region,
+				struct vm_fault *vmf, unsigned int order)
+{
+	struct torture_window *window = region->data;
+
+	if (!window)
+		return VM_FAULT_SIGBUS;
+
+	return vfio_pci_region_fault_bar(region, vmf, order, window->bar,
+					 window->offset);
+}
+
+/* The forbidden way: the core cannot zap this mapping by a fault operation */
+static int torture_mmap_by_hand(struct vfio_pci_region *region,
+				struct vm_area_struct *vma)
+{
+	phys_addr_t phys = pci_resource_start(region->dev->pdev, region->index);
+
+	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+
+	return io_remap_pfn_range(vma, vma->vm_start,
+				  (phys + vfio_pci_region_vma_offset(vma)) >>
+				  PAGE_SHIFT,
+				  vma->vm_end - vma->vm_start,
+				  vma->vm_page_prot);
+}
+
+static int torture_dmabuf(struct vfio_pci_region *region,
+			  struct p2pdma_provider **provider,
+			  struct phys_vec *phys_vec,
+			  struct vfio_region_dma_range *dma_ranges,
+			  size_t nr_ranges)
+{
+	struct torture_window *window = region->data;
+
+	if (!window)
+		return vfio_pci_region_get_dmabuf_phys(vfio_pci_region_lower(region),
+						       provider, phys_vec,
+						       dma_ranges, nr_ranges);
+
+	*provider = pcim_p2pdma_provider(region->dev->pdev, window->bar);
+	if (!*provider)
+		return -EINVAL;
+
+	return vfio_pci_core_fill_phys_vec(phys_vec, dma_ranges, nr_ranges,
+					   window->phys, window->size);
+}
+
+static int torture_add_capability(struct vfio_pci_region *region,
+				  struct vfio_info_cap *caps)
+{
+	struct vfio_info_cap_header header = { .id = 0x7f01, .version = 1 };
+
+	return vfio_info_add_capability(caps, &header, sizeof(header));
 }
 
 static void torture_release(struct vfio_pci_region *region)
-{
-	atomic_inc(&releases);
-}
-
-static const struct vfio_pci_regops torture_whole_ops = {
-	.read		= torture_read,
-	.write		= torture_write,
-	.release	= torture_release,
-};
-
-static const struct vfio_pci_regops torture_over_ops = {
-	.release	= torture_release,
-};
-
-/* A region that is a part of a BAR, mapped page by page */
-static int torture_alias_mmap(struct vfio_pci_region *region,
-			      struct vm_area_struct *vma)
-{
-	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-
-	return 0;
-}
-
-static vm_fault_t torture_alias_fault(struct vfio_pci_region *region,
-				      struct vm_fault *vmf, unsigned int order)
-{
-	struct vm_area_struct *vma = vmf->vma;
-	phys_addr_t *phys = region->data;
-	unsigned long pfn;
-
-	if (order)
-		return VM_FAULT_FALLBACK;
-
-	pfn = (*phys + vfio_pci_region_vma_offset(vma) +
-	       ((vmf->address & PAGE_MASK) - vma->vm_start)) >> PAGE_SHIFT;
-
-	guard(rwsem_read)(&region->vdev->memory_lock);
-
-	return vfio_pci_vmf_insert_pfn(region->vdev, vmf, pfn, 0);
-}
-
-static void torture_alias_release(struct vfio_pci_region *region)
 {
 	kfree(region->data);
 	atomic_inc(&releases);
 }
 
-static const struct vfio_pci_regops torture_alias_ops = {
-	.mmap		= torture_alias_mmap,
-	.fault		= torture_alias_fault,
-	.release	= torture_alias_release,
+/* Letters of step ops, and the bits of an index of torture_ops[] */
+static const char torture_letters[] = "rwmhfdc";
+
+static struct vfio_pci_regops torture_ops[1 << (sizeof(torture_letters) - 1)];
+
+#define TORTURE_OP(letter)	BIT(strchr(torture_letters, letter) - torture_letters)
+
+static const struct vfio_pci_regops *torture_find_ops(const char *letters)
+{
+	unsigned int i = 0;
+
+	if (!strcmp(letters, "-"))
+		return NULL;
+
+	for (; *letters; letters++) {
+		if (!strchr(torture_letters, *letters))
+			return ERR_PTR(-EINVAL);
+		i |= TORTURE_OP(*letters);
+	}
+
+	return &torture_ops[i];
+}
+
+static void torture_fill_ops(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(torture_ops); i++) {
+		struct vfio_pci_regops *ops = &torture_ops[i];
+
+		ops->release = torture_release;
+		if (i & TORTURE_OP('r'))
+			ops->read = torture_read;
+		if (i & TORTURE_OP('w'))
+			ops->write = torture_write;
+		if (i & TORTURE_OP('m'))
+			ops->mmap = torture_mmap;
+		if (i & TORTURE_OP('h'))
+			ops->mmap = torture_mmap_by_hand;
+		if (i & TORTURE_OP('f'))
+			ops->fault = torture_fault;
+		if (i & TORTURE_OP('d'))
+			ops->get_dmabuf_phys = torture_dmabuf;
+		if (i & TORTURE_OP('c'))
+			ops->add_capability = torture_add_capability;
+	}
+}
+
+#define TORTURE_AREAS	8
+
+enum torture_kind {
+	KIND_NONE,
+	KIND_OVERRIDE,
+	KIND_ADD,
+	KIND_MEMORY,
 };
 
-static struct vfio_pci_region *
-torture_alias(struct vfio_pci_vendor_device *dev, u64 bar, u64 offset, u64 size)
+/* A region that the next steps may still change */
+struct torture_pending {
+	enum torture_kind			kind;
+	unsigned int				index;
+	struct vfio_pci_region_desc		desc;
+	struct vfio_region_sparse_mmap_area	areas[TORTURE_AREAS];
+};
+
+/* Data of an open device: the register of step peek */
+struct torture_device {
+	u64	bar;
+	u64	offset;
+};
+
+static int torture_start(struct torture_pending *pending,
+			 enum torture_kind kind, u64 index, const char *letters)
 {
-	struct vfio_pci_region *region;
-	phys_addr_t *phys;
+	*pending = (struct torture_pending) {
+		.kind = kind,
+		.index = index,
+		.desc.ops = torture_find_ops(letters),
+	};
 
-	if (bar >= PCI_STD_NUM_BARS || offset + size > pci_resource_len(dev->pdev, bar))
-		return ERR_PTR(-EINVAL);
+	return 0;
+}
 
-	phys = kmalloc_obj(*phys, GFP_KERNEL_ACCOUNT);
-	if (!phys)
-		return ERR_PTR(-ENOMEM);
+/* Register the pending region */
+static int torture_finish(struct vfio_pci_vendor_device *dev,
+			  struct torture_pending *pending)
+{
+	struct vfio_pci_region_desc *desc = &pending->desc;
+	struct vfio_pci_region *region = NULL;
+	void *memory = NULL;
 
-	*phys = pci_resource_start(dev->pdev, bar) + offset;
-	region = vfio_pci_vendor_add_region(dev, 0xffff, 0xa, &torture_alias_ops,
-					    size, VFIO_REGION_INFO_FLAG_MMAP, phys);
-	if (IS_ERR(region))
-		kfree(phys);
+	if (desc->nr_areas)
+		desc->areas = pending->areas;
 
-	return region;
+	switch (pending->kind) {
+	case KIND_OVERRIDE:
+		region = vfio_pci_vendor_override_region(dev, pending->index,
+							 desc);
+		break;
+	case KIND_ADD:
+		region = vfio_pci_vendor_add_region(dev, desc);
+		break;
+	case KIND_MEMORY:
+		memory = vfio_pci_vendor_add_memory(dev, desc, NULL);
+		break;
+	default:
+		break;
+	}
+
+	pending->kind = KIND_NONE;
+	if (IS_ERR(region)) {
+		kfree(desc->data);
+		return PTR_ERR(region);
+	}
+
+	return PTR_ERR_OR_ZERO(memory);
+}
+
+static int torture_window(struct vfio_pci_vendor_device *dev,
+			  struct torture_pending *pending, u64 bar, u64 offset,
+			  u64 size)
+{
+	struct torture_window *window;
+
+	if (bar >= PCI_STD_NUM_BARS ||
+	    offset + size > pci_resource_len(dev->pdev, bar))
+		return -EINVAL;
+
+	window = kmalloc_obj(*window, GFP_KERNEL_ACCOUNT);
+	if (!window)
+		return -ENOMEM;
+
+	*window = (struct torture_window) {
+		.phys = pci_resource_start(dev->pdev, bar) + offset,
+		.size = size,
+		.offset = offset,
+		.bar = bar,
+	};
+	pending->desc.data = window;
+	pending->desc.size = size;
+	pending->desc.flags = VFIO_REGION_INFO_FLAG_READ |
+			      VFIO_REGION_INFO_FLAG_WRITE |
+			      VFIO_REGION_INFO_FLAG_MMAP;
+
+	return 0;
 }
 
 static int torture_ranges(struct vfio_pci_vendor_device *dev, const u64 *arg)
@@ -312,22 +544,114 @@ static int torture_ranges(struct vfio_pci_vendor_device *dev, const u64 *arg)
 	return 0;
 }
 
-/* One step of a setup; *region is the one that the last step is about */
+static int torture_peek(struct vfio_pci_vendor_device *dev, u64 bar, u64 offset)
+{
+	struct torture_device *t = kmalloc_obj(*t, GFP_KERNEL_ACCOUNT);
+
+	if (!t)
+		return -ENOMEM;
+
+	t->bar = bar;
+	t->offset = offset;
+	kfree(dev->data);
+	dev->data = t;
+	peek_open.ret = vfio_pci_vendor_read_bar(dev, bar, offset, 4,
+						 &peek_open.val);
+
+	return 0;
+}
+
+/* A step that changes the pending region: 0, an errno, or 1 if it is another */
+static int torture_change(struct torture_pending *pending, const char *what,
+			  const char *step, const u64 *arg)
+{
+	struct vfio_pci_region_desc *desc = &pending->desc;
+	const struct vfio_pci_regops *ops;
+	char letters[16];
+
+	if (pending->kind == KIND_NONE)
+		return 1;
+
+	if (!strcmp(what, "size")) {
+		desc->size = arg[0];
+	} else if (!strcmp(what, "flags")) {
+		desc->flags = arg[0];
+	} else if (!strcmp(what, "type")) {
+		desc->type = arg[0];
+		desc->subtype = arg[1];
+	} else if (!strcmp(what, "area")) {
+		if (desc->nr_areas == TORTURE_AREAS)
+			return -ENOSPC;
+		pending->areas[desc->nr_areas].offset = arg[0];
+		pending->areas[desc->nr_areas].size = arg[1];
+		desc->nr_areas++;
+	} else if (!strcmp(what, "ops")) {
+		if (sscanf(step, " ops %15s", letters) != 1)
+			return -EINVAL;
+		ops = torture_find_ops(letters);
+		if (IS_ERR(ops))
+			return PTR_ERR(ops);
+		desc->ops = ops;
+	} else {
+		return 1;
+	}
+
+	return 0;
+}
+
+/* Each byte of the capability is its offset in it */
+static int torture_add_cap(struct vfio_pci_vendor_device *dev, u8 id, u8 size)
+{
+	u8 cap[256];
+	int i, ret;
+
+	for (i = 0; i < size; i++)
+		cap[i] = i;
+	cap[PCI_CAP_LIST_ID] = id;
+	ret = vfio_pci_vendor_add_cap(dev, cap, size, NULL, NULL);
+
+	return ret < 0 ? ret : 0;
+}
+
 static int torture_step(struct vfio_pci_vendor_device *dev, const char *step,
-			struct vfio_pci_region **region)
+			struct torture_pending *pending)
 {
 	u64 arg[5] = {};
 	char what[8];
-	void *memory;
-	int n;
+	int n, ret;
 
 	n = sscanf(step, " %7s %lli %lli %lli %lli %lli", what, &arg[0],
 		   &arg[1], &arg[2], &arg[3], &arg[4]);
 	if (n < 1)
 		return 0;
 
+	ret = torture_change(pending, what, step, arg);
+	if (ret <= 0)
+		return ret;
+
+	ret = torture_finish(dev, pending);
+	if (ret)
+		return ret;
+
 	if (!strcmp(what, "fail"))
 		return -(int)arg[0];
+
+	if (!strcmp(what, "sleep")) {
+		msleep(arg[0]);
+		return 0;
+	}
+
+	if (!strcmp(what, "hide"))
+		return vfio_pci_vendor_hide_cap(dev, arg[0]);
+
+	if (!strcmp(what, "hidext"))
+		return vfio_pci_vendor_hide_ext_cap(dev, arg[0]);
+
+	if (!strcmp(what, "addcap"))
+		return torture_add_cap(dev, arg[0], arg[1]);
+
+	if (!strcmp(what, "peek"))
+		return torture_peek(dev, arg[0], arg[1]);
 
 	if (!strcmp(what, "range")) {
 		arg[4] = 1;
@@ -337,39 +661,41 @@ static int torture_step(struct vfio_pci_vendor_device *dev, const char *step,
 	if (!strcmp(what, "ranges"))
 		return torture_ranges(dev, arg);
 
-	if (!strcmp(what, "add")) {
-		memory = vfio_pci_vendor_add_memory(dev, arg[0], arg[1], NULL,
-						    arg[2], arg[3]);
-		return PTR_ERR_OR_ZERO(memory);
-	}
-
-	if (!strcmp(what, "size") && *region) {
-		(*region)->size = arg[0];
-		return 0;
-	}
-
-	if (!strcmp(what, "flags") && *region) {
-		(*region)->flags = arg[0];
-		return 0;
-	}
-
 	if (!strcmp(what, "over"))
-		*region = vfio_pci_vendor_override_region(dev, arg[0],
-							  &torture_over_ops, NULL);
-	else if (!strcmp(what, "whole"))
-		*region = vfio_pci_vendor_override_region(dev, arg[0],
-							  &torture_whole_ops, NULL);
-	else if (!strcmp(what, "alias"))
-		*region = torture_alias(dev, arg[0], arg[1], arg[2]);
-	else
-		*region = ERR_PTR(-EINVAL);
+		return torture_start(pending, KIND_OVERRIDE, arg[0], "");
 
-	return PTR_ERR_OR_ZERO(*region);
+	if (!strcmp(what, "whole"))
+		return torture_start(pending, KIND_OVERRIDE, arg[0], "rw");
+
+	if (!strcmp(what, "wrap"))
+		return torture_start(pending, KIND_OVERRIDE, arg[0], "m");
+
+	if (!strcmp(what, "window"))
+		return torture_start(pending, KIND_OVERRIDE, arg[0], "rwmfd") ?:
+		       torture_window(dev, pending, arg[1], arg[2], arg[3]);
+
+	if (!strcmp(what, "alias")) {
+		torture_start(pending, KIND_ADD, 0, "rwmfd");
+		pending->desc.type = 0xffff;
+		pending->desc.subtype = 0xa;
+		return torture_window(dev, pending, arg[0], arg[1], arg[2]);
+	}
+
+	if (!strcmp(what, "add")) {
+		torture_start(pending, KIND_MEMORY, 0, "-");
+		pending->desc.type = arg[0];
+		pending->desc.subtype = arg[1];
+		pending->desc.size = arg[2];
+		pending->desc.flags = arg[3];
+		return 0;
+	}
+
+	return -EINVAL;
 }
 
 static int torture_do_setup(struct vfio_pci_vendor_device *dev, char **param)
 {
-	struct vfio_pci_region *region = NULL;
+	struct torture_pending pending = {};
 	char *steps, *step, *rest;
 	int ret = 0;
 
@@ -381,10 +707,16 @@ static int torture_do_setup(struct vfio_pci_vendor_device *dev, char **param)
 
 	rest = steps;
 	while (!ret && (step = strsep(&rest, ";\n")))
-		ret = torture_step(dev, step, &region);
+		ret = torture_step(dev, step, &pending);
+	if (!ret)
+		ret = torture_finish(dev, &pending);
+	else if (pending.kind != KIND_NONE)
+		kfree(pending.desc.data);
 
 	kfree(steps);
-	if (!ret)
+	if (ret)
+		kfree(dev->data);
+	else
 		atomic_inc(&opens);
 
 	return ret;
@@ -407,7 +739,19 @@ static int torture_open_high(struct vfio_pci_vendor_device *dev)
 
 static void torture_close(struct vfio_pci_vendor_device *dev)
 {
+	struct torture_device *t = dev->data;
+
+	if (t)
+		peek_close.ret = vfio_pci_vendor_read_bar(dev, t->bar,
+							  t->offset, 4,
+							  &peek_close.val);
+	kfree(t);
 	atomic_inc(&closes);
+}
+
+static int torture_bind(struct vfio_pci_vendor_device *dev)
+{
+	return -READ_ONCE(bind_errno);
 }
 
 static void torture_reset_prepare(struct vfio_pci_vendor_device *dev)
@@ -451,9 +795,11 @@ static int torture_feature(struct vfio_pci_vendor_device *dev, u32 flags,
 	return copy_to_user(arg, &reg, sizeof(reg)) ? -EFAULT : 0;
 }
 
-static struct vfio_pci_vendor_driver torture_drivers[] = {
+static const struct vfio_pci_vendor_driver torture_drivers[] = {
 	{
 		.name		= "vfio_pci_torture",
+		.ids		= &ids,
+		.bind		= torture_bind,
 		.open		= torture_open,
 		.close		= torture_close,
 		.reset_prepare	= torture_reset_prepare,
@@ -461,10 +807,12 @@ static struct vfio_pci_vendor_driver torture_drivers[] = {
 		.device_feature	= torture_feature,
 	}, {
 		.name		= "vfio_pci_torture_same",
+		.ids		= &ids,
 		.open		= torture_open_same,
 		.close		= torture_close,
 	}, {
 		.name		= "vfio_pci_torture_high",
+		.ids		= &ids,
 		.priority	= 10,
 		.open		= torture_open_high,
 		.close		= torture_close,
@@ -476,7 +824,7 @@ static int torture_open_none(struct vfio_pci_vendor_device *dev)
 	return -ENODEV;
 }
 
-/* One that is never asked, but has to be passed by */
+/* A driver with many ids that match no device */
 static struct vfio_pci_vendor_driver torture_crowd = {
 	.name	= "vfio_pci_torture_crowd",
 	.open	= torture_open_none,
@@ -497,9 +845,8 @@ static int torture_register_crowd(void)
 
 	torture_crowd.id_table = table;
 	ret = vfio_pci_register_vendor_driver(&torture_crowd);
-	/* It is not looked at later */
-	torture_crowd.id_table = NULL;
-	kvfree(table);
+	if (ret)
+		kvfree(table);
 
 	return ret;
 }
@@ -515,8 +862,9 @@ static int __init torture_init(void)
 	unsigned int i;
 	int ret;
 
+	torture_fill_ops();
+
 	for (i = 0; *ids && i < ARRAY_SIZE(torture_drivers); i++) {
-		torture_drivers[i].ids = ids;
 		ret = vfio_pci_register_vendor_driver(&torture_drivers[i]);
 		if (ret)
 			goto err_unregister;
@@ -537,8 +885,10 @@ err_unregister:
 
 static void __exit torture_exit(void)
 {
-	if (nr_ids)
+	if (nr_ids) {
 		vfio_pci_unregister_vendor_driver(&torture_crowd);
+		kvfree(torture_crowd.id_table);
+	}
 	if (*ids)
 		torture_unregister(ARRAY_SIZE(torture_drivers));
 }
@@ -546,5 +896,5 @@ static void __exit torture_exit(void)
 module_init(torture_init);
 module_exit(torture_exit);
 
-MODULE_DESCRIPTION("Vendor drivers to torture vfio-pci with");
+MODULE_DESCRIPTION("Scriptable vfio-pci vendor drivers for the selftests");
 MODULE_LICENSE("GPL");

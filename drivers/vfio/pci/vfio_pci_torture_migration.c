@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A vendor driver to torture the migration of vfio-pci with
+ * Scriptable vendor driver for the selftests of migration
  *
- * For tests: it migrates any device, whose state is one that it makes up: a
- * number, the seed, and as many bytes that follow from it as a module option
- * says.  It never touches the device.  Whatever it is asked to do may fail, last
- * or be answered with nonsense, and it counts what vfio-pci may not ask for.
+ * The driver migrates any device with a made-up state: a seed, and bytes that
+ * follow from it.  It never accesses the device.  Module options make its
+ * operations slow or fail.  It counts calls that violate the contract of struct
+ * vfio_pci_migration_ops.  For tests only.
  */
 
 #include <linux/atomic.h>
@@ -28,39 +28,39 @@
 
 static char *ids = "";
 module_param(ids, charp, 0444);
-MODULE_PARM_DESC(ids, "Ids of devices, as vfio-pci's option of that name has them");
+MODULE_PARM_DESC(ids, "Supported devices, in the format of vfio-pci's ids");
 
-/* What a device can do, which vfio-pci must know when it is bound */
+/* Abilities of a device; vfio-pci reads them when it binds the device */
 static bool p2p;
 module_param(p2p, bool, 0444);
-MODULE_PARM_DESC(p2p, "Whether a device can be quiesced");
+MODULE_PARM_DESC(p2p, "Support P2P");
 static unsigned long long precopy;
 module_param(precopy, ullong, 0444);
-MODULE_PARM_DESC(precopy, "Bytes of the state to be saved first while the device runs, 0 if none can be");
+MODULE_PARM_DESC(precopy, "Initial bytes of pre-copy; 0 disables pre-copy");
 static bool can_log;
 module_param_named(log, can_log, bool, 0444);
-MODULE_PARM_DESC(log, "Whether the writes of a device can be logged");
+MODULE_PARM_DESC(log, "Support DMA logging");
 
 static unsigned long long size = 4096;
 module_param(size, ullong, 0644);
-MODULE_PARM_DESC(size, "Bytes of the state");
+MODULE_PARM_DESC(size, "Size of the state in bytes");
 static unsigned int part;
 module_param(part, uint, 0644);
-MODULE_PARM_DESC(part, "How many bytes of it are saved at a time, 0 for all that fit");
+MODULE_PARM_DESC(part, "Bytes of each save; 0 fills the buffer");
 static unsigned long long dirty;
 module_param(dirty, ullong, 0644);
-MODULE_PARM_DESC(dirty, "Bytes that become dirty each time that somebody asks");
+MODULE_PARM_DESC(dirty, "Bytes that become dirty at each precopy_pending");
 static unsigned int delay_ms;
 module_param(delay_ms, uint, 0644);
-MODULE_PARM_DESC(delay_ms, "How long each operation takes");
+MODULE_PARM_DESC(delay_ms, "Delay of each operation");
 static bool cheap;
 module_param(cheap, bool, 0644);
-MODULE_PARM_DESC(cheap, "Whether a state is neither computed nor compared, to measure all else");
+MODULE_PARM_DESC(cheap, "Skip computing and comparing the state, for benchmarks");
 static unsigned long long sync_iova, sync_length;
 module_param(sync_iova, ullong, 0644);
-MODULE_PARM_DESC(sync_iova, "Where the device has written each time that the log is synchronized");
+MODULE_PARM_DESC(sync_iova, "First address that each log_sync reports");
 module_param(sync_length, ullong, 0644);
-MODULE_PARM_DESC(sync_length, "How many bytes it has written there");
+MODULE_PARM_DESC(sync_length, "Bytes that each log_sync reports");
 
 enum torture_op {
 	OP_STOP,
@@ -99,7 +99,7 @@ static const char * const torture_ops[] = {
 	[OP_LOG_SYNC]		= "log_sync",
 };
 
-/* How often each was called, for all devices */
+/* Number of calls, for all devices */
 static atomic_t torture_calls[NR_OPS];
 
 static int torture_get_calls(char *buffer, const struct kernel_param *kp)
@@ -119,14 +119,14 @@ static const struct kernel_param_ops torture_calls_ops = {
 
 module_param_cb(calls, &torture_calls_ops, NULL, 0444);
 
-/* The operation that fails, from which call on and with what */
+/* The failing operation, its first failing call and its return value */
 static int fail_op = NR_OPS;
 static unsigned int fail_after;
 module_param(fail_after, uint, 0644);
-MODULE_PARM_DESC(fail_after, "How many more calls of that operation do not fail");
+MODULE_PARM_DESC(fail_after, "Number of calls before the operation fails");
 static int fail_errno;
 module_param(fail_errno, int, 0644);
-MODULE_PARM_DESC(fail_errno, "What it returns, be that an errno or not");
+MODULE_PARM_DESC(fail_errno, "Return value of the failing operation");
 
 static int torture_set_fail_op(const char *val, const struct kernel_param *kp)
 {
@@ -153,9 +153,9 @@ static const struct kernel_param_ops torture_fail_op_ops = {
 };
 
 module_param_cb(fail_op, &torture_fail_op_ops, NULL, 0644);
-MODULE_PARM_DESC(fail_op, "Which operation fails, or none");
+MODULE_PARM_DESC(fail_op, "The failing operation, or none");
 
-/* What vfio-pci did that it may not do, and resets, for all devices */
+/* Violations of the contract, and resets, for all devices */
 static atomic_t violations, resets;
 
 static int torture_get_count(char *buffer, const struct kernel_param *kp)
@@ -186,25 +186,25 @@ static const char * const torture_levels[] = {
 struct torture_transfer {
 	u64	seed;
 	u64	size;
-	/* Where it is to go on */
+	/* Position of the next byte */
 	u64	pos;
 };
 
 struct torture_device {
 	struct list_head		node;
 	struct vfio_pci_vendor_device	*dev;
-	/* How many operations there are at a time */
+	/* Number of running operations; the contract allows one */
 	atomic_t			busy;
 
 	enum torture_level		level;
-	/* It was reset: whoever did not know may still ask for something */
+	/* A reset may have overtaken a state change that began before it */
 	bool				late;
 
-	/* Only changed by operations, and when nobody migrates the device */
+	/* The core serializes operations; options change it between migrations */
 	u64				seed;
 	bool				precopying;
 	bool				logging;
-	/* That of what was loaded last, 0 if nothing was */
+	/* Version of the last loaded state, or 0 */
 	u32				version;
 	u64				initial;
 	u64				dirty;
@@ -214,7 +214,7 @@ struct torture_device {
 	struct torture_transfer		preload;
 };
 
-/* Devices that are open, in the order in which they were opened */
+/* Open devices, in the order of opening */
 static LIST_HEAD(torture_devices);
 static DECLARE_RWSEM(torture_lock);
 static u64 torture_next_seed;
@@ -243,7 +243,7 @@ static const struct kernel_param_ops torture_devices_ops = {
 
 module_param_cb(devices, &torture_devices_ops, NULL, 0444);
 
-/* The device of a BDF, if it is open */
+/* Find an open device by its BDF */
 static struct torture_device *torture_find(const char *bdf)
 {
 	struct torture_device *t;
@@ -257,7 +257,7 @@ static struct torture_device *torture_find(const char *bdf)
 	return NULL;
 }
 
-/* "BDF seed": another state for a device that is open */
+/* "BDF seed": set the state of an open device */
 static int torture_set_seed(const char *val, const struct kernel_param *kp)
 {
 	struct torture_device *t;
@@ -283,7 +283,7 @@ static const struct kernel_param_ops torture_seed_ops = {
 
 module_param_cb(seed, &torture_seed_ops, NULL, 0200);
 
-/* "BDF bytes": so many have become dirty, in a device that nobody reads from */
+/* "BDF bytes": add dirty bytes to a device that no one reads from */
 static int torture_make_dirty(const char *val, const struct kernel_param *kp)
 {
 	struct torture_device *t;
@@ -310,7 +310,7 @@ static const struct kernel_param_ops torture_make_dirty_ops = {
 
 module_param_cb(make_dirty, &torture_make_dirty_ops, NULL, 0200);
 
-/* The PCI device of a BDF, if it is open, to be put */
+/* Find the PCI device of a BDF if it is open; the caller puts it */
 static struct pci_dev *torture_find_pdev(const char *bdf)
 {
 	struct torture_device *t;
@@ -322,11 +322,7 @@ static struct pci_dev *torture_find_pdev(const char *bdf)
 	return t ? pci_dev_get(t->dev->pdev) : NULL;
 }
 
-/*
- * "BDF": have everybody think that a device was reset.  The PCI core says so
- * before and after, with the device locked; what it does between the two takes
- * milliseconds at best, and is nothing to us.
- */
+/* "BDF": call the reset handlers as a reset does, without its delay */
 static int torture_pretend_reset(const char *val, const struct kernel_param *kp)
 {
 	struct pci_dev *pdev __free(pci_dev_put) = torture_find_pdev(val);
@@ -352,7 +348,7 @@ static const struct kernel_param_ops torture_reset_ops = {
 
 module_param_cb(reset, &torture_reset_ops, NULL, 0200);
 
-/* "iova length": all devices that are open write memory */
+/* "iova length": all open devices write memory */
 static int torture_mark_dirty(const char *val, const struct kernel_param *kp)
 {
 	struct torture_device *t;
@@ -361,7 +357,7 @@ static int torture_mark_dirty(const char *val, const struct kernel_param *kp)
 	if (sscanf(val, "%lli %lli", &iova, &length) != 2)
 		return -EINVAL;
 
-	/* At a time, as drivers of many devices may */
+	/* Concurrently, as several drivers may */
 	guard(rwsem_read)(&torture_lock);
 
 	list_for_each_entry(t, &torture_devices, node)
@@ -384,7 +380,7 @@ static void torture_violation(struct torture_device *t, enum torture_op op,
 			    torture_ops[op], what);
 }
 
-/* What must hold when vfio-pci calls us, unless there was a reset meanwhile */
+/* Check a condition of the contract, unless a reset raced with the call */
 static void torture_require(struct torture_device *t, enum torture_op op,
 			    bool holds, const char *what)
 {
@@ -408,7 +404,7 @@ static int torture_fails(enum torture_op op)
 	return READ_ONCE(fail_errno);
 }
 
-/* An operation begins: what it is to return if it is to go on no further */
+/* Begin an operation: 0, or the value that it returns at once */
 static int torture_begin(struct torture_device *t, enum torture_op op)
 {
 	unsigned int ms = READ_ONCE(delay_ms);
@@ -444,7 +440,7 @@ static int torture_change_level(struct vfio_pci_vendor_device *dev,
 	if (level != LEVEL_RUNNING)
 		WRITE_ONCE(t->late, false);
 	ret = torture_begin(t, op);
-	/* One that runs since it was reset just goes on */
+	/* After a reset the device runs, even if this call fails */
 	if (!ret || (level == LEVEL_RUNNING && READ_ONCE(t->late)))
 		WRITE_ONCE(t->level, level);
 	torture_end(t);
@@ -477,7 +473,7 @@ static u64 torture_size(struct vfio_pci_vendor_device *dev)
 	return ret ? (u64)ret : READ_ONCE(size);
 }
 
-/* The word at a position, of which the first two are what all is made from */
+/* The word at an index: the seed, the size, then derived ones */
 static u64 torture_word(const struct torture_transfer *transfer, u64 index)
 {
 	if (!index)
@@ -488,7 +484,7 @@ static u64 torture_word(const struct torture_transfer *transfer, u64 index)
 	return (transfer->seed + index) * 0x9e3779b97f4a7c15ULL;
 }
 
-/* The bytes from a position to the end of its word, at most @count */
+/* Copy up to @count bytes from @pos to the end of its word */
 static size_t torture_bytes(const struct torture_transfer *transfer, u64 pos,
 			    size_t count, u8 *bytes)
 {
@@ -518,7 +514,7 @@ static void torture_fill(const struct torture_transfer *transfer, u64 pos,
 	}
 }
 
-/* Take what comes; once the seed is known, all else must follow from it */
+/* Take seed and size; check that all other bytes follow from them */
 static bool torture_matches(struct torture_transfer *transfer, const u8 *buf,
 			    size_t count)
 {
@@ -562,7 +558,7 @@ static ssize_t torture_give(struct torture_transfer *transfer, void *buf,
 	if (most)
 		count = min_t(size_t, count, most);
 	count = min_t(u64, count, left);
-	/* What the buffer has from before will do */
+	/* A benchmark sends the old contents of the buffer */
 	if (!READ_ONCE(cheap) || !transfer->pos)
 		torture_fill(transfer, transfer->pos, buf, count);
 	transfer->pos += count;
@@ -603,7 +599,7 @@ static int torture_take(struct torture_transfer *transfer, const void *buf,
 	return 0;
 }
 
-/* What comes first has the version of all */
+/* All parts of a state have the version of the first */
 static void torture_check_version(struct torture_device *t, enum torture_op op,
 				  bool first)
 {
@@ -631,7 +627,7 @@ static int torture_load(struct vfio_pci_vendor_device *dev, const void *buf,
 	return ret;
 }
 
-/* A state of less than 16 bytes has no size in it */
+/* A state of less than 16 bytes does not contain its size */
 static int torture_use_loaded(struct torture_device *t)
 {
 	if (!t->load.pos)
@@ -667,7 +663,7 @@ static int torture_load_done(struct vfio_pci_vendor_device *dev)
 	return ret;
 }
 
-/* What was not all loaded when it was reset never will be */
+/* A reset ends loading */
 static void torture_reset(struct vfio_pci_vendor_device *dev)
 {
 	torture_forget(dev->data);
@@ -837,6 +833,10 @@ static void torture_reset_done(struct vfio_pci_vendor_device *dev)
 {
 	struct torture_device *t = dev->data;
 
+	/* The device is closed */
+	if (!t)
+		return;
+
 	atomic_inc(&resets);
 	WRITE_ONCE(t->late, true);
 	WRITE_ONCE(t->level, LEVEL_RUNNING);
@@ -855,8 +855,9 @@ static struct vfio_pci_migration_ops torture_migration_ops = {
 	.reset		= torture_reset,
 };
 
-static struct vfio_pci_vendor_driver torture_driver = {
+static const struct vfio_pci_vendor_driver torture_driver = {
 	.name		= "vfio_pci_torture_migration",
+	.ids		= &ids,
 	.open		= torture_open,
 	.close		= torture_close,
 	.reset_done	= torture_reset_done,
@@ -884,7 +885,6 @@ static int __init torture_init(void)
 		ops->log_stop = torture_log_stop;
 		ops->log_sync = torture_log_sync;
 	}
-	torture_driver.ids = ids;
 
 	return vfio_pci_register_vendor_driver(&torture_driver);
 }
@@ -898,5 +898,5 @@ static void __exit torture_exit(void)
 module_init(torture_init);
 module_exit(torture_exit);
 
-MODULE_DESCRIPTION("A vendor driver to torture the migration of vfio-pci with");
+MODULE_DESCRIPTION("Scriptable vfio-pci vendor driver for the selftests of migration");
 MODULE_LICENSE("GPL");

@@ -2,424 +2,689 @@
 /*
  * VFIO PCI vendor drivers
  *
- * A vendor driver knows more of certain devices than vfio-pci does.  It does
- * not bind them, but is asked to the opening of each that its ids match, where
- * it may add regions.  What it does there is undone when the device is closed,
- * or if the open fails, in the reverse order.
+ * The registry of vendor drivers, and how they are attached to a device: at
+ * bind, or at the next open if they were loaded later.  An attached driver
+ * stays pinned until the device is unbound, so that its overrides hold at
+ * every open.
  */
 
 #include <linux/async.h>
 #include <linux/kmod.h>
 #include <linux/list.h>
-#include <linux/list_sort.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
-#include <linux/rhashtable.h>
 #include <linux/slab.h>
-#include <linux/srcu.h>
 #include <linux/vfio_pci_core.h>
+#include <linux/wait.h>
 #include <kunit/visibility.h>
 
 #include "trace.h"
 #include "vfio_pci_mig.h"
 #include "vfio_pci_priv.h"
 
-/* An id of a driver, found by vendor and device unless one of these is any */
-struct vfio_pci_vendor_id {
-	union {
-		struct rhlist_head	hash;
-		struct list_head	wildcard;
-	};
-	u32				key;
-	bool				is_wildcard;
-	struct vfio_pci_vendor_driver	*driver;
-	/* With the empty entry that ends a table */
-	struct pci_device_id		id[2];
+/**
+ * struct vfio_pci_vendor_entry - a registered vendor driver
+ * @node: entry in vfio_pci_vendor_drivers
+ * @driver: the vendor driver
+ * @owner: its module
+ * @ids: ids of the driver's module parameter and a terminator, or NULL
+ * @serial: position in the order of registration
+ * @users: number of devices that the driver is attached to
+ */
+struct vfio_pci_vendor_entry {
+	struct list_head			node;
+	const struct vfio_pci_vendor_driver	*driver;
+	struct module				*owner;
+	struct pci_device_id			*ids;
+	u64					serial;
+	unsigned int				users;
 };
 
-static const struct rhashtable_params vfio_pci_vendor_id_params = {
-	.head_offset		= offsetof(struct vfio_pci_vendor_id, hash),
-	.key_offset		= offsetof(struct vfio_pci_vendor_id, key),
-	.key_len		= sizeof_field(struct vfio_pci_vendor_id, key),
-	.automatic_shrinking	= true,
-};
-
-/* Protects all below, and the private members of struct vfio_pci_vendor_driver */
+/* Protects the list, the serial and all entries */
 static DEFINE_MUTEX(vfio_pci_vendor_lock);
+/* In the order in which they open a device */
 static LIST_HEAD(vfio_pci_vendor_drivers);
-static LIST_HEAD(vfio_pci_vendor_wildcards);
-static struct rhltable vfio_pci_vendor_ids;
+/* Serial of the last registration; compared without the lock at each open */
+static u64 vfio_pci_vendor_serial;
+static DECLARE_WAIT_QUEUE_HEAD(vfio_pci_vendor_unused);
 
-static u32 vfio_pci_vendor_key(u16 vendor, u16 device)
+/* The order in which drivers open a device; independent of load order */
+static int vfio_pci_vendor_cmp(const struct vfio_pci_vendor_driver *a,
+			       const struct vfio_pci_vendor_driver *b)
 {
-	return (u32)vendor << 16 | device;
+	if (a->priority != b->priority)
+		return a->priority < b->priority ? -1 : 1;
+
+	return strcmp(a->name, b->name);
 }
 
-static int vfio_pci_vendor_add_id(struct vfio_pci_vendor_driver *driver,
-				  struct vfio_pci_vendor_id *entry,
-				  const struct pci_device_id *id)
+/* Parse the driver's module parameter into an id table */
+static int vfio_pci_vendor_parse_ids(struct vfio_pci_vendor_entry *entry)
 {
-	entry->driver = driver;
-	entry->id[0] = *id;
-	entry->is_wildcard = id->vendor == PCI_ANY_ID ||
-			     id->device == PCI_ANY_ID;
-
-	if (entry->is_wildcard) {
-		list_add_tail(&entry->wildcard, &vfio_pci_vendor_wildcards);
-		return 0;
-	}
-
-	entry->key = vfio_pci_vendor_key(id->vendor, id->device);
-
-	return rhltable_insert(&vfio_pci_vendor_ids, &entry->hash,
-			       vfio_pci_vendor_id_params);
-}
-
-static void vfio_pci_vendor_remove_ids(struct vfio_pci_vendor_driver *driver)
-{
-	while (driver->num_entries) {
-		struct vfio_pci_vendor_id *entry =
-			&driver->entries[--driver->num_entries];
-
-		if (entry->is_wildcard)
-			list_del(&entry->wildcard);
-		else
-			rhltable_remove(&vfio_pci_vendor_ids, &entry->hash,
-					vfio_pci_vendor_id_params);
-	}
-
-	kvfree(driver->entries);
-	driver->entries = NULL;
-}
-
-/* The next of a list of ids as vfio-pci's module option ids= has them */
-static int vfio_pci_vendor_parse_id(const char **ids, struct pci_device_id *id)
-{
-	unsigned int vendor, device, subvendor = PCI_ANY_ID;
-	unsigned int subdevice = PCI_ANY_ID, class = 0, class_mask = 0;
-	int fields;
-
-	/* Empty ones do not count */
-	*ids += strspn(*ids, ",");
-	fields = sscanf(*ids, "%x:%x:%x:%x:%x:%x", &vendor, &device, &subvendor,
-			&subdevice, &class, &class_mask);
-	if (fields < 2)
-		return -EINVAL;
-
-	*id = (struct pci_device_id) {
-		.vendor = vendor,
-		.device = device,
-		.subvendor = subvendor,
-		.subdevice = subdevice,
-		.class = class,
-		.class_mask = class_mask,
-	};
-
-	*ids = strchrnul(*ids, ',');
-
-	return 0;
-}
-
-static int vfio_pci_vendor_add_ids(struct vfio_pci_vendor_driver *driver)
-{
-	const struct pci_device_id *id = driver->id_table;
-	const char *ids = driver->ids ?: "";
-	struct vfio_pci_vendor_id *entry;
-	size_t num = 0;
+	const char *ids = entry->driver->ids ? *entry->driver->ids : NULL;
+	struct pci_device_id id;
+	unsigned int n = 0;
+	const char *next;
 	int ret;
 
-	for (; id && (id->vendor || id->subvendor || id->class_mask); id++)
-		num++;
-	for (; *ids; ids++)
-		num += *ids != ',' && (ids == driver->ids || ids[-1] == ',');
-	if (!num)
-		return -EINVAL;
+	if (!ids)
+		return 0;
 
-	driver->entries = kvcalloc(num, sizeof(*driver->entries), GFP_KERNEL);
-	if (!driver->entries)
+	for (next = ids; (ret = vfio_pci_next_id(&next, &id)) > 0;)
+		n++;
+	if (ret < 0)
+		return ret;
+	if (!n)
+		return 0;
+
+	entry->ids = kvcalloc(n + 1, sizeof(*entry->ids), GFP_KERNEL);
+	if (!entry->ids)
 		return -ENOMEM;
 
-	id = driver->id_table;
-	ids = driver->ids ?: "";
-	for (entry = driver->entries; num; num--, entry++) {
-		struct pci_device_id parsed;
-
-		if (id && (id->vendor || id->subvendor || id->class_mask)) {
-			parsed = *id++;
-		} else {
-			ret = vfio_pci_vendor_parse_id(&ids, &parsed);
-			if (ret)
-				goto err_remove;
-		}
-
-		ret = vfio_pci_vendor_add_id(driver, entry, &parsed);
-		if (ret)
-			goto err_remove;
-		driver->num_entries++;
-	}
+	for (next = ids, n = 0; vfio_pci_next_id(&next, &id) > 0;)
+		entry->ids[n++] = id;
 
 	return 0;
-
-err_remove:
-	vfio_pci_vendor_remove_ids(driver);
-	return ret;
 }
 
-/**
- * __vfio_pci_register_vendor_driver() - register a vendor driver
- * @driver: the vendor driver, which stays the caller's
- * @owner: the module that it is part of
- *
- * Call vfio_pci_register_vendor_driver() instead, which knows the module.  The
- * driver is asked to the devices that are opened from now on.
- *
- * Context: Process context, may sleep.
- * Return: 0, -EINVAL if the driver has no name, no open callback or no ids, an id
- * that cannot be parsed, or not all that it takes to migrate a device, -EEXIST if
- * it or another of its name is registered, -ENOMEM.
- */
-int __vfio_pci_register_vendor_driver(struct vfio_pci_vendor_driver *driver,
-				      struct module *owner)
+static bool vfio_pci_vendor_has_ids(const struct vfio_pci_vendor_entry *entry)
 {
-	struct vfio_pci_vendor_driver *other;
-	int ret;
+	const struct pci_device_id *id = entry->driver->id_table;
 
-	if (!driver->name || !*driver->name || !driver->open) {
-		pr_err("vfio-pci: a vendor driver of module %s has no %s\n",
-		       owner ? module_name(owner) : "(built in)",
-		       driver->open ? "name" : "open callback");
-		return -EINVAL;
-	}
+	return entry->ids ||
+	       (id && (id->vendor || id->subvendor || id->class_mask));
+}
 
-	ret = vfio_pci_mig_check_driver(driver);
-	if (ret) {
-		pr_err("vfio-pci: vendor driver %s lacks what it takes to migrate\n",
-		       driver->name);
-		return ret;
-	}
+static void vfio_pci_vendor_free_entry(struct vfio_pci_vendor_entry *entry)
+{
+	kvfree(entry->ids);
+	kfree(entry);
+}
+
+static int vfio_pci_vendor_add_entry(struct vfio_pci_vendor_entry *entry)
+{
+	struct vfio_pci_vendor_entry *other, *after = NULL;
 
 	guard(mutex)(&vfio_pci_vendor_lock);
 
 	list_for_each_entry(other, &vfio_pci_vendor_drivers, node) {
-		if (other == driver || !strcmp(other->name, driver->name)) {
-			pr_err("vfio-pci: vendor driver %s is registered already\n",
-			       driver->name);
+		if (other->driver == entry->driver ||
+		    !strcmp(other->driver->name, entry->driver->name))
 			return -EEXIST;
-		}
+		if (!after &&
+		    vfio_pci_vendor_cmp(other->driver, entry->driver) > 0)
+			after = other;
 	}
 
-	driver->owner = owner;
-	driver->num_open = 0;
-	driver->num_entries = 0;
-	ret = vfio_pci_vendor_add_ids(driver);
-	if (ret) {
-		pr_err("vfio-pci: vendor driver %s: %s\n", driver->name,
-		       ret == -EINVAL ? "no ids, or one that is malformed" :
-					"its ids cannot be added");
-		return ret;
-	}
-
-	init_waitqueue_head(&driver->closed);
-	list_add_tail(&driver->node, &vfio_pci_vendor_drivers);
+	list_add_tail(&entry->node,
+		      after ? &after->node : &vfio_pci_vendor_drivers);
+	entry->serial = vfio_pci_vendor_serial + 1;
+	WRITE_ONCE(vfio_pci_vendor_serial, entry->serial);
 
 	return 0;
+}
+
+/**
+ * __vfio_pci_register_vendor_driver() - register a vendor driver
+ * @driver: the vendor driver; stays the caller's until it is unregistered
+ * @owner: module of the driver; NULL if it is built in
+ *
+ * The driver is attached to matching devices when vfio-pci binds them, and to
+ * devices that are already bound when userspace opens them the next time.
+ *
+ * Context: Process context, may sleep.  Works before vfio-pci-core is
+ *	    initialized.
+ * Return: 0; -EINVAL if the driver has no name, no open callback or no ids, if
+ * an id is malformed or the migration backend is incomplete; -EEXIST if the
+ * driver or its name is already registered; -ENOMEM.
+ */
+int __vfio_pci_register_vendor_driver(const struct vfio_pci_vendor_driver *driver,
+				      struct module *owner)
+{
+	struct vfio_pci_vendor_entry *entry;
+	const char *why;
+	int ret;
+
+	if (!driver->name || !*driver->name || !driver->open) {
+		pr_err("vfio-pci: cannot register a vendor driver of module %s: no %s\n",
+		       owner ? module_name(owner) : "(built-in)",
+		       driver->open ? "name" : "open callback");
+		return -EINVAL;
+	}
+
+	entry = kzalloc_obj(*entry);
+	if (!entry)
+		return -ENOMEM;
+
+	entry->driver = driver;
+	entry->owner = owner;
+
+	why = "incomplete migration backend";
+	ret = vfio_pci_mig_check_driver(driver);
+	if (ret)
+		goto err_free;
+
+	why = "malformed ids parameter";
+	ret = vfio_pci_vendor_parse_ids(entry);
+	if (ret)
+		goto err_free;
+
+	why = "no ids";
+	ret = -EINVAL;
+	if (!vfio_pci_vendor_has_ids(entry))
+		goto err_free;
+
+	why = "the name is already registered";
+	ret = vfio_pci_vendor_add_entry(entry);
+	if (ret)
+		goto err_free;
+
+	return 0;
+
+err_free:
+	if (ret != -ENOMEM)
+		pr_err("vfio-pci: cannot register vendor driver %s: %s\n",
+		       driver->name, why);
+	vfio_pci_vendor_free_entry(entry);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(__vfio_pci_register_vendor_driver);
 
 /**
  * vfio_pci_unregister_vendor_driver() - unregister a vendor driver
- * @driver: a vendor driver that is registered
+ * @driver: a registered vendor driver
  *
- * Waits until no device is open that the driver has opened.  A module does not
- * wait for that in its exit function, as such a device keeps it from being
- * unloaded; in its init function it does, and so should register last there.
+ * Waits until all devices that the driver is attached to are unbound.  A module
+ * never waits here: attached devices pin it, and a driver is not attached while
+ * its module is still initializing.
  *
  * Context: Process context, may sleep.
  */
-void vfio_pci_unregister_vendor_driver(struct vfio_pci_vendor_driver *driver)
+void vfio_pci_unregister_vendor_driver(const struct vfio_pci_vendor_driver *driver)
 {
-	scoped_guard(mutex, &vfio_pci_vendor_lock) {
-		list_del(&driver->node);
-		vfio_pci_vendor_remove_ids(driver);
-	}
+	struct vfio_pci_vendor_entry *entry = NULL, *other;
 
-	wait_event(driver->closed, !READ_ONCE(driver->num_open));
-	/* Until who woke us is done with the driver */
+	scoped_guard(mutex, &vfio_pci_vendor_lock) {
+		list_for_each_entry(other, &vfio_pci_vendor_drivers, node)
+			if (other->driver == driver)
+				entry = other;
+		if (entry)
+			list_del(&entry->node);
+	}
+	if (WARN_ON(!entry))
+		return;
+
+	wait_event(vfio_pci_vendor_unused, !READ_ONCE(entry->users));
+	/* Wait for vfio_pci_vendor_detach() to drop the lock */
 	scoped_guard(mutex, &vfio_pci_vendor_lock) {}
+
+	vfio_pci_vendor_free_entry(entry);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_unregister_vendor_driver);
 
-static void vfio_pci_vendor_put(struct vfio_pci_vendor_device *dev)
+static const struct pci_device_id *
+vfio_pci_vendor_match(const struct vfio_pci_vendor_entry *entry,
+		      struct pci_dev *pdev)
 {
-	struct vfio_pci_vendor_driver *driver = dev->driver;
-	struct module *owner = driver->owner;
+	const struct pci_device_id *id;
 
-	list_del(&dev->node);
-	vfio_pci_mig_put(dev->migration);
-	kfree(dev);
+	id = pci_match_id(entry->driver->id_table, pdev);
+	if (!id)
+		id = pci_match_id(entry->ids, pdev);
+
+	return id;
+}
+
+/* Free a vendor device and unpin its driver */
+static void vfio_pci_vendor_detach(struct vfio_pci_vendor *vendor)
+{
+	struct vfio_pci_vendor_entry *entry = vendor->entry;
+	struct module *owner = entry->owner;
+
+	list_del(&vendor->node);
+	kfree(vendor);
 
 	guard(mutex)(&vfio_pci_vendor_lock);
 
-	WRITE_ONCE(driver->num_open, driver->num_open - 1);
-	wake_up(&driver->closed);
-	/* Driver and module may be gone as soon as we unlock */
+	WRITE_ONCE(entry->users, entry->users - 1);
+	wake_up_all(&vfio_pci_vendor_unused);
+	/* Driver and module may be gone once the lock is dropped */
 	module_put(owner);
 }
 
-/* The order in which drivers open a device, never that in which they loaded */
-static int vfio_pci_vendor_cmp(void *priv, const struct list_head *a,
-			       const struct list_head *b)
+static bool vfio_pci_vendor_is_attached(struct vfio_pci_core_device *vdev,
+					const struct vfio_pci_vendor_entry *entry)
 {
-	struct vfio_pci_vendor_device *da, *db;
+	struct vfio_pci_vendor *vendor;
 
-	da = list_entry(a, struct vfio_pci_vendor_device, node);
-	db = list_entry(b, struct vfio_pci_vendor_device, node);
+	list_for_each_entry(vendor, &vdev->vendors, node)
+		if (vendor->entry == entry)
+			return true;
 
-	if (da->driver->priority != db->driver->priority)
-		return da->driver->priority < db->driver->priority ? -1 : 1;
-
-	return strcmp(da->driver->name, db->driver->name);
+	return false;
 }
 
-/* Let @list have the driver that an id is of, once, if it matches the device */
-static int vfio_pci_vendor_match_id(struct vfio_pci_core_device *vdev,
-				    struct vfio_pci_vendor_id *entry,
-				    struct list_head *list)
+/*
+ * Pin a matching driver and append a vendor device for it to @list.  -EAGAIN if
+ * its module is still initializing, which may fail, or going away.
+ */
+static int vfio_pci_vendor_attach(struct vfio_pci_core_device *vdev,
+				  struct vfio_pci_vendor_entry *entry,
+				  const struct pci_device_id *id,
+				  struct list_head *list)
 {
-	struct vfio_pci_vendor_driver *driver = entry->driver;
-	struct vfio_pci_vendor_device *dev;
+	struct vfio_pci_vendor *vendor;
 
-	if (!pci_match_id(entry->id, vdev->pdev))
-		return 0;
+	if ((entry->owner && module_is_coming(entry->owner)) ||
+	    !try_module_get(entry->owner))
+		return -EAGAIN;
 
-	list_for_each_entry(dev, list, node)
-		if (dev->driver == driver)
-			return 0;
-
-	/* It is just being unloaded */
-	if (!try_module_get(driver->owner))
-		return 0;
-
-	dev = kzalloc_obj(*dev, GFP_KERNEL_ACCOUNT);
-	if (!dev) {
-		module_put(driver->owner);
+	vendor = kzalloc_obj(*vendor, GFP_KERNEL_ACCOUNT);
+	if (!vendor) {
+		module_put(entry->owner);
 		return -ENOMEM;
 	}
 
-	dev->vdev = vdev;
-	dev->pdev = vdev->pdev;
-	dev->driver = driver;
-	INIT_LIST_HEAD(&dev->regions);
-	driver->num_open++;
-	list_add_tail(&dev->node, list);
+	vendor->entry = entry;
+	vendor->id = *id;
+	vendor->dev.vdev = vdev;
+	vendor->dev.pdev = vdev->pdev;
+	vendor->dev.driver = entry->driver;
+	vendor->dev.id = &vendor->id;
+	INIT_LIST_HEAD(&vendor->regions);
+	INIT_LIST_HEAD(&vendor->config_edits);
+	entry->users++;
+	list_add_tail(&vendor->node, list);
 
 	return 0;
 }
 
-/* Pin all drivers that match a device, and list them in their order */
-static int vfio_pci_vendor_match(struct vfio_pci_core_device *vdev,
-				 struct list_head *list)
+/*
+ * Attach the matching drivers that were registered since the last time.  Sets
+ * @serial to the last registration that needs no second look.
+ */
+static int vfio_pci_vendors_find(struct vfio_pci_core_device *vdev,
+				 struct list_head *list, u64 *serial)
 {
-	u32 key = vfio_pci_vendor_key(vdev->pdev->vendor, vdev->pdev->device);
-	struct vfio_pci_vendor_id *entry;
-	struct rhlist_head *pos;
+	struct vfio_pci_vendor_entry *entry;
+	const struct pci_device_id *id;
 	int ret;
 
 	guard(mutex)(&vfio_pci_vendor_lock);
 
-	/* What is found stays, as we hold the lock, and matching may sleep */
-	scoped_guard(rcu)
-		pos = rhltable_lookup(&vfio_pci_vendor_ids, &key,
-				      vfio_pci_vendor_id_params);
-	while (pos) {
-		entry = container_of(pos, struct vfio_pci_vendor_id, hash);
-		ret = vfio_pci_vendor_match_id(vdev, entry, list);
-		if (ret)
-			return ret;
-		/* Protected by the lock that we hold */
-		pos = rcu_dereference_protected(pos->next, true);
-	}
+	*serial = vfio_pci_vendor_serial;
+	list_for_each_entry(entry, &vfio_pci_vendor_drivers, node) {
+		if (entry->serial <= vdev->vendors_serial ||
+		    vfio_pci_vendor_is_attached(vdev, entry))
+			continue;
+		id = vfio_pci_vendor_match(entry, vdev->pdev);
+		if (!id)
+			continue;
 
-	list_for_each_entry(entry, &vfio_pci_vendor_wildcards, wildcard) {
-		ret = vfio_pci_vendor_match_id(vdev, entry, list);
-		if (ret)
+		ret = vfio_pci_vendor_attach(vdev, entry, id, list);
+		if (ret == -EAGAIN)
+			*serial = min(*serial, entry->serial - 1);
+		else if (ret)
 			return ret;
 	}
-
-	list_sort(NULL, list, vfio_pci_vendor_cmp);
 
 	return 0;
 }
 
-/* Undo one driver's open, as far as that got */
-static void vfio_pci_vendor_close(struct vfio_pci_vendor_device *dev,
-				  bool opened)
+/* Insert a vendor device at its position in the order of opening */
+static void vfio_pci_vendor_insert(struct vfio_pci_core_device *vdev,
+				   struct vfio_pci_vendor *vendor)
 {
-	if (opened)
-		trace_vfio_pci_vendor_close(dev->pdev, dev->driver->name, 0);
-	vfio_pci_regions_free_vendor(dev);
-	if (opened && dev->driver->close)
-		dev->driver->close(dev);
-	vfio_pci_vendor_put(dev);
+	struct vfio_pci_vendor *other;
+
+	list_for_each_entry(other, &vdev->vendors, node)
+		if (vfio_pci_vendor_cmp(other->dev.driver, vendor->dev.driver) > 0)
+			break;
+	list_move_tail(&vendor->node, &other->node);
 }
 
-/* The driver that migrates a device: of those that have opened it the last */
-static struct vfio_pci_vendor_device *
-vfio_pci_vendor_migrates(struct list_head *vendors)
+/* What a callback of a vendor driver returned, or -EIO if that is no errno */
+static int vfio_pci_vendor_callback_errno(int ret)
 {
-	struct vfio_pci_vendor_device *dev;
+	return ret > 0 || ret < -MAX_ERRNO ? -EIO : ret;
+}
 
-	list_for_each_entry_reverse(dev, vendors, node)
-		if (dev->driver->migration)
-			return dev;
+/* Call the bind callback; detach the driver unless it accepts the device */
+static int vfio_pci_vendor_bind(struct vfio_pci_vendor *vendor)
+{
+	const struct vfio_pci_vendor_driver *driver = vendor->dev.driver;
+	int ret = driver->bind ? driver->bind(&vendor->dev) : 0;
+
+	if (!ret)
+		return 0;
+
+	if (ret != -ENODEV)
+		dev_err_ratelimited(&vendor->dev.pdev->dev,
+				    "vendor driver %s failed to bind: %d\n",
+				    driver->name, ret);
+	vfio_pci_vendor_detach(vendor);
+
+	return ret == -ENODEV ? 0 : vfio_pci_vendor_callback_errno(ret);
+}
+
+/* Undo vfio_pci_vendor_bind() */
+static void vfio_pci_vendor_unbind(struct vfio_pci_vendor *vendor)
+{
+	if (vendor->dev.driver->unbind)
+		vendor->dev.driver->unbind(&vendor->dev);
+	vfio_pci_vendor_detach(vendor);
+}
+
+/* Ask modprobe for the vendor drivers of a device */
+static int vfio_pci_vendors_request(struct vfio_pci_core_device *vdev)
+{
+	struct pci_dev *pdev = vdev->pdev;
+	char alias[MODULE_NAME_LEN];
+
+	snprintf(alias, sizeof(alias),
+		 "vfio-pci-vendor:v%04Xd%04Xsv%04Xsd%04Xbc%02Xsc%02Xi%02X",
+		 pdev->vendor, pdev->device, pdev->subsystem_vendor,
+		 pdev->subsystem_device, (u8)(pdev->class >> 16),
+		 (u8)(pdev->class >> 8), (u8)pdev->class);
+
+	/* An asynchronous probe must not wait for modprobe */
+	if (current_is_async())
+		return request_module_nowait("%s", alias) ?: -EAGAIN;
+
+	return request_module("%s", alias);
+}
+
+/**
+ * vfio_pci_vendors_attach() - attach vendor drivers to a device
+ * @vdev: the device, closed
+ *
+ * Attaches and binds the matching drivers that were registered since the last
+ * call.  On error none of these is attached.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ENOMEM, or the errno of a bind callback.
+ */
+static int vfio_pci_vendors_attach(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_vendor *vendor, *next;
+	LIST_HEAD(found);
+	u64 serial;
+	int ret;
+
+	ret = vfio_pci_vendors_find(vdev, &found, &serial);
+
+	list_for_each_entry_safe(vendor, next, &found, node) {
+		if (ret)
+			vfio_pci_vendor_detach(vendor);
+		else
+			ret = vfio_pci_vendor_bind(vendor);
+	}
+
+	if (ret) {
+		list_for_each_entry_safe_reverse(vendor, next, &found, node)
+			vfio_pci_vendor_unbind(vendor);
+		return ret;
+	}
+
+	guard(mutex)(&vdev->vendors_lock);
+
+	list_for_each_entry_safe(vendor, next, &found, node)
+		vfio_pci_vendor_insert(vdev, vendor);
+	vdev->vendors_serial = serial;
+
+	return 0;
+}
+
+/**
+ * vfio_pci_vendors_attach_late() - attach vendor drivers loaded since bind
+ * @vdev: the device, about to be enabled
+ *
+ * Asks modprobe again if it found no module at bind: vfio-pci may have bound
+ * the device before the root file system was mounted.  Then checks that the
+ * vendor drivers that the operator requires are attached.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ENODEV if a required vendor driver is missing, or an errno of
+ * vfio_pci_vendors_attach().
+ */
+int vfio_pci_vendors_attach_late(struct vfio_pci_core_device *vdev)
+{
+	int ret;
+
+	if (!vdev->vendors_bound)
+		return 0;
+
+	if (vdev->vendors_request_again) {
+		vdev->vendors_request_again = false;
+		vfio_pci_vendors_request(vdev);
+	}
+
+	if (vdev->vendors_serial != READ_ONCE(vfio_pci_vendor_serial)) {
+		ret = vfio_pci_vendors_attach(vdev);
+		if (ret)
+			return ret;
+	}
+
+	ret = vfio_pci_vendors_check_required(vdev);
+	/* The operator may install the module meanwhile */
+	if (ret)
+		vdev->vendors_request_again = true;
+
+	return ret;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_attach_late);
+
+/**
+ * vfio_pci_vendors_unbind() - detach all vendor drivers from a device
+ * @vdev: the device, closed and not registered with vfio any more
+ */
+void vfio_pci_vendors_unbind(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_vendor *vendor, *next;
+
+	LIST_HEAD(unbound);
+
+	scoped_guard(mutex, &vdev->vendors_lock) {
+		vfio_pci_vendors_settle(vdev);
+		list_splice_init(&vdev->vendors, &unbound);
+	}
+
+	list_for_each_entry_safe_reverse(vendor, next, &unbound, node)
+		vfio_pci_vendor_unbind(vendor);
+	vdev->vendors_bound = false;
+	vdev->vendors_serial = 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_unbind);
+
+/* The vendor driver that migrates a device: the last one with a backend */
+static struct vfio_pci_vendor *
+vfio_pci_vendors_migrating(struct vfio_pci_core_device *vdev, bool opened)
+{
+	struct vfio_pci_vendor *vendor;
+
+	list_for_each_entry_reverse(vendor, &vdev->vendors, node)
+		if (vendor->dev.driver->migration &&
+		    (!opened || vendor->opened))
+			return vendor;
 
 	return NULL;
 }
 
-/* All vendor drivers have opened the device: it can be migrated by one of them */
-static int vfio_pci_vendor_open_migration(struct vfio_pci_core_device *vdev)
+/* Attach vendor drivers; what userspace sees of migration depends on them */
+VISIBLE_IF_KUNIT int vfio_pci_vendors_bind(struct vfio_pci_core_device *vdev)
 {
-	struct vfio_pci_vendor_device *dev;
+	struct vfio_pci_vendor *vendor;
 	int ret;
 
-	dev = vfio_pci_vendor_migrates(&vdev->vendors);
-	if (!dev)
+	ret = vfio_pci_vendors_attach(vdev);
+	if (ret)
+		return ret;
+
+	vdev->vendors_bound = true;
+	vendor = vfio_pci_vendors_migrating(vdev, false);
+	if (vendor && !vdev->vdev.mig_ops)
+		vfio_pci_mig_bind(vdev, vendor->dev.driver->migration);
+
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_bind);
+
+/**
+ * vfio_pci_core_bind_vendors() - attach vendor drivers to a device at bind
+ * @vdev: the device, before vfio_pci_core_register_device()
+ *
+ * A driver built on vfio-pci-core that wants vendor drivers calls this in its
+ * probe, and vfio_pci_core_open_vendors() at each open.  Loads the modules of
+ * matching vendor drivers, attaches the drivers and pins them until
+ * vfio_pci_core_unregister_device().  If one of them can migrate the device,
+ * userspace sees that, unless @vdev already has migration operations.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ENOMEM, or the errno of a bind callback.
+ */
+int vfio_pci_core_bind_vendors(struct vfio_pci_core_device *vdev)
+{
+	vdev->vendors_request_again = vfio_pci_vendors_request(vdev);
+
+	return vfio_pci_vendors_bind(vdev);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_core_bind_vendors);
+
+/* Undo the open of one driver */
+static void vfio_pci_vendor_close(struct vfio_pci_core_device *vdev,
+				  struct vfio_pci_vendor *vendor)
+{
+	struct vfio_pci_vendor_device *dev = &vendor->dev;
+
+	scoped_guard(mutex, &vdev->vendors_lock) {
+		vfio_pci_vendors_settle(vdev);
+		vendor->opened = false;
+		vendor->busy = true;
+	}
+
+	trace_vfio_pci_vendor_close(dev->pdev, dev->driver->name, 0);
+	vfio_pci_vendor_undo_config(vendor);
+	vfio_pci_regions_free_vendor(dev);
+	if (dev->driver->close)
+		dev->driver->close(dev);
+
+	vfio_pci_mig_put(vendor->migration);
+	scoped_guard(mutex, &vdev->vendors_lock) {
+		vendor->migration = NULL;
+		dev->data = NULL;
+		vendor->busy = false;
+	}
+}
+
+/*
+ * Begin and end calls into a driver that opens the device.  A reset that
+ * overlaps them fails the open: it may undo what the driver has programmed.
+ */
+static int vfio_pci_vendor_open_begin(struct vfio_pci_core_device *vdev,
+				      struct vfio_pci_vendor *vendor)
+{
+	guard(mutex)(&vdev->vendors_lock);
+
+	if (vdev->in_reset)
+		return -EAGAIN;
+
+	vendor->missed_reset = false;
+	vendor->busy = true;
+	vdev->vendors_task = current;
+	vdev->vendor_opening = &vendor->dev;
+
+	return 0;
+}
+
+static int vfio_pci_vendor_open_end(struct vfio_pci_core_device *vdev,
+				    struct vfio_pci_vendor *vendor, int ret)
+{
+	guard(mutex)(&vdev->vendors_lock);
+
+	vdev->vendor_opening = NULL;
+	vdev->vendors_task = NULL;
+	vendor->busy = false;
+	vendor->opened |= !ret;
+
+	return !ret && vendor->missed_reset ? -EAGAIN : ret;
+}
+
+static int vfio_pci_vendor_open(struct vfio_pci_core_device *vdev,
+				struct vfio_pci_vendor *vendor)
+{
+	struct vfio_pci_vendor_device *dev = &vendor->dev;
+	int ret;
+
+	ret = vfio_pci_vendor_open_begin(vdev, vendor);
+	if (ret)
+		goto out;
+
+	ret = dev->driver->open(dev);
+	trace_vfio_pci_vendor_open(dev->pdev, dev->driver->name, ret);
+	if (ret) {
+		vfio_pci_vendor_undo_config(vendor);
+		vfio_pci_regions_free_vendor(dev);
+		dev->data = NULL;
+	}
+	ret = vfio_pci_vendor_open_end(vdev, vendor, ret);
+	if (ret == -ENODEV && !vendor->opened)
 		return 0;
 
-	/* The driver that has bound the device may have its own way to do it */
-	if (!vfio_pci_mig_bound(vdev, dev->driver->migration)) {
+out:
+	if (ret)
+		dev_err_ratelimited(&dev->pdev->dev,
+				    "vendor driver %s failed to open the device: %s%d\n",
+				    dev->driver->name,
+				    ret == -EAGAIN ? "overlapping reset: " : "",
+				    ret);
+
+	return vfio_pci_vendor_callback_errno(ret);
+}
+
+/* All vendor drivers have opened the device: start migration support */
+static int vfio_pci_vendors_open_migration(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_vendor *vendor;
+	int ret;
+
+	vendor = vfio_pci_vendors_migrating(vdev, true);
+	if (!vendor)
+		return 0;
+
+	/* The driver that has bound the device may migrate it itself */
+	if (!vfio_pci_mig_bound(vdev, vendor->dev.driver->migration)) {
 		pci_info_ratelimited(vdev->pdev,
-				     "vendor driver %s was not there when the device was bound, and does not migrate it\n",
-				     dev->driver->name);
+				     "vendor driver %s was loaded after the device was bound and cannot migrate it; bind the device again\n",
+				     vendor->dev.driver->name);
 		return 0;
 	}
 
-	vdev->vendor_opening = dev;
-	ret = vfio_pci_mig_open(dev);
-	vdev->vendor_opening = NULL;
+	ret = vfio_pci_vendor_open_begin(vdev, vendor);
+	if (ret)
+		return ret;
 
-	return ret ?: vfio_pci_vendor_seal(dev);
+	ret = vfio_pci_mig_open(&vendor->dev);
+
+	return vfio_pci_vendor_open_end(vdev, vendor, ret);
 }
 
 /**
  * vfio_pci_core_open_vendors() - let vendor drivers open a device
- * @vdev: the device, which is being opened: after vfio_pci_core_enable() and
- *	  before vfio_pci_core_finish_enable()
+ * @vdev: the device, between vfio_pci_core_enable() and
+ *	  vfio_pci_core_finish_enable()
  *
- * A driver built on vfio-pci-core calls this to be open to vendor drivers.
- * vfio_pci_core_disable() undoes it.
+ * For drivers that call vfio_pci_core_bind_vendors().  On error the caller must
+ * disable the device.  vfio_pci_core_disable() undoes this.
  *
  * Context: Process context, may sleep.
- * Return: 0, -EINVAL if the device is not enabled, -EBUSY if it is open already
- * or this was called before, -ENOMEM, or what a vendor driver failed with; then
- * the device must be disabled.
+ * Return: 0; -EINVAL if the device is not enabled; -EBUSY if it is open or this
+ * was called before; -EAGAIN if a reset overlaps; -ENOMEM; or the errno of a
+ * vendor driver.
  */
 int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 {
-	struct vfio_pci_vendor_device *dev, *next;
-	LIST_HEAD(found);
-	bool opened;
+	struct vfio_pci_vendor *vendor;
 	int ret;
 
 	if (!vdev->regions)
@@ -427,45 +692,16 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 	if (vdev->regions_frozen || vdev->vendors_asked)
 		return -EBUSY;
 
-	/* From here on, only they add regions, which go in the reverse order */
+	/* From here on only vendor drivers add regions */
 	vdev->vendors_asked = true;
-	ret = vfio_pci_vendor_match(vdev, &found);
 
-	list_for_each_entry_safe(dev, next, &found, node) {
-		if (ret) {
-			vfio_pci_vendor_put(dev);
-			continue;
-		}
-
-		vdev->vendor_opening = dev;
-		ret = dev->driver->open(dev);
-		vdev->vendor_opening = NULL;
-
-		trace_vfio_pci_vendor_open(vdev->pdev, dev->driver->name, ret);
-		opened = !ret;
-		if (opened)
-			ret = vfio_pci_vendor_seal(dev);
-
-		if (!ret) {
-			mutex_lock(&vdev->vendors_lock);
-			list_move_tail(&dev->node, &vdev->vendors);
-			mutex_unlock(&vdev->vendors_lock);
-			continue;
-		}
-
-		if (ret == -ENODEV && !opened) {
-			ret = 0;
-		} else {
-			dev_err_ratelimited(&vdev->pdev->dev,
-					    "vendor driver %s cannot open the device: %d\n",
-					    dev->driver->name, ret);
-			if (!IS_ERR_VALUE((long)ret))
-				ret = -EINVAL;
-		}
-		vfio_pci_vendor_close(dev, opened);
+	list_for_each_entry(vendor, &vdev->vendors, node) {
+		ret = vfio_pci_vendor_open(vdev, vendor);
+		if (ret)
+			return ret;
 	}
 
-	return ret ?: vfio_pci_vendor_open_migration(vdev);
+	return vfio_pci_vendors_open_migration(vdev);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_open_vendors);
 
@@ -475,220 +711,39 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_open_vendors);
  */
 void vfio_pci_vendors_close(struct vfio_pci_core_device *vdev)
 {
-	struct vfio_pci_vendor_device *dev, *next;
-	LIST_HEAD(open);
+	struct vfio_pci_vendor *vendor;
 
-	/* No reset is in one of their callbacks from here on */
-	scoped_guard(mutex, &vdev->vendors_lock)
-		list_splice_init(&vdev->vendors, &open);
-
-	list_for_each_entry_safe_reverse(dev, next, &open, node)
-		vfio_pci_vendor_close(dev, true);
+	list_for_each_entry_reverse(vendor, &vdev->vendors, node)
+		if (vendor->opened)
+			vfio_pci_vendor_close(vdev, vendor);
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_close);
 
-/* Why vendor drivers have been told of a reset, which both may be at a time */
-#define VFIO_PCI_IN_RESET	BIT(0)
-#define VFIO_PCI_IN_RECOVERY	BIT(1)
-
-static void vfio_pci_vendors_reset_prepare(struct vfio_pci_core_device *vdev,
-					   u8 why)
-{
-	struct vfio_pci_vendor_device *dev;
-
-	guard(mutex)(&vdev->vendors_lock);
-
-	list_for_each_entry_reverse(dev, &vdev->vendors, node) {
-		if (!dev->in_reset && dev->driver->reset_prepare)
-			dev->driver->reset_prepare(dev);
-		dev->in_reset |= why;
-		if (dev->migration)
-			vfio_pci_mig_reset_prepare(dev->migration);
-	}
-}
-
-static void vfio_pci_vendors_reset_done(struct vfio_pci_core_device *vdev,
-					u8 why)
-{
-	struct vfio_pci_vendor_device *dev;
-
-	guard(mutex)(&vdev->vendors_lock);
-
-	list_for_each_entry(dev, &vdev->vendors, node) {
-		/* One that was opened meanwhile knows of no reset */
-		if (!(dev->in_reset & why))
-			continue;
-		dev->in_reset &= ~why;
-		if (dev->in_reset)
-			continue;
-		if (dev->migration)
-			vfio_pci_mig_reset(dev->migration);
-		if (dev->driver->reset_done)
-			dev->driver->reset_done(dev);
-		if (dev->migration)
-			vfio_pci_mig_reset_done(dev->migration);
-	}
-}
-
-/**
- * vfio_pci_core_reset_prepare() - tell vendor drivers that a reset comes
- * @pdev: a device that is bound to a driver built on vfio-pci-core
- *
- * For the reset_prepare callback of struct pci_error_handlers.
- */
-void vfio_pci_core_reset_prepare(struct pci_dev *pdev)
-{
-	struct vfio_pci_core_device *vdev;
-
-	/* As the PCI core says for drivers that have no such callback */
-	pci_warn(pdev, "resetting");
-
-	guard(srcu)(&vfio_pci_drvdata_srcu);
-
-	vdev = pci_get_drvdata(pdev);
-	if (vdev)
-		vfio_pci_vendors_reset_prepare(vdev, VFIO_PCI_IN_RESET);
-}
-EXPORT_SYMBOL_GPL(vfio_pci_core_reset_prepare);
-
-/**
- * vfio_pci_core_reset_done() - tell vendor drivers that a reset is over
- * @pdev: a device that is bound to a driver built on vfio-pci-core
- *
- * For the reset_done callback of struct pci_error_handlers.
- */
-void vfio_pci_core_reset_done(struct pci_dev *pdev)
-{
-	struct vfio_pci_core_device *vdev;
-
-	pci_warn(pdev, "reset done");
-
-	guard(srcu)(&vfio_pci_drvdata_srcu);
-
-	vdev = pci_get_drvdata(pdev);
-	if (vdev)
-		vfio_pci_vendors_reset_done(vdev, VFIO_PCI_IN_RESET);
-}
-EXPORT_SYMBOL_GPL(vfio_pci_core_reset_done);
-
-/**
- * vfio_pci_vendors_error() - tell vendor drivers of an error of the device
- * @vdev: the device
- * @state: what the error did to the channel to the device
- *
- * A fatal one has the port above reset the device, which is over when it resumes
- * or is given up.
- */
-void vfio_pci_vendors_error(struct vfio_pci_core_device *vdev,
-			    pci_channel_state_t state)
-{
-	if (state == pci_channel_io_frozen)
-		vfio_pci_vendors_reset_prepare(vdev, VFIO_PCI_IN_RECOVERY);
-	else if (state == pci_channel_io_perm_failure)
-		vfio_pci_vendors_reset_done(vdev, VFIO_PCI_IN_RECOVERY);
-}
-
-/**
- * vfio_pci_core_aer_resume() - tell vendor drivers that a device has recovered
- * @pdev: a device that is bound to a driver built on vfio-pci-core
- *
- * For the resume callback of struct pci_error_handlers.
- */
-void vfio_pci_core_aer_resume(struct pci_dev *pdev)
-{
-	struct vfio_pci_core_device *vdev;
-
-	guard(srcu)(&vfio_pci_drvdata_srcu);
-
-	vdev = pci_get_drvdata(pdev);
-	if (vdev)
-		vfio_pci_vendors_reset_done(vdev, VFIO_PCI_IN_RECOVERY);
-}
-EXPORT_SYMBOL_GPL(vfio_pci_core_aer_resume);
-
 /**
  * vfio_pci_vendor_feature() - ask vendor drivers for a device feature
- * @vdev: the device, which is open
- * @flags: VFIO_DEVICE_FEATURE_* of struct vfio_device_feature, the feature
- *	   itself among them
+ * @vdev: the device, open
+ * @flags: flags of struct vfio_device_feature, with the feature's number
  * @arg: data of the feature, in userspace
- * @argsz: size of it in bytes
+ * @argsz: size of @arg in bytes
  *
- * The last driver that opened the device is asked first.
+ * Asks the driver with the highest priority first.
  *
  * Return: what the first driver that knows the feature returns, or -ENOTTY.
  */
 int vfio_pci_vendor_feature(struct vfio_pci_core_device *vdev, u32 flags,
 			    void __user *arg, size_t argsz)
 {
-	struct vfio_pci_vendor_device *dev;
+	struct vfio_pci_vendor *vendor;
 	int ret;
 
-	list_for_each_entry_reverse(dev, &vdev->vendors, node) {
-		if (!dev->driver->device_feature)
+	list_for_each_entry_reverse(vendor, &vdev->vendors, node) {
+		if (!vendor->opened || !vendor->dev.driver->device_feature)
 			continue;
-		ret = dev->driver->device_feature(dev, flags, arg, argsz);
+		ret = vendor->dev.driver->device_feature(&vendor->dev, flags,
+							 arg, argsz);
 		if (ret != -ENOTTY)
 			return ret;
 	}
 
 	return -ENOTTY;
-}
-
-/* What must be known of a device before it is registered with vfio */
-VISIBLE_IF_KUNIT int
-vfio_pci_vendor_bind_migration(struct vfio_pci_core_device *vdev)
-{
-	struct vfio_pci_vendor_device *dev, *next;
-	LIST_HEAD(found);
-	int ret;
-
-	ret = vfio_pci_vendor_match(vdev, &found);
-	dev = vfio_pci_vendor_migrates(&found);
-	if (!ret && dev && !vdev->vdev.mig_ops)
-		vfio_pci_mig_bind(vdev, dev->driver->migration);
-
-	list_for_each_entry_safe(dev, next, &found, node)
-		vfio_pci_vendor_put(dev);
-
-	return ret;
-}
-EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendor_bind_migration);
-
-/**
- * vfio_pci_core_request_vendors() - load the vendor drivers for a device
- * @vdev: the device, before vfio_pci_core_register_device()
- *
- * A driver that calls vfio_pci_core_open_vendors() calls this when it binds a
- * device.  Modules name the devices that they are for by aliases, see
- * MODULE_VFIO_PCI_VENDOR_ALIAS().  That there is none is no error.  If one of
- * the drivers can migrate the device, userspace will be told that it can be
- * migrated, unless the caller has its own way to do it.
- *
- * Context: Process context, may sleep.
- * Return: 0, -ENOMEM.
- */
-int vfio_pci_core_request_vendors(struct vfio_pci_core_device *vdev)
-{
-	struct pci_dev *pdev = vdev->pdev;
-
-	/* Ids of 16 bits: those of 32 that "pci:" has do not fit into a name */
-	__request_module(!current_is_async(),
-			 "vfio-pci-vendor:v%04Xd%04Xsv%04Xsd%04Xbc%02Xsc%02Xi%02X",
-			 pdev->vendor, pdev->device, pdev->subsystem_vendor,
-			 pdev->subsystem_device, (u8)(pdev->class >> 16),
-			 (u8)(pdev->class >> 8), (u8)pdev->class);
-
-	return vfio_pci_vendor_bind_migration(vdev);
-}
-EXPORT_SYMBOL_GPL(vfio_pci_core_request_vendors);
-
-int __init vfio_pci_vendor_init(void)
-{
-	return rhltable_init(&vfio_pci_vendor_ids, &vfio_pci_vendor_id_params);
-}
-
-void vfio_pci_vendor_exit(void)
-{
-	rhltable_destroy(&vfio_pci_vendor_ids);
 }

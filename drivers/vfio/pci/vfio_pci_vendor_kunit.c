@@ -25,6 +25,7 @@
 struct test_driver {
 	struct vfio_pci_vendor_driver driver;
 	struct pci_device_id ids[4];
+	char *option;
 	struct vendor_test *t;
 	unsigned int regions;
 	int ret;
@@ -34,7 +35,7 @@ struct test_driver {
 struct vendor_test {
 	struct vfio_pci_core_device *vdev;
 	struct test_driver drivers[NR_DRIVERS];
-	/* What happened: a sign and the name of a driver for each call */
+	/* A sign and the name of a driver for each call */
 	char events[NR_EVENTS];
 };
 
@@ -56,6 +57,21 @@ static const struct vfio_pci_regops test_ops = {
 	.release	= test_release,
 };
 
+static struct vfio_pci_region *test_add(struct vfio_pci_vendor_device *dev,
+					u32 type, u32 subtype, u64 size,
+					void *data)
+{
+	const struct vfio_pci_region_desc desc = {
+		.ops		= &test_ops,
+		.data		= data,
+		.size		= size,
+		.type		= type,
+		.subtype	= subtype,
+	};
+
+	return vfio_pci_vendor_add_region(dev, &desc);
+}
+
 static int test_open(struct vfio_pci_vendor_device *dev)
 {
 	struct test_driver *d = container_of(dev->driver, struct test_driver,
@@ -65,9 +81,7 @@ static int test_open(struct vfio_pci_vendor_device *dev)
 
 	test_event(d->t, "+", d->driver.name);
 	for (i = 0; i < d->regions; i++) {
-		region = vfio_pci_vendor_add_region(dev, 7, i, &test_ops, 16,
-						    VFIO_REGION_INFO_FLAG_READ,
-						    d);
+		region = test_add(dev, 7, i, 16, d);
 		if (IS_ERR(region))
 			return PTR_ERR(region);
 	}
@@ -125,10 +139,11 @@ static void test_expect(struct kunit *test, int ret, const char *events)
 
 	t->events[0] = '\0';
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
-	KUNIT_EXPECT_EQ(test, ret, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_EXPECT_EQ(test, ret, vfio_pci_kunit_open(t->vdev));
 	vfio_pci_vendors_close(t->vdev);
 	KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS, t->vdev->num_regions);
 	vfio_pci_regions_free(t->vdev);
+	vfio_pci_vendors_unbind(t->vdev);
 	KUNIT_EXPECT_STREQ(test, events, t->events);
 }
 
@@ -239,7 +254,7 @@ static void test_failing_open(struct kunit *test)
 	b->ret = -EIO;
 	test_expect(test, -EIO, "+a+b~b~b~a-a");
 	b->ret = 1;
-	test_expect(test, -EINVAL, "+a+b~b~b~a-a");
+	test_expect(test, -EIO, "+a+b~b~b~a-a");
 	b->ret = 0;
 	test_expect(test, 0, "+a+b+c~c-c~b~b-b~a-a");
 }
@@ -309,12 +324,13 @@ static void test_option(struct kunit *test)
 	unsigned int i;
 
 	a->driver.id_table = NULL;
+	a->driver.ids = &a->option;
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		a->driver.ids = bad[i];
+		a->option = (char *)bad[i];
 		KUNIT_EXPECT_EQ_MSG(test, -EINVAL, test_register(a), "%s", bad[i]);
 	}
 	for (i = 0; i < ARRAY_SIZE(good); i++) {
-		a->driver.ids = good[i].ids;
+		a->option = (char *)good[i].ids;
 		KUNIT_ASSERT_EQ(test, 0, test_register(a));
 		test_expect(test, 0, good[i].match ? "+a-a" : "");
 		test_unregister(a);
@@ -322,7 +338,7 @@ static void test_option(struct kunit *test)
 
 	/* Together with a table */
 	a->driver.id_table = a->ids;
-	a->driver.ids = "1:2";
+	a->option = "1:2";
 	KUNIT_ASSERT_EQ(test, 0, test_register(a));
 	test_expect(test, 0, "+a-a");
 }
@@ -331,35 +347,30 @@ static void test_add_region(struct kunit *test)
 {
 	struct vendor_test *t = test->priv;
 	struct test_driver *a = test_driver(t, "a", 0);
+	struct vfio_pci_core_region *core;
 	struct vfio_pci_vendor_device *dev;
 	struct vfio_pci_region *region;
 
 	a->regions = 1;
 	KUNIT_ASSERT_EQ(test, 0, test_register(a));
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
-	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_kunit_open(t->vdev));
 	KUNIT_ASSERT_FALSE(test, list_empty(&t->vdev->vendors));
-	dev = list_first_entry(&t->vdev->vendors, struct vfio_pci_vendor_device,
-			       node);
-	region = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS);
-	KUNIT_ASSERT_NOT_NULL(test, region);
-	KUNIT_EXPECT_PTR_EQ(test, dev, region->vendor);
+	dev = &list_first_entry(&t->vdev->vendors, struct vfio_pci_vendor,
+				node)->dev;
+	core = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS);
+	KUNIT_ASSERT_NOT_NULL(test, core);
+	KUNIT_EXPECT_PTR_EQ(test, dev, core->region.dev);
 	KUNIT_EXPECT_PTR_EQ(test, t->vdev->pdev, dev->pdev);
 
-	/* Only while it opens the device */
-	region = vfio_pci_vendor_add_region(dev, 7, 0, &test_ops, 16, 0, a);
-	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EBUSY), region);
+	/* Only the open callback may add regions */
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EBUSY), test_add(dev, 7, 0, 16, a));
 
 	t->vdev->vendor_opening = dev;
-	region = vfio_pci_vendor_add_region(dev, 7, 0, NULL, 16, 0, a);
-	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), region);
-	region = vfio_pci_vendor_add_region(dev, 7, 0, &test_ops, 0, 0, a);
-	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), region);
-	region = vfio_pci_vendor_add_region(dev, 7, 0, &test_ops,
-					    BIT_ULL(40) + 1, 0, a);
-	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), region);
-	region = vfio_pci_vendor_add_region(dev, 8, 1, &test_ops, BIT_ULL(40),
-					    0, a);
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), test_add(dev, 7, 0, 0, a));
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL),
+			    test_add(dev, 7, 0, BIT_ULL(40) + 1, a));
+	region = test_add(dev, 8, 1, BIT_ULL(40), a);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(region));
 	KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS + 1, region->index);
 	KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS + 1,
@@ -384,35 +395,6 @@ static void test_reset_done(struct vfio_pci_vendor_device *dev)
 	test_event(d->t, ">", d->driver.name);
 }
 
-/* Only those are told that have the device open all the while */
-static void test_reset(struct kunit *test)
-{
-	struct vendor_test *t = test->priv;
-	struct test_driver *a = test_driver(t, "a", 0);
-	struct test_driver *b = test_driver(t, "b", 0);
-	struct test_driver *c = test_driver(t, "c", 0);
-
-	a->driver.reset_prepare = test_reset_prepare;
-	a->driver.reset_done = test_reset_done;
-	b->driver.reset_prepare = test_reset_prepare;
-	b->driver.reset_done = test_reset_done;
-	KUNIT_ASSERT_EQ(test, 0, test_register(a));
-	KUNIT_ASSERT_EQ(test, 0, test_register(b));
-	KUNIT_ASSERT_EQ(test, 0, test_register(c));
-	dev_set_drvdata(&t->vdev->pdev->dev, t->vdev);
-	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
-
-	vfio_pci_core_reset_prepare(t->vdev->pdev);
-	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
-	vfio_pci_core_reset_done(t->vdev->pdev);
-	vfio_pci_core_reset_prepare(t->vdev->pdev);
-	vfio_pci_core_reset_done(t->vdev->pdev);
-	vfio_pci_core_reset_prepare(t->vdev->pdev);
-	vfio_pci_vendors_close(t->vdev);
-	vfio_pci_core_reset_done(t->vdev->pdev);
-	KUNIT_EXPECT_STREQ(test, "+a+b+c<b<a>a>b<b<a-c-b-a", t->events);
-}
-
 /* Of errors, those that are fatal are followed by a reset, or by the end */
 static void test_errors(struct kunit *test)
 {
@@ -426,11 +408,17 @@ static void test_errors(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, test_register(a));
 	dev_set_drvdata(&pdev->dev, t->vdev);
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
-	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_kunit_open(t->vdev));
 
 	handlers->error_detected(pdev, pci_channel_io_normal);
 	handlers->resume(pdev);
 	KUNIT_EXPECT_STREQ(test, "+a", t->events);
+	/* Another device on the bus asks for a reset */
+	handlers->error_detected(pdev, pci_channel_io_normal);
+	KUNIT_EXPECT_EQ(test, PCI_ERS_RESULT_NONE, handlers->slot_reset(pdev));
+	handlers->resume(pdev);
+	KUNIT_EXPECT_STREQ(test, "+a<a>a", t->events);
+	strcpy(t->events, "+a");
 	handlers->error_detected(pdev, pci_channel_io_frozen);
 	KUNIT_EXPECT_STREQ(test, "+a<a", t->events);
 	handlers->resume(pdev);
@@ -474,7 +462,7 @@ static void test_wrong_time(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, test_register(a));
 	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_core_open_vendors(t->vdev));
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
-	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_kunit_open(t->vdev));
 	KUNIT_EXPECT_EQ(test, -EBUSY, vfio_pci_core_open_vendors(t->vdev));
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			vfio_pci_core_register_dev_region(t->vdev, 7, 0, &test_ops,
@@ -484,16 +472,16 @@ static void test_wrong_time(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
 	vfio_pci_regions_freeze(t->vdev);
-	KUNIT_EXPECT_EQ(test, -EBUSY, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_EXPECT_EQ(test, -EBUSY, vfio_pci_kunit_open(t->vdev));
 	vfio_pci_regions_free(t->vdev);
 
 	a->driver.open = test_open_late;
 	test_expect(test, -EBUSY, "");
 	a->driver.open = test_open;
 	a->ret = 1;
-	test_expect(test, -EINVAL, "+a");
+	test_expect(test, -EIO, "+a");
 	a->ret = -MAX_ERRNO - 1;
-	test_expect(test, -EINVAL, "+a");
+	test_expect(test, -EIO, "+a");
 }
 
 static int unregister_thread(void *data)
@@ -507,7 +495,7 @@ static int unregister_thread(void *data)
 	return 0;
 }
 
-/* Unregistering waits for the device to be closed, which goes on as usual */
+/* Unregistering waits for the device to be unbound, which goes on as usual */
 static void test_unregister_open(struct kunit *test)
 {
 	struct vendor_test *t = test->priv;
@@ -516,19 +504,22 @@ static void test_unregister_open(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, test_register(a));
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
-	KUNIT_ASSERT_EQ(test, 0, vfio_pci_core_open_vendors(t->vdev));
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_kunit_open(t->vdev));
 
 	task = kthread_run(unregister_thread, a, "unregister");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	msleep(50);
 	KUNIT_EXPECT_TRUE(test, READ_ONCE(a->registered));
 	vfio_pci_vendors_close(t->vdev);
+	msleep(50);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(a->registered));
+	vfio_pci_vendors_unbind(t->vdev);
 	while (READ_ONCE(a->registered))
 		msleep(20);
 	KUNIT_EXPECT_STREQ(test, "+a-a!", t->events);
 }
 
-/* A region on buffers of the kernel: a page, another, and a bit more */
+/* A region of two pages and a bit */
 #define BUF_SIZE	(2 * PAGE_SIZE + 100)
 
 struct buf_region {
@@ -572,10 +563,8 @@ static int buf_write(struct vfio_pci_region *region, const void *buf,
 }
 
 static const struct vfio_pci_regops buf_ops = {
-	.read		= vfio_pci_region_read_buf,
-	.write		= vfio_pci_region_write_buf,
-	.read_buf	= buf_read,
-	.write_buf	= buf_write,
+	.read	= buf_read,
+	.write	= buf_write,
 };
 
 static u8 __user *buf_user(struct kunit *test, size_t size)
@@ -608,10 +597,11 @@ static void test_kernel_buffers(struct kunit *test)
 		{ 4 * PAGE_SIZE, 1, BUF_SIZE - 1 },
 	};
 	struct vendor_test *t = test->priv;
-	struct vfio_pci_region region = {
+	struct vfio_pci_core_region region = {
+		.region.size = BUF_SIZE,
 		.vdev = t->vdev,
-		.ops = &buf_ops,
-		.size = BUF_SIZE,
+		.own = &buf_ops,
+		.ops = buf_ops,
 	};
 	struct buf_region *b;
 	u8 __user *user;
@@ -623,7 +613,7 @@ static void test_kernel_buffers(struct kunit *test)
 	seen = kunit_kzalloc(test, 4 * PAGE_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, seen);
 	user = buf_user(test, 4 * PAGE_SIZE);
-	region.data = b;
+	region.region.data = b;
 	b->fail_at = BUF_SIZE;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -634,7 +624,7 @@ static void test_kernel_buffers(struct kunit *test)
 		for (j = 0; j < BUF_SIZE; j++)
 			b->mem[j] = j * 7 + i;
 		KUNIT_ASSERT_EQ(test, 0, clear_user(user, 4 * PAGE_SIZE));
-		KUNIT_EXPECT_EQ(test, ret, buf_ops.read(&region, user,
+		KUNIT_EXPECT_EQ(test, ret, vfio_pci_region_read_user(&region, user,
 							cases[i].count,
 							cases[i].pos));
 		KUNIT_ASSERT_EQ(test, 0, copy_from_user(seen, user,
@@ -645,9 +635,9 @@ static void test_kernel_buffers(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, memchr_inv(seen + n, 0,
 						   4 * PAGE_SIZE - n));
 
-		/* What is written is what was read, over nothing */
+		/* A write of the same bytes restores the memory */
 		memset(b->mem, 0, BUF_SIZE);
-		KUNIT_EXPECT_EQ(test, ret, buf_ops.write(&region, user,
+		KUNIT_EXPECT_EQ(test, ret, vfio_pci_region_write_user(&region, user,
 							 cases[i].count,
 							 cases[i].pos));
 		KUNIT_EXPECT_MEMEQ(test, seen, part, n);
@@ -655,35 +645,38 @@ static void test_kernel_buffers(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, memchr_inv(b->mem, 0, BUF_SIZE));
 	}
 
-	/* A failure is what the call returns, unless something was done before */
+	/* The call returns the errno, also if it moved some bytes before */
 	b->fail_at = 0;
 	b->ret = -EPERM;
-	KUNIT_EXPECT_EQ(test, -EPERM, buf_ops.read(&region, user, BUF_SIZE, 0));
-	KUNIT_EXPECT_EQ(test, -EPERM, buf_ops.write(&region, user, 8, 0));
+	KUNIT_EXPECT_EQ(test, -EPERM, vfio_pci_region_read_user(&region, user, BUF_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, -EPERM, vfio_pci_region_write_user(&region, user, 8, 0));
 	b->fail_at = PAGE_SIZE;
-	KUNIT_EXPECT_EQ(test, PAGE_SIZE,
-			buf_ops.read(&region, user, BUF_SIZE, 0));
-	KUNIT_EXPECT_EQ(test, PAGE_SIZE,
-			buf_ops.write(&region, user, BUF_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, -EPERM,
+			vfio_pci_region_read_user(&region, user, BUF_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, -EPERM,
+			vfio_pci_region_write_user(&region, user, BUF_SIZE, 0));
+	/* The pages before the failure were read and written */
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(seen, user, PAGE_SIZE));
+	KUNIT_EXPECT_MEMEQ(test, seen, b->mem, PAGE_SIZE);
 
-	/* What is no errno never gets out, and nothing is called after it */
+	/* An invalid return value becomes -EIO and ends the access */
 	b->fail_at = 0;
 	b->ret = 5;
-	KUNIT_EXPECT_EQ(test, -EIO, buf_ops.read(&region, user, 8, 0));
+	KUNIT_EXPECT_EQ(test, -EIO, vfio_pci_region_read_user(&region, user, 8, 0));
 	b->ret = INT_MIN;
 	b->nr_calls = 0;
-	KUNIT_EXPECT_EQ(test, -EIO, buf_ops.write(&region, user, BUF_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, -EIO, vfio_pci_region_write_user(&region, user, BUF_SIZE, 0));
 	KUNIT_EXPECT_EQ(test, 1, b->nr_calls);
 
-	/* A bad buffer of the user */
+	/* A bad buffer of userspace */
 	b->fail_at = BUF_SIZE;
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap((unsigned long)user + PAGE_SIZE,
 					   3 * PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, PAGE_SIZE,
-			buf_ops.read(&region, user, BUF_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			vfio_pci_region_read_user(&region, user, BUF_SIZE, 0));
 	b->nr_calls = 0;
 	KUNIT_EXPECT_EQ(test, -EFAULT,
-			buf_ops.write(&region, user + PAGE_SIZE, 8, 0));
+			vfio_pci_region_write_user(&region, user + PAGE_SIZE, 8, 0));
 	KUNIT_EXPECT_EQ(test, 0, b->nr_calls);
 }
 
@@ -692,44 +685,58 @@ static void test_memory(struct kunit *test)
 	const u32 ro = VFIO_REGION_INFO_FLAG_READ;
 	const u32 rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 	struct vendor_test *t = test->priv;
-	struct vfio_pci_vendor_driver driver = { .name = "memory" };
-	struct vfio_pci_vendor_device dev = {
-		.vdev = t->vdev,
-		.pdev = t->vdev->pdev,
-		.driver = &driver,
+	const struct vfio_pci_vendor_driver driver = { .name = "memory" };
+	struct vfio_pci_vendor vendor = {
+		.dev = {
+			.vdev = t->vdev,
+			.pdev = t->vdev->pdev,
+			.driver = &driver,
+		},
 	};
-	struct vfio_pci_region *region;
+	struct vfio_pci_vendor_device *dev = &vendor.dev;
+	struct vfio_pci_region_desc desc = { .type = 7, .flags = ro };
+	struct vfio_pci_core_region *region;
 	u8 __user *user;
 	u8 seen[8] = {};
 	u8 *mem;
 
-	INIT_LIST_HEAD(&dev.regions);
+	INIT_LIST_HEAD(&vendor.regions);
 	user = buf_user(test, PAGE_SIZE);
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
 
-	mem = vfio_pci_vendor_add_memory(&dev, 7, 0, "1234567", 8, ro);
+	desc.size = 8;
+	mem = vfio_pci_vendor_add_memory(dev, &desc, "1234567");
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EBUSY), (void *)mem);
-	t->vdev->vendor_opening = &dev;
-	mem = vfio_pci_vendor_add_memory(&dev, 7, 0, NULL, 0, ro);
+	t->vdev->vendor_opening = dev;
+	desc.size = 0;
+	mem = vfio_pci_vendor_add_memory(dev, &desc, NULL);
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), (void *)mem);
+	desc.size = 8;
+	desc.ops = &buf_ops;
+	mem = vfio_pci_vendor_add_memory(dev, &desc, NULL);
+	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), (void *)mem);
+	desc.ops = NULL;
 
-	mem = vfio_pci_vendor_add_memory(&dev, 7, 0, "1234567", 8, ro);
+	mem = vfio_pci_vendor_add_memory(dev, &desc, "1234567");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(mem));
 	region = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS);
 	KUNIT_ASSERT_NOT_NULL(test, region);
-	KUNIT_EXPECT_EQ(test, 5, region->ops->read(region, user, 20, 3));
+	KUNIT_EXPECT_EQ(test, 5, region->user.read(region, user, 20, 3));
 	KUNIT_ASSERT_EQ(test, 0, copy_from_user(seen, user, 8));
 	KUNIT_EXPECT_STREQ(test, "4567", (char *)seen);
-	KUNIT_EXPECT_EQ(test, -EINVAL, region->ops->read(region, user, 1, 8));
-	KUNIT_EXPECT_EQ(test, -EINVAL, region->ops->write(region, user, 1, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL, region->user.read(region, user, 1, 8));
+	KUNIT_EXPECT_NULL(test, region->user.write);
+	KUNIT_EXPECT_NULL(test, region->ops.write);
 
-	mem = vfio_pci_vendor_add_memory(&dev, 7, 1, NULL, 8, rw);
+	desc.subtype = 1;
+	desc.flags = rw;
+	mem = vfio_pci_vendor_add_memory(dev, &desc, NULL);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(mem));
 	region = vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS + 1);
 	KUNIT_ASSERT_NOT_NULL(test, region);
-	KUNIT_EXPECT_EQ(test, 4, region->ops->write(region, user, 20, 4));
+	KUNIT_EXPECT_EQ(test, 4, region->user.write(region, user, 20, 4));
 	KUNIT_EXPECT_MEMEQ(test, mem, "\0\0\0\0004567", 8);
-	KUNIT_EXPECT_EQ(test, -EINVAL, region->ops->write(region, user, 1, 8));
+	KUNIT_EXPECT_EQ(test, -EINVAL, region->user.write(region, user, 1, 8));
 	t->vdev->vendor_opening = NULL;
 }
 
@@ -742,7 +749,6 @@ static struct kunit_case vendor_test_cases[] = {
 	KUNIT_CASE(test_add_region),
 	KUNIT_CASE(test_kernel_buffers),
 	KUNIT_CASE(test_memory),
-	KUNIT_CASE(test_reset),
 	KUNIT_CASE(test_errors),
 	KUNIT_CASE(test_wrong_time),
 	KUNIT_CASE(test_unregister_open),

@@ -2,8 +2,7 @@
 /*
  * VFIO PCI regions of vendor drivers
  *
- * How a vendor driver adds regions to a device, and ready-made operations for
- * regions that are served from kernel memory.
+ * Adding regions to a device, and operations for regions in kernel memory.
  */
 
 #include <linux/pci.h>
@@ -12,78 +11,75 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 #include <linux/vmalloc.h>
+#include <kunit/visibility.h>
 
 #include "vfio_pci_priv.h"
 
 /**
- * vfio_pci_vendor_add_region() - add a region to a device
+ * vfio_pci_vendor_add_region_user() - add a region with handlers of the core
  * @dev: the device, in the open callback of the vendor driver
- * @type: VFIO_REGION_TYPE_*, or a PCI vendor id with
- *	  VFIO_REGION_TYPE_PCI_VENDOR_TYPE
- * @subtype: VFIO_REGION_SUBTYPE_* of the @type
- * @ops: what serves the region
- * @size: size of the region in bytes
- * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP, as reported to the user
- * @data: for the use of @ops, to be freed by its release operation
+ * @desc: the description
+ * @user: handlers of the core, or NULL
  *
- * The region gets the next free index, and userspace finds it by its type.  On
- * success the core calls @ops->release exactly once, when the device is closed
- * or fails to open; on failure @data stays with the caller.
- *
- * Context: Process context, may sleep.
- * Return: the region, or an error pointer: -EINVAL if there are no @ops or the
- * region has no size or more than there is room for, -EBUSY outside of the open
- * callback, -ENOMEM.
+ * Return: as vfio_pci_vendor_add_region().
  */
 struct vfio_pci_region *
-vfio_pci_vendor_add_region(struct vfio_pci_vendor_device *dev, u32 type,
-			   u32 subtype, const struct vfio_pci_regops *ops,
-			   u64 size, u32 flags, void *data)
+vfio_pci_vendor_add_region_user(struct vfio_pci_vendor_device *dev,
+				const struct vfio_pci_region_desc *desc,
+				const struct vfio_pci_user_regops *user)
 {
-	struct vfio_pci_region *region;
+	struct vfio_pci_core_region *region;
 	int ret;
 
 	ret = vfio_pci_vendor_check_open(dev);
 	if (ret)
 		return ERR_PTR(ret);
 
-	if (!ops || !size || size > VFIO_PCI_OFFSET_MASK + 1) {
-		dev_err_ratelimited(&dev->pdev->dev,
-				    "vendor driver %s adds a region %s\n",
-				    dev->driver->name,
-				    ops ? "of no valid size" : "without ops");
-		return ERR_PTR(-EINVAL);
-	}
-
-	region = vfio_pci_vendor_new_region(dev, NULL, ops, data);
+	region = vfio_pci_vendor_new_region(dev, NULL, desc, user);
 	if (IS_ERR(region))
-		return region;
-
-	region->type = type;
-	region->subtype = subtype;
-	region->size = size;
-	region->flags = flags;
+		return ERR_CAST(region);
 
 	ret = vfio_pci_regions_append(dev->vdev, region);
 	if (ret) {
 		list_del(&region->node);
+		kvfree(region->sparse);
 		kfree(region);
 		return ERR_PTR(ret);
 	}
 
-	return region;
+	return &region->region;
+}
+
+/**
+ * vfio_pci_vendor_add_region() - add a region to a device
+ * @dev: the device, in the open callback of the vendor driver
+ * @desc: the description
+ *
+ * The region gets the next free index.  Userspace finds it by its type.  On
+ * success the core calls the release operation exactly once, when the device is
+ * closed or its open fails.  On failure @desc->data stays with the caller.
+ *
+ * Context: Process context, may sleep.
+ * Return: the region; or an error pointer: -EINVAL if @desc contradicts itself;
+ * -EBUSY outside of the open callback; -ENOMEM.
+ */
+struct vfio_pci_region *
+vfio_pci_vendor_add_region(struct vfio_pci_vendor_device *dev,
+			   const struct vfio_pci_region_desc *desc)
+{
+	return vfio_pci_vendor_add_region_user(dev, desc, NULL);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_add_region);
 
 /**
- * vfio_pci_vendor_find_region() - find a region that has been added to a device
+ * vfio_pci_vendor_find_region() - find an added region by its type
  * @dev: the device
  * @type: VFIO_REGION_TYPE_*, or a PCI vendor id with
  *	  VFIO_REGION_TYPE_PCI_VENDOR_TYPE
  * @subtype: VFIO_REGION_SUBTYPE_* of the @type
  *
- * To override a region of another vendor driver, that must have opened the
- * device before.
+ * A driver calls this to override a region of another vendor driver, which must
+ * have opened the device before.
  *
  * Return: the index of the first such region, or -ENOENT.
  */
@@ -94,7 +90,7 @@ int vfio_pci_vendor_find_region(struct vfio_pci_vendor_device *dev, u32 type,
 	unsigned int i;
 
 	for (i = VFIO_PCI_NUM_REGIONS; i < vdev->num_regions; i++) {
-		struct vfio_pci_region *region = vdev->regions[i];
+		const struct vfio_pci_region *region = &vdev->regions[i]->region;
 
 		if (region->type == type && region->subtype == subtype)
 			return i;
@@ -105,47 +101,35 @@ int vfio_pci_vendor_find_region(struct vfio_pci_vendor_device *dev, u32 type,
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_find_region);
 
 /**
- * vfio_pci_vendor_errno() - check what an operation of a vendor driver returned
+ * vfio_pci_vendor_errno() - sanitize the error of an operation of a driver
  * @region: the region
- * @ret: what it returned, which is not what it should on success
+ * @ret: the return value, which is not that of success
  *
- * Return: @ret, or -EIO if that is no errno.
+ * Return: @ret, or -EIO if it is no errno.
  */
-int vfio_pci_vendor_errno(struct vfio_pci_region *region, ssize_t ret)
+int vfio_pci_vendor_errno(struct vfio_pci_core_region *region, ssize_t ret)
 {
+	const struct vfio_pci_vendor_device *dev = region->region.dev;
+
 	if (ret < 0 && ret >= -MAX_ERRNO)
 		return ret;
 
 	dev_err_ratelimited(&region->vdev->pdev->dev,
 			    "vendor driver %s returns %zd for region %u\n",
-			    region->vendor ? region->vendor->driver->name : "(none)",
-			    ret, region->index);
+			    dev ? dev->driver->name : "(none)", ret,
+			    region->region.index);
 
 	return -EIO;
 }
 
-/**
- * vfio_pci_vendor_result() - mend what an operation should not have returned
- * @region: the region that was read or written
- * @ret: what the operation returned: more than @count, or not an errno
- * @count: number of bytes that it was asked for
- *
- * Return: @count, or -EIO.
- */
-ssize_t vfio_pci_vendor_result(struct vfio_pci_region *region, ssize_t ret,
-			       size_t count)
-{
-	int err = vfio_pci_vendor_errno(region, ret);
-
-	return ret < 0 ? err : count;
-}
-
-static ssize_t vfio_pci_region_rw_buf(struct vfio_pci_region *region,
-				      char __user *buf, size_t count,
-				      loff_t pos, bool iswrite)
+/* Serve an access by userspace with operations that work on kernel buffers */
+static ssize_t vfio_pci_region_rw_user(struct vfio_pci_core_region *region,
+				       char __user *buf, size_t count,
+				       loff_t pos, bool iswrite)
 {
 	void *allocated __free(kfree) = NULL;
-	u8 small[64] = {}, *bounce = small;
+	u64 small[9];
+	void *base = small;
 	size_t done = 0;
 	ssize_t ret;
 
@@ -154,24 +138,35 @@ static ssize_t vfio_pci_region_rw_buf(struct vfio_pci_region *region,
 		return ret;
 	count = ret;
 
-	if (count > sizeof(small)) {
-		allocated = kzalloc(min(count, PAGE_SIZE), GFP_KERNEL);
+	if (iswrite ? !region->ops.write : !region->ops.read)
+		return -EINVAL;
+
+	/* Align each register in the buffer as it is in the region */
+	if (count > sizeof(small) - sizeof(u64)) {
+		allocated = kmalloc(min(count + sizeof(u64), PAGE_SIZE),
+				    GFP_KERNEL);
 		if (!allocated)
 			return -ENOMEM;
-		bounce = allocated;
+		base = allocated;
 	}
 
 	for (ret = 0; done < count; cond_resched()) {
-		size_t part = min(count - done, PAGE_SIZE);
+		/* A part that ends with a page splits no register */
+		size_t part = min(count - done,
+				  PAGE_SIZE - offset_in_page(pos + done));
+		void *bounce = base + ((pos + done) & (sizeof(u64) - 1));
 
-		if (iswrite && copy_from_user(bounce, buf + done, part))
+		if (iswrite && copy_from_user(bounce, buf + done, part)) {
 			ret = -EFAULT;
-		else if (iswrite)
-			ret = region->ops->write_buf(region, bounce, part,
-						     pos + done);
-		else
-			ret = region->ops->read_buf(region, bounce, part,
-						    pos + done);
+		} else if (iswrite) {
+			ret = region->ops.write(&region->region, bounce, part,
+						pos + done);
+		} else {
+			if (region->zero_buf)
+				memset(bounce, 0, part);
+			ret = region->ops.read(&region->region, bounce, part,
+					       pos + done);
+		}
 		if (!ret && !iswrite && copy_to_user(buf + done, bounce, part))
 			ret = -EFAULT;
 		if (ret)
@@ -179,86 +174,89 @@ static ssize_t vfio_pci_region_rw_buf(struct vfio_pci_region *region,
 		done += part;
 	}
 
-	if (ret)
-		ret = vfio_pci_vendor_errno(region, ret);
-
-	return done ?: ret;
+	/* As stock's handlers: no short count if a later part fails */
+	return ret ? vfio_pci_vendor_errno(region, ret) : done;
 }
 
 /**
- * vfio_pci_region_read_buf() - read a region by its read_buf operation
- * @region: the region, which has a size and read_buf
+ * vfio_pci_region_read_user() - read a region by its read operation
+ * @region: the region
  * @buf: buffer of userspace
  * @count: number of bytes
  * @pos: byte offset in the region
  *
- * What a region of a vendor driver has for its read operation if it has none.
+ * Handler of regions whose operations work on kernel buffers only.
  *
- * Return: the number of bytes read, less than @count at the end of the region
- * or before an error, -EINVAL past the end, -ENOMEM, -EFAULT, or what read_buf
- * failed with.
+ * Return: the number of bytes read, less than @count at the end of the region;
+ * -EINVAL past the end; -ENOMEM; -EFAULT; or the errno of the operation.
  */
-ssize_t vfio_pci_region_read_buf(struct vfio_pci_region *region,
-				 char __user *buf, size_t count, loff_t pos)
+ssize_t vfio_pci_region_read_user(struct vfio_pci_core_region *region,
+				  char __user *buf, size_t count, loff_t pos)
 {
-	return vfio_pci_region_rw_buf(region, buf, count, pos, false);
+	return vfio_pci_region_rw_user(region, buf, count, pos, false);
 }
-EXPORT_SYMBOL_GPL(vfio_pci_region_read_buf);
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_read_user);
 
 /**
- * vfio_pci_region_write_buf() - write a region by its write_buf operation
- * @region: the region, which has a size and write_buf
+ * vfio_pci_region_write_user() - write a region by its write operation
+ * @region: the region
  * @buf: buffer of userspace
  * @count: number of bytes
  * @pos: byte offset in the region
  *
- * What a region of a vendor driver has for its write operation if it has none.
+ * Otherwise as vfio_pci_region_read_user().
  *
- * Return: as vfio_pci_region_read_buf().
+ * Return: as vfio_pci_region_read_user().
  */
-ssize_t vfio_pci_region_write_buf(struct vfio_pci_region *region,
-				  const char __user *buf, size_t count,
-				  loff_t pos)
+ssize_t vfio_pci_region_write_user(struct vfio_pci_core_region *region,
+				   const char __user *buf, size_t count,
+				   loff_t pos)
 {
-	return vfio_pci_region_rw_buf(region, (char __user *)buf, count, pos,
-				      true);
+	return vfio_pci_region_rw_user(region, (char __user *)buf, count, pos,
+				       true);
 }
-EXPORT_SYMBOL_GPL(vfio_pci_region_write_buf);
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_write_user);
 
-static ssize_t vfio_pci_memory_read(struct vfio_pci_region *region,
-				    char __user *buf, size_t count, loff_t pos)
+static ssize_t vfio_pci_memory_read_user(struct vfio_pci_core_region *region,
+					 char __user *buf, size_t count,
+					 loff_t pos)
 {
-	if (pos >= region->size || !(region->flags & VFIO_REGION_INFO_FLAG_READ))
-		return -EINVAL;
+	ssize_t ret = vfio_pci_region_clip(region, count, pos);
 
-	count = min_t(u64, count, region->size - pos);
+	if (ret < 0)
+		return ret;
 
-	return copy_to_user(buf, region->data + pos, count) ? -EFAULT : count;
-}
-
-static ssize_t vfio_pci_memory_write(struct vfio_pci_region *region,
-				     const char __user *buf, size_t count,
-				     loff_t pos)
-{
-	if (pos >= region->size ||
-	    !(region->flags & VFIO_REGION_INFO_FLAG_WRITE))
-		return -EINVAL;
-
-	count = min_t(u64, count, region->size - pos);
-
-	return copy_from_user(region->data + pos, buf, count) ? -EFAULT : count;
+	return copy_to_user(buf, region->region.data + pos, ret) ? -EFAULT : ret;
 }
 
-static int vfio_pci_memory_read_buf(struct vfio_pci_region *region, void *buf,
-				    size_t count, loff_t pos)
+static ssize_t vfio_pci_memory_write_user(struct vfio_pci_core_region *region,
+					  const char __user *buf, size_t count,
+					  loff_t pos)
+{
+	ssize_t ret = vfio_pci_region_clip(region, count, pos);
+
+	if (ret < 0)
+		return ret;
+
+	return copy_from_user(region->region.data + pos, buf, ret) ?
+	       -EFAULT : ret;
+}
+
+static const struct vfio_pci_user_regops vfio_pci_memory_user_regops = {
+	.read		= vfio_pci_memory_read_user,
+	.write		= vfio_pci_memory_write_user,
+};
+
+static int vfio_pci_memory_read(struct vfio_pci_region *region, void *buf,
+				size_t count, loff_t pos)
 {
 	memcpy(buf, region->data + pos, count);
 
 	return 0;
 }
 
-static int vfio_pci_memory_write_buf(struct vfio_pci_region *region,
-				     const void *buf, size_t count, loff_t pos)
+static int vfio_pci_memory_write(struct vfio_pci_region *region,
+				 const void *buf, size_t count, loff_t pos)
 {
 	memcpy(region->data + pos, buf, count);
 
@@ -268,13 +266,6 @@ static int vfio_pci_memory_write_buf(struct vfio_pci_region *region,
 static int vfio_pci_memory_mmap(struct vfio_pci_region *region,
 				struct vm_area_struct *vma)
 {
-	/* Neither now nor by a later mprotect() */
-	if (!(region->flags & VFIO_REGION_INFO_FLAG_WRITE)) {
-		if (vma->vm_flags & VM_WRITE)
-			return -EACCES;
-		vm_flags_clear(vma, VM_MAYWRITE);
-	}
-
 	vm_flags_set(vma, VM_DONTDUMP);
 
 	return 0;
@@ -307,8 +298,6 @@ static void vfio_pci_memory_release(struct vfio_pci_region *region)
 static const struct vfio_pci_regops vfio_pci_memory_regops = {
 	.read		= vfio_pci_memory_read,
 	.write		= vfio_pci_memory_write,
-	.read_buf	= vfio_pci_memory_read_buf,
-	.write_buf	= vfio_pci_memory_write_buf,
 	.mmap		= vfio_pci_memory_mmap,
 	.fault		= vfio_pci_memory_fault,
 	.release	= vfio_pci_memory_release,
@@ -317,42 +306,47 @@ static const struct vfio_pci_regops vfio_pci_memory_regops = {
 /**
  * vfio_pci_vendor_add_memory() - add a region that is a buffer in memory
  * @dev: the device, in the open callback of the vendor driver
- * @type: VFIO_REGION_TYPE_*, or a PCI vendor id with
- *	  VFIO_REGION_TYPE_PCI_VENDOR_TYPE
- * @subtype: VFIO_REGION_SUBTYPE_* of the @type
- * @contents: what is in the region to begin with, or NULL for zeroes
- * @size: size of the region, and of @contents, in bytes
- * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP: what the user may do
+ * @desc: the description; @desc->ops and @desc->data must be NULL
+ * @contents: initial contents of @desc->size bytes, or NULL for zeroes
  *
- * The memory is allocated here, and freed when the device is closed.  The user
- * may change it at any time if @flags allow that.
+ * The core allocates the memory and frees it when the device is closed.
+ * Userspace may change it at any time if @desc->flags permit that.
  *
  * Context: Process context, may sleep.
- * Return: the memory, or an error pointer: -ENOMEM, or one of those of
+ * Return: the memory; or an error pointer: -ENOMEM, or an error of
  * vfio_pci_vendor_add_region().
  */
 void *vfio_pci_vendor_add_memory(struct vfio_pci_vendor_device *dev,
-				 u32 type, u32 subtype, const void *contents,
-				 size_t size, u32 flags)
+				 const struct vfio_pci_region_desc *desc,
+				 const void *contents)
 {
+	struct vfio_pci_region_desc memory = *desc;
 	struct vfio_pci_region *region;
-	void *memory;
 
-	memory = size ? vmalloc_user(size) : NULL;
-	if (size && !memory)
-		return ERR_PTR(-ENOMEM);
+	if (desc->ops || desc->data) {
+		dev_err_ratelimited(&dev->pdev->dev,
+				    "vendor driver %s describes a memory region wrongly: it has operations or data of its own\n",
+				    dev->driver->name);
+		return ERR_PTR(-EINVAL);
+	}
 
-	if (memory && contents)
-		memcpy(memory, contents, size);
+	memory.ops = &vfio_pci_memory_regops;
+	if (desc->size) {
+		memory.data = __vmalloc(desc->size,
+					GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		if (!memory.data)
+			return ERR_PTR(-ENOMEM);
+		if (contents)
+			memcpy(memory.data, contents, desc->size);
+	}
 
-	region = vfio_pci_vendor_add_region(dev, type, subtype,
-					    &vfio_pci_memory_regops, size,
-					    flags, memory);
+	region = vfio_pci_vendor_add_region_user(dev, &memory,
+						 &vfio_pci_memory_user_regops);
 	if (IS_ERR(region)) {
-		vfree(memory);
+		vfree(memory.data);
 		return ERR_CAST(region);
 	}
 
-	return memory;
+	return region->data;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_add_memory);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How the others reach the device, and what is known of it
+ * Register access and the status of the DMA engine
  */
 
 #include <linux/iopoll.h>
@@ -10,8 +10,8 @@
 #include "edu.h"
 
 /*
- * A reset finds the lock held by who waits for the end of the reset.  So it
- * leaves a note, which whoever has the lock next sees to.
+ * The holder of the lock may wait for the end of a reset, so the reset callback
+ * does not take the lock.  It sets a flag, and the next holder handles it.
  */
 void edu_lock(struct edu *edu)
 {
@@ -20,7 +20,7 @@ void edu_lock(struct edu *edu)
 	if (!test_and_clear_bit(0, &edu->was_reset))
 		return;
 
-	/* The guest starts anew, and knows that */
+	/* Forget the state from before the reset */
 	edu->halted = false;
 	edu->restore = false;
 	edu->is_loaded = false;
@@ -33,10 +33,7 @@ void edu_unlock(struct edu *edu)
 	mutex_unlock(&edu->lock);
 }
 
-/*
- * Registers of the device itself, below whatever other vendor drivers make of
- * them.  These fail with -EIO if the guest has disabled the memory of the device.
- */
+/* Access a register of the device, below the overrides of all vendor drivers */
 int edu_read(struct edu *edu, unsigned int reg, u64 *val)
 {
 	return vfio_pci_vendor_read_bar(edu->dev, 0, reg,
@@ -74,7 +71,7 @@ int edu_wait_for_transfer(struct edu *edu)
 	return ret;
 }
 
-/* Find out whether a transfer has come to its end */
+/* Check whether a transfer is over */
 int edu_look_at_transfer(struct edu *edu)
 {
 	u64 command;
@@ -90,7 +87,7 @@ int edu_look_at_transfer(struct edu *edu)
 	return ret;
 }
 
-/* The device does not reach memory unless the guest allows it to */
+/* Check whether the guest has enabled DMA */
 bool edu_has_dma(struct edu *edu)
 {
 	u16 command;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The edu device, its state, and what is known of it while it is open
+ * The edu device, its migration data, and the driver's view of an open device
  *
  * The device: docs/specs/edu.rst of QEMU.
  */
@@ -14,6 +14,7 @@
 #include <linux/pci.h>
 #include <linux/time64.h>
 #include <linux/types.h>
+#include <linux/vfio_pci_migration.h>
 #include <linux/vfio_pci_regops.h>
 
 #define EDU_VENDOR		0x1234
@@ -45,40 +46,40 @@
 #define EDU_DMA_START		BIT_ULL(0)
 #define EDU_DMA_FROM_DEVICE	BIT_ULL(1)
 
-/* The buffer of the device, as its DMA engine sees it */
+/* The device's buffer in the address space of the DMA engine */
 #define EDU_BUFFER		0x40000
 #define EDU_BUFFER_SIZE		4096
 
-/* Address bits of the DMA engine, unless QEMU is told otherwise */
+/* Address bits of the DMA engine; QEMU's default */
 #define EDU_DMA_MASK		DMA_BIT_MASK(28)
 
-/* 34! has 2 as a factor 32 times: from here on all that is left of n! is 0 */
+/* 34! has 32 factors of 2, so n! is 0 in 32 bits from here on */
 #define EDU_FACTORIAL_ZERO	34
 
-/* A transfer takes 0.1 s, the largest factorial that somebody left some seconds */
+/* A transfer takes 0.1 s; a large factorial takes some seconds */
 #define EDU_TIMEOUT_US		(10 * USEC_PER_SEC)
 #define EDU_POLL_US		1000
 
 /*
- * Where a byte of the buffer is from: an address that the device has read, or
- * one of these.  What the guest neither has filled nor read is not of its state.
+ * Origin of a byte in the buffer: an IOVA or one of these.  A byte that the guest
+ * has neither filled nor read is not part of the state.
  */
 #define EDU_UNFILLED		U64_MAX
 #define EDU_UNKNOWN		(U64_MAX - 1)
 
-/* What we send: little endian, nothing in it but what is named */
+/* Migration data: a range of the buffer that the device read from @iova */
 struct edu_piece {
 	__le64	iova;
 	__le32	offset;
 	__le32	length;
 };
 
-/* Each piece is a transfer, for which the guest has to wait: not too many */
+/* The destination repeats one transfer for each piece while the guest waits */
 #define EDU_MAX_PIECES		16
 
 struct edu_state {
 	__le32	liveness;
-	/* n, of what is or was computed last */
+	/* n of the last computation */
 	__le32	factorial;
 	/* EDU_COMPUTING and EDU_IRQ_WHEN_DONE */
 	__le32	status;
@@ -89,60 +90,57 @@ struct edu_state {
 	__le64	dma_command;
 	__le32	reserved;
 	__le32	nr_pieces;
-	/* In ascending order; those after the last are 0 */
+	/* In ascending order; unused ones are 0 */
 	struct edu_piece pieces[EDU_MAX_PIECES];
 };
 
 static_assert(sizeof(struct edu_state) == 56 + EDU_MAX_PIECES * 16);
 
-/* What we send before, while the device runs */
+/* Migration data that is sent while the device runs */
 struct edu_early_state {
 	__le32	identification;
 	__le32	reserved;
 };
 
-/* What we know of a device while it is open */
+/* An open device */
 struct edu {
 	struct vfio_pci_vendor_device	*dev;
 	u32				identification;
-	/* Only for operations, of which there is one at a time */
+	/* Only migration operations use it, and the core serializes them */
 	bool				early_sent;
 	/* Set without the lock, see edu_lock() */
 	unsigned long			was_reset;
 
-	/*
-	 * Of what is below.  Whoever accesses the device holds it, as accesses
-	 * may mean something only together.
-	 */
+	/* Protects all below, and sequences of register accesses */
 	struct mutex			lock;
 
-	/* No registers are written but by us */
+	/* Only the driver may write registers */
 	bool				halted;
-	/* The state of the device when it was halted, or that it is to have */
+	/* State of the halted device, or the state to restore */
 	struct edu_state		state;
-	/* Why the state is not known, if it is not */
+	/* Error if the state could not be read */
 	int				state_error;
-	/* The device does not have the state yet, as it was loaded */
+	/* The device does not have the loaded @state yet */
 	bool				restore;
-	/* What EDU_STATUS was before we disabled its interrupt, or 0 */
+	/* EDU_STATUS before the driver disabled its interrupt, or 0 */
 	u32				masked;
 
-	/* A state of which it is not known yet whether it is to be taken */
+	/* A loaded state before load_done */
 	struct edu_state		loaded;
 	bool				is_loaded;
 
-	/* A transfer was started, and is not known to have ended */
+	/* A transfer was started, and may still run */
 	bool				transferring;
-	/* What EDU_DMA_COMMAND is to be read as, other than EDU_DMA_START */
+	/* EDU_DMA_COMMAND as the guest sees it, without EDU_DMA_START */
 	u64				command;
-	/* What memory the last transfer writes, if it is still to be logged */
+	/* Memory that the last transfer writes, if not logged yet */
 	u64				written;
 	u64				written_length;
-	/* Where each byte of the buffer is from */
+	/* Origin of each byte in the buffer */
 	u64				origin[EDU_BUFFER_SIZE];
 };
 
-/* access.c: registers, and what tells of transfers */
+/* access.c: register access and the status of the DMA engine */
 void edu_lock(struct edu *edu);
 void edu_unlock(struct edu *edu);
 
@@ -159,12 +157,12 @@ bool edu_has_dma(struct edu *edu);
 	dev_err_ratelimited(&(edu)->dev->pdev->dev, \
 			    "vfio_pci_edu_migration: " fmt "\n", ##__VA_ARGS__)
 
-/* trap.c: what userspace does with the registers */
+/* trap.c: register accesses of userspace */
 int edu_trap(struct edu *edu);
 int edu_log_start(struct vfio_pci_vendor_device *dev);
 int edu_log_sync(struct vfio_pci_vendor_device *dev, u64 iova, u64 length);
 
-/* save.c: from the device to what is sent */
+/* save.c: halt the device and save its state */
 int edu_halt(struct vfio_pci_vendor_device *dev);
 int edu_resume(struct edu *edu);
 u64 edu_size(struct vfio_pci_vendor_device *dev);
@@ -178,7 +176,7 @@ int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
 ssize_t edu_early_save(struct vfio_pci_vendor_device *dev, void *buf,
 		       size_t size, u64 pos);
 
-/* load.c: from what was sent to the device */
+/* load.c: load and restore a state */
 int edu_load(struct vfio_pci_vendor_device *dev, const void *buf, size_t size,
 	     u64 pos);
 int edu_load_done(struct vfio_pci_vendor_device *dev);

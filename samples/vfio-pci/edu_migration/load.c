@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From what was sent to the device: first it is looked at, then the device is
- * given its registers, and does anew what they cannot be given
+ * Load a state: validate it, write the registers, and repeat what cannot be
+ * written
  */
 
 #include <linux/pci.h>
@@ -9,7 +9,7 @@
 
 #include "edu.h"
 
-/* Whether there can be such a state: it may come from anyone */
+/* Validate an untrusted state */
 static bool edu_state_is_valid(const struct edu_state *state)
 {
 	u32 status = le32_to_cpu(state->status);
@@ -54,16 +54,16 @@ int edu_early_load(struct vfio_pci_vendor_device *dev, const void *buf,
 		return -EINVAL;
 
 	if (le32_to_cpu(early->identification) != edu->identification) {
-		edu_refuse(edu, "it is %#x, and the state is of a device that is %#x",
-			   edu->identification,
-			   le32_to_cpu(early->identification));
+		edu_refuse(edu, "load: the state is of revision %#x, the device is %#x",
+			   le32_to_cpu(early->identification),
+			   edu->identification);
 		return -EINVAL;
 	}
 
 	return 0;
 }
 
-/* Operation load: look at it, and keep it aside */
+/* Operation load: validate the state and keep it for load_done */
 int edu_load(struct vfio_pci_vendor_device *dev, const void *buf,
 	     size_t size, u64 pos)
 {
@@ -76,7 +76,7 @@ int edu_load(struct vfio_pci_vendor_device *dev, const void *buf,
 
 	memcpy(&edu->loaded, buf, size);
 	if (!edu_state_is_valid(&edu->loaded)) {
-		edu_refuse(edu, "a device cannot have such a state");
+		edu_refuse(edu, "load: invalid state");
 		return -EINVAL;
 	}
 	edu->is_loaded = true;
@@ -84,7 +84,7 @@ int edu_load(struct vfio_pci_vendor_device *dev, const void *buf,
 	return 0;
 }
 
-/* Operation load_done: take it for the state of the device, which is halted */
+/* Operation load_done: run restores the state */
 int edu_load_done(struct vfio_pci_vendor_device *dev)
 {
 	struct edu *edu = dev->data;
@@ -93,7 +93,7 @@ int edu_load_done(struct vfio_pci_vendor_device *dev)
 
 	guard(edu)(edu);
 
-	/* It could be that there was nothing in what was sent */
+	/* The stream may have held no state */
 	if (!edu->is_loaded)
 		return -EINVAL;
 
@@ -113,7 +113,7 @@ int edu_load_done(struct vfio_pci_vendor_device *dev)
 	return 0;
 }
 
-/* Do the transfers again that have filled the buffer, without interrupts */
+/* Repeat the transfers that filled the buffer, without interrupts */
 static int edu_restore_buffer(struct edu *edu)
 {
 	unsigned int start = 0, length;
@@ -121,11 +121,11 @@ static int edu_restore_buffer(struct edu *edu)
 
 	for (; edu_next_piece(edu, &start, &length); start += length) {
 		if (!edu_has_dma(edu)) {
-			edu_refuse(edu, "its buffer cannot be filled, as DMA is off");
+			edu_refuse(edu, "run: cannot fill the buffer, the guest has disabled DMA");
 			return -EIO;
 		}
 
-		/* There may still be one of a try before */
+		/* A transfer of a failed attempt may still run */
 		ret = edu_wait_for_transfer(edu);
 		if (ret)
 			return ret;
@@ -146,7 +146,7 @@ static int edu_restore_factorial(struct edu *edu)
 	u32 n = le32_to_cpu(edu->state.factorial);
 	u32 status = le32_to_cpu(edu->state.status);
 
-	/* Only one that was not done yet may interrupt when it is */
+	/* Only a computation that was not over may raise an interrupt */
 	if (status & EDU_COMPUTING)
 		return edu_write(edu, EDU_STATUS, status) ?:
 		       edu_write(edu, EDU_FACTORIAL, n);
@@ -156,7 +156,7 @@ static int edu_restore_factorial(struct edu *edu)
 	       edu_write(edu, EDU_STATUS, status);
 }
 
-/* Give the device the state that was loaded, whatever it did before */
+/* Write the loaded state to the device */
 int edu_restore(struct edu *edu)
 {
 	const struct edu_state *state = &edu->state;

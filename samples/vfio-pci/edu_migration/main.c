@@ -2,29 +2,28 @@
 /*
  * Sample vendor driver: live migration of QEMU's educational device, edu
  *
- * Read vfio_pci_edu.c first, which shows what a vendor driver is.  This one lets
- * userspace move a device to another machine: it says how the device is halted,
- * and what its state is made of.  vfio-pci does the rest.
+ * Read vfio_pci_edu.c first: it introduces vendor drivers.  This driver lets
+ * userspace migrate a device to another machine.  It halts the device, saves its
+ * state and loads it.  vfio-pci implements the migration protocols.
  *
- * A device that is made for it saves and loads its state by itself.  This one is
- * not, so each part of its state has a way of its own here:
+ * edu has no support for migration, so the driver rebuilds each part of the
+ * state in its own way:
  *
- * - Registers that can be read and written: they are.
- * - The factorial, written as n and read as n!: which n that was can be told
- *   from n!, so it is computed again.  While the device computes, the register
- *   still has n.
- * - Interrupts that are pending: they are raised again, by a register for that.
- *   The guest may see one twice, but never loses one.
- * - The buffer, which only DMA reaches: we watch transfers start, and so know
- *   from where in memory each byte has come.  They are done again.
+ * - Registers that can be read and written are copied.
+ * - The factorial register takes n and returns n!.  The driver finds n from n!,
+ *   and the destination computes it again.  While the device computes, the
+ *   register still holds n.
+ * - Pending interrupts are raised again by the interrupt raise register.  The
+ *   guest may see an interrupt twice, but never loses one.
+ * - Only DMA reaches the buffer.  The driver records from which address in
+ *   memory each byte came, and the destination repeats the transfers.
  *
- * All of this is sent once the device has been halted.  What is sent before, as
- * it runs, is which revision of the device it is.
+ * The driver sends all of this after the device is halted.  While the device
+ * runs, the driver sends only the revision of the device.
  *
- * What is done to the buffer has limits.  Of what we can know we take care: a state that
- * would get lost is not saved.  But a guest that has changed the memory since
- * it started a transfer finds the new contents in the buffer, as would one that
- * had started it later; and so does one whose IOMMU leads elsewhere by now.
+ * The buffer has limits.  The driver refuses to save a state that it would lose.
+ * But if the guest changes the memory after a transfer, or its IOMMU mapping,
+ * the destination finds the new contents in its buffer.
  *
  * The device: docs/specs/edu.rst of QEMU.
  */
@@ -40,8 +39,8 @@
 #include "edu.h"
 
 /*
- * Operation run.  A state that was loaded is given to the device only now: its
- * config space, interrupts and memory are as they were where it comes from.
+ * Operation run.  Restore a loaded state only now: userspace has restored config
+ * space, interrupts and memory by this time.
  */
 static int edu_run(struct vfio_pci_vendor_device *dev)
 {
@@ -105,7 +104,7 @@ static int edu_open(struct vfio_pci_vendor_device *dev)
 	mutex_init(&edu->lock);
 	memset64(edu->origin, EDU_UNFILLED, EDU_BUFFER_SIZE);
 
-	/* There may be a transfer of who had the device before */
+	/* A transfer of the previous user may still run */
 	ret = edu_wait(edu, EDU_DMA_COMMAND, EDU_DMA_START) ?:
 	      edu_read(edu, EDU_DMA_COMMAND, &command);
 	if (ret)
@@ -135,8 +134,8 @@ static const struct pci_device_id edu_migration_ids[] = {
 	{}
 };
 
-/* On top of vfio_pci_edu, if that is there: it need not know of us, nor we of it */
-static struct vfio_pci_vendor_driver edu_driver = {
+/* The priority puts it above vfio_pci_edu.  Neither driver needs the other. */
+static const struct vfio_pci_vendor_driver edu_driver = {
 	.name		= "vfio_pci_edu_migration",
 	.id_table	= edu_migration_ids,
 	.priority	= 1,
@@ -147,7 +146,6 @@ static struct vfio_pci_vendor_driver edu_driver = {
 
 module_vfio_pci_vendor_driver(edu_driver);
 
-MODULE_VFIO_PCI_VENDOR_ALIAS(1234, 11E8);
 MODULE_VFIO_PCI_VENDOR_TABLE(edu_migration_ids);
 MODULE_DESCRIPTION("Sample vfio-pci vendor driver that migrates QEMU's edu device");
 MODULE_LICENSE("GPL");

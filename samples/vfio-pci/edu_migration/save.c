@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From the device to what is sent: it is halted, and its registers are read
+ * Halt the device and save its state
  */
 
 #include <linux/delay.h>
@@ -9,7 +9,7 @@
 
 #include "edu.h"
 
-/* An n of which this is n!, as far as it fits into the register, or an errno */
+/* Find the n of n! in 32 bits, or return an errno */
 static int edu_factorial_of(u32 result)
 {
 	u32 product = 1;
@@ -25,15 +25,18 @@ static int edu_factorial_of(u32 result)
 }
 
 /*
- * The device goes on computing, as nothing can stop it, but nobody notices: what
- * we take is n, to start anew with, and its interrupt is disabled.
+ * The driver cannot stop a computation.  It disables the interrupt, saves n, and
+ * the destination computes again.
  */
 static int edu_halt_factorial(struct edu *edu)
 {
 	u64 factorial, status, after, irq_status;
 	int ret, n;
 
-	/* In this order: if it computes afterwards, it did so before */
+	/*
+	 * Read the status last: if the device still computes then, the
+	 * factorial register held n.
+	 */
 	ret = edu_read(edu, EDU_FACTORIAL, &factorial) ?:
 	      edu_read(edu, EDU_STATUS, &status);
 	if (ret)
@@ -48,7 +51,7 @@ static int edu_halt_factorial(struct edu *edu)
 		      edu_read(edu, EDU_STATUS, &after);
 		if (ret)
 			return ret;
-		/* It may already be about to raise the interrupt */
+		/* The device may be about to raise the interrupt */
 		usleep_range(1000, 2000);
 	} else {
 		after = status;
@@ -57,7 +60,7 @@ static int edu_halt_factorial(struct edu *edu)
 	ret = edu_read(edu, EDU_IRQ_STATUS, &irq_status);
 	if (ret)
 		return ret;
-	/* If that was just before we disabled it, or just after: who knows */
+	/* Completion raced with the disable: a spurious interrupt is harmless */
 	if (status & ~after & EDU_COMPUTING)
 		irq_status |= EDU_IRQ_FACTORIAL;
 	edu->state.irq_status = cpu_to_le32(irq_status);
@@ -77,7 +80,7 @@ static int edu_halt_factorial(struct edu *edu)
 	return 0;
 }
 
-/* Read what does not change any more, now that the device is halted */
+/* Read the state of the halted device */
 static int edu_read_state(struct edu *edu)
 {
 	u64 liveness, source, destination, count;
@@ -103,9 +106,8 @@ static int edu_read_state(struct edu *edu)
 }
 
 /*
- * Operation stop, and quiesce, too: a quiesced device may be accessed by other
- * devices, but these find no way to our registers, as their page cannot be
- * mapped, and userspace "must not touch the device", as the uapi has it.
+ * Operations stop and quiesce.  Peer devices may access a quiesced device, but
+ * they cannot reach its registers: the page with the registers has no mapping.
  */
 int edu_halt(struct vfio_pci_vendor_device *dev)
 {
@@ -117,22 +119,19 @@ int edu_halt(struct vfio_pci_vendor_device *dev)
 	if (edu->halted)
 		return 0;
 
-	/* With the lock held, nothing follows this one */
+	/* The lock keeps userspace from starting another transfer */
 	ret = edu_wait_for_transfer(edu);
 	if (ret)
 		return ret;
 
-	/*
-	 * It is halted even if its state is not known, as when the guest has
-	 * disabled its memory: that does not matter until it is to be saved.
-	 */
+	/* An error matters only if the state is saved later */
 	edu->state_error = edu_read_state(edu);
 	edu->halted = true;
 
 	return 0;
 }
 
-/* The device goes on where it was, as if nothing had happened */
+/* Let the device continue where it was halted */
 int edu_resume(struct edu *edu)
 {
 	u64 status;
@@ -143,7 +142,7 @@ int edu_resume(struct edu *edu)
 
 	ret = edu_write(edu, EDU_STATUS, EDU_IRQ_WHEN_DONE) ?:
 	      edu_read(edu, EDU_STATUS, &status);
-	/* That it is done it could not tell meanwhile */
+	/* The computation ended while its interrupt was disabled */
 	if (!ret && edu->masked & ~status & EDU_COMPUTING)
 		ret = edu_write(edu, EDU_IRQ_RAISE, EDU_IRQ_FACTORIAL);
 	if (!ret)
@@ -152,7 +151,7 @@ int edu_resume(struct edu *edu)
 	return ret;
 }
 
-/* Find the next piece of the buffer that is from memory as a whole */
+/* Find the next contiguous piece of the buffer, from @start on */
 bool edu_next_piece(const struct edu *edu, unsigned int *start,
 		    unsigned int *length)
 {
@@ -178,12 +177,13 @@ static int edu_save_buffer(struct edu *edu, struct edu_state *state)
 
 	for (; edu_next_piece(edu, &start, &length); start += length) {
 		if (edu->origin[start] == EDU_UNKNOWN) {
-			edu_refuse(edu, "nobody knows what its buffer has at %#x",
+			edu_refuse(edu, "save: unknown contents in the buffer at %#x",
 				   start);
 			return -EOPNOTSUPP;
 		}
 		if (nr == EDU_MAX_PIECES) {
-			edu_refuse(edu, "its buffer is of too many pieces");
+			edu_refuse(edu, "save: the buffer has more than %u pieces",
+				   EDU_MAX_PIECES);
 			return -EOPNOTSUPP;
 		}
 		state->pieces[nr++] = (struct edu_piece) {
@@ -194,16 +194,16 @@ static int edu_save_buffer(struct edu *edu, struct edu_state *state)
 	}
 	state->nr_pieces = cpu_to_le32(nr);
 
-	/* It would not be able to do the transfers again */
+	/* The destination could not repeat the transfers */
 	if (nr && !edu_has_dma(edu)) {
-		edu_refuse(edu, "its buffer is filled, and DMA is off");
+		edu_refuse(edu, "save: the buffer is filled, but the guest has disabled DMA");
 		return -EOPNOTSUPP;
 	}
 
 	return 0;
 }
 
-/* Operation save: all of it in one part */
+/* Operation save: the whole state in one call */
 ssize_t edu_save(struct vfio_pci_vendor_device *dev, void *buf,
 		 size_t size, u64 pos)
 {
@@ -217,7 +217,7 @@ ssize_t edu_save(struct vfio_pci_vendor_device *dev, void *buf,
 	guard(edu)(edu);
 
 	if (edu->state_error) {
-		edu_refuse(edu, "its registers could not be read: %d",
+		edu_refuse(edu, "save: reading the registers failed: %d",
 			   edu->state_error);
 		return edu->state_error;
 	}
@@ -246,7 +246,7 @@ int edu_early_start(struct vfio_pci_vendor_device *dev)
 	return 0;
 }
 
-/* Operation precopy_pending: of what we send early nothing changes later */
+/* Operation precopy_pending: the early data never changes */
 int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
 		      u64 *dirty)
 {
@@ -259,8 +259,8 @@ int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
 }
 
 /*
- * Operation precopy_save: which revision of the device this is, so that who is to
- * load the state can refuse that while the guest still runs where it is.
+ * Operation precopy_save: send the revision of the device.  The destination can
+ * refuse it while the guest still runs on the source.
  */
 ssize_t edu_early_save(struct vfio_pci_vendor_device *dev, void *buf,
 		       size_t size, u64 pos)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What userspace does with the registers: nothing while the device is halted;
- * and of each transfer that it starts we note what memory that reads, as the
- * buffer is filled from there, and log what it writes.
+ * Accesses of userspace to the registers.  A halted device refuses writes.  At
+ * the start of a DMA transfer, record where the buffer is filled from, or log
+ * the memory that the transfer writes.
  */
 
 #include <linux/pci.h>
@@ -11,7 +11,7 @@
 
 #include "edu.h"
 
-/* Whether @length bytes at @start, as the DMA engine sees it, are the buffer's */
+/* Check that @length bytes at DMA engine address @start are in the buffer */
 static bool edu_in_buffer(u64 start, u64 length)
 {
 	return start >= EDU_BUFFER && length <= EDU_BUFFER_SIZE &&
@@ -26,7 +26,7 @@ static void edu_note_filled(struct edu *edu, u64 source, u64 destination,
 		     source <= EDU_UNKNOWN - count;
 	u64 i;
 
-	/* Nobody knows what it does if it is to write past its buffer */
+	/* A transfer past the buffer has no defined effect */
 	if (count && !edu_in_buffer(destination, count)) {
 		destination = EDU_BUFFER;
 		count = EDU_BUFFER_SIZE;
@@ -49,7 +49,7 @@ static void edu_note_read(struct edu *edu, u64 source, u64 destination,
 	if (!edu_in_buffer(source, count))
 		return;
 
-	/* What it has shown to the guest must stay the same from now on */
+	/* Bytes that the guest has seen belong to the state from now on */
 	for (i = source - EDU_BUFFER; i < source - EDU_BUFFER + count; i++) {
 		if (edu->origin[i] == EDU_UNFILLED)
 			edu->origin[i] = EDU_UNKNOWN;
@@ -57,8 +57,8 @@ static void edu_note_read(struct edu *edu, u64 source, u64 destination,
 }
 
 /*
- * Log what a transfer writes.  As that comes later than its start, it is logged
- * each time that somebody asks until it is known to have come to its end.
+ * Log the memory that a transfer writes.  The device writes later than the
+ * start of the transfer, so log again at each sync until the transfer is over.
  */
 static void edu_log_transfer(struct edu *edu)
 {
@@ -66,7 +66,7 @@ static void edu_log_transfer(struct edu *edu)
 		return;
 
 	vfio_pci_vendor_log_dma(edu->dev, edu->written, edu->written_length);
-	/* QEMU cuts off what an address has too much */
+	/* QEMU masks the address */
 	if (edu->written > EDU_DMA_MASK)
 		vfio_pci_vendor_log_dma(edu->dev, edu->written & EDU_DMA_MASK,
 					edu->written_length);
@@ -75,12 +75,11 @@ static void edu_log_transfer(struct edu *edu)
 }
 
 /*
- * Accesses of userspace.  While the device is halted nothing may start, so no
- * register can be written.  By what is said of these states in the uapi, there is
- * nobody who would.
+ * While the device is halted nothing may start, so refuse all writes.  The uapi
+ * forbids userspace to access the device in these states.
  */
-static int edu_register_write(const struct vfio_pci_range *range,
-			      const void *buf, size_t count, u64 pos)
+static int edu_register_write(const struct vfio_pci_range *range, u64 pos,
+			      unsigned int width, u64 val)
 {
 	struct edu *edu = range->data;
 
@@ -89,11 +88,12 @@ static int edu_register_write(const struct vfio_pci_range *range,
 	if (edu->halted)
 		return -EBUSY;
 
-	return vfio_pci_lower_write_buf(range->region, buf, count, pos);
+	return vfio_pci_region_write_reg(vfio_pci_region_lower(range->region),
+					 pos, width, val);
 }
 
 static int edu_dma_start(struct edu *edu, const struct vfio_pci_range *range,
-			 const void *buf, size_t count, u64 command)
+			 unsigned int width, u64 command)
 {
 	u64 source, destination, length;
 	int ret;
@@ -101,7 +101,7 @@ static int edu_dma_start(struct edu *edu, const struct vfio_pci_range *range,
 	ret = edu_look_at_transfer(edu);
 	if (ret)
 		return ret;
-	/* It would ignore this, or take it if it got ready just now */
+	/* The device ignores a start while a transfer runs */
 	if (edu->transferring)
 		return 0;
 
@@ -111,13 +111,13 @@ static int edu_dma_start(struct edu *edu, const struct vfio_pci_range *range,
 	if (ret)
 		return ret;
 
-	/* Whoever is below may have something against it */
-	ret = vfio_pci_lower_write_buf(range->region, buf, count,
-				       EDU_DMA_COMMAND);
+	/* A lower driver may refuse the transfer */
+	ret = vfio_pci_region_write_reg(vfio_pci_region_lower(range->region),
+					EDU_DMA_COMMAND, width, command);
 	if (ret)
 		return ret;
 
-	/* The last time that we can tell of the transfer before this one */
+	/* Last chance to log the transfer before this one */
 	edu_log_transfer(edu);
 	edu->transferring = true;
 	edu->command = command & ~EDU_DMA_START;
@@ -129,49 +129,45 @@ static int edu_dma_start(struct edu *edu, const struct vfio_pci_range *range,
 	return 0;
 }
 
-static int edu_dma_write(const struct vfio_pci_range *range, const void *buf,
-			 size_t count, u64 pos)
+static int edu_dma_write(const struct vfio_pci_range *range, u64 pos,
+			 unsigned int width, u64 val)
 {
 	struct edu *edu = range->data;
-	__le64 val = 0;
 
 	guard(edu)(edu);
 
 	if (edu->halted)
 		return -EBUSY;
 
-	/* The device takes 4 or 8 bytes, and ignores anything else */
-	memcpy(&val, buf, count);
-	if (pos == EDU_DMA_COMMAND && count >= 4 &&
-	    le64_to_cpu(val) & EDU_DMA_START)
-		return edu_dma_start(edu, range, buf, count, le64_to_cpu(val));
+	/* The device ignores accesses that are narrower than 4 bytes */
+	if (pos == EDU_DMA_COMMAND && width >= 4 && val & EDU_DMA_START)
+		return edu_dma_start(edu, range, width, val);
 
-	return vfio_pci_lower_write_buf(range->region, buf, count, pos);
+	return vfio_pci_region_write_reg(vfio_pci_region_lower(range->region),
+					 pos, width, val);
 }
 
 /*
- * The command register can only be set by starting a transfer.  So after a
- * migration, what it has is of a transfer that we have started, but what it
- * reads as is of the last one that the guest has.
+ * Only the start of a transfer sets the command register.  After a migration
+ * the device holds the command of a transfer of ours.  Show the guest its own.
  */
-static int edu_dma_read(const struct vfio_pci_range *range, void *buf,
-			size_t count, u64 pos)
+static int edu_dma_read(const struct vfio_pci_range *range, u64 pos,
+			unsigned int width, u64 *val)
 {
 	struct edu *edu = range->data;
-	__le64 val = 0;
 	int ret;
 
 	guard(edu)(edu);
 
-	ret = vfio_pci_lower_read_buf(range->region, &val, count, pos);
+	ret = vfio_pci_region_read_reg(vfio_pci_region_lower(range->region),
+				       pos, width, val);
 	if (ret)
 		return ret;
 
-	if (pos == EDU_DMA_COMMAND && count >= 4) {
-		val &= cpu_to_le64(EDU_DMA_START);
-		val |= cpu_to_le64(edu->command);
+	if (pos == EDU_DMA_COMMAND && width >= 4) {
+		*val &= EDU_DMA_START;
+		*val |= edu->command;
 	}
-	memcpy(buf, &val, count);
 
 	return 0;
 }
@@ -198,14 +194,14 @@ int edu_trap(struct edu *edu)
 					      &edu_dma_ops, edu);
 }
 
-/* Operation log_start: what was written before does not count */
+/* Operation log_start: earlier writes do not count */
 int edu_log_start(struct vfio_pci_vendor_device *dev)
 {
 	struct edu *edu = dev->data;
 
 	guard(edu)(edu);
 
-	/* If we cannot look at it, it may be writing still */
+	/* If the register cannot be read, assume that the transfer goes on */
 	edu_look_at_transfer(edu);
 	if (!edu->transferring)
 		edu->written_length = 0;
@@ -213,7 +209,7 @@ int edu_log_start(struct vfio_pci_vendor_device *dev)
 	return 0;
 }
 
-/* Operation log_sync: the log is about to be read */
+/* Operation log_sync: userspace is about to read the log */
 int edu_log_sync(struct vfio_pci_vendor_device *dev, u64 iova, u64 length)
 {
 	struct edu *edu = dev->data;

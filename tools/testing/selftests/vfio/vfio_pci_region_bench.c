@@ -42,6 +42,8 @@ struct bench {
 	u64 config;
 	u64 bar0;
 	u64 reg;
+	u64 written;
+	u64 block;
 	u16 command;
 	u32 word;
 	struct vfio_region_info region_info;
@@ -140,7 +142,7 @@ static ssize_t run_bar_rd4(struct bench *b)
 
 static ssize_t run_bar_wr4(struct bench *b)
 {
-	return pwrite(b->device->fd, &b->word, 4, b->bar0 + EDU_LIVENESS);
+	return pwrite(b->device->fd, &b->word, 4, b->bar0 + b->written);
 }
 
 static ssize_t run_bar_rd64(struct bench *b)
@@ -155,7 +157,7 @@ static ssize_t run_bar_wr64(struct bench *b)
 
 static ssize_t run_bar_rd4096(struct bench *b)
 {
-	return pread(b->device->fd, b->buf, 4096, b->bar0 + EDU_UNUSED);
+	return pread(b->device->fd, b->buf, 4096, b->bar0 + b->block);
 }
 
 static ssize_t run_bar_wr4096(struct bench *b)
@@ -267,15 +269,23 @@ int main(int argc, char *argv[])
 	const char *mode = MODE_VFIO_TYPE1V2_IOMMU;
 	/* As malloc() places it: a large buffer crosses a page, a small one not */
 	static u8 pages[2 * 4096] __aligned(4096);
-	struct bench b = { .buf = pages + 64, .reg = EDU_LIVENESS };
+	struct bench b = {
+		.buf = pages + 64,
+		.reg = EDU_LIVENESS,
+		.written = EDU_LIVENESS,
+		.block = EDU_UNUSED,
+	};
 	u64 reg = EDU_LIVENESS;
 	struct iommu *iommu;
 	const char *bdf;
 	u32 word = 0x12345678;
 	int i, c;
 
-	while ((c = getopt(argc, argv, "d:m:o:r:h")) != -1) {
+	while ((c = getopt(argc, argv, "b:d:m:o:r:w:h")) != -1) {
 		switch (c) {
+		case 'b':
+			b.block = strtoul(optarg, NULL, 0);
+			break;
 		case 'd':
 			ticks = strtoul(optarg, NULL, 10);
 			VFIO_ASSERT_GT(ticks, 0, "-d %s\n", optarg);
@@ -289,9 +299,12 @@ int main(int argc, char *argv[])
 		case 'r':
 			reg = strtoul(optarg, NULL, 0);
 			break;
+		case 'w':
+			b.written = strtoul(optarg, NULL, 0);
+			break;
 		default:
 			fprintf(stderr,
-				"usage: %s [-d ticks] [-m mode] [-o metric] [-r register] BDF\n",
+				"usage: %s [-b block] [-d ticks] [-m mode] [-o metric] [-r register] [-w register] BDF\n",
 				argv[0]);
 			return c == 'h' ? KSFT_PASS : KSFT_FAIL;
 		}

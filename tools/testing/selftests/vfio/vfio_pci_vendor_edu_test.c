@@ -6,6 +6,7 @@
  * (CONFIG_SAMPLE_VFIO_PCI_EDU).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,25 +85,12 @@ FIXTURE_VARIANT(vfio_pci_vendor_edu_test) {
 	const char *iommu_mode;
 };
 
-FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, vfio_type1_iommu) {
-	.iommu_mode = "vfio_type1_iommu",
-};
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
+FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, _iommu_mode) {	\
+	.iommu_mode = #_iommu_mode,				\
+}
 
-FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, vfio_type1v2_iommu) {
-	.iommu_mode = "vfio_type1v2_iommu",
-};
-
-FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, iommufd_compat_type1) {
-	.iommu_mode = "iommufd_compat_type1",
-};
-
-FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, iommufd_compat_type1v2) {
-	.iommu_mode = "iommufd_compat_type1v2",
-};
-
-FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, iommufd) {
-	.iommu_mode = "iommufd",
-};
+FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 
 FIXTURE_SETUP(vfio_pci_vendor_edu_test)
 {
@@ -317,16 +305,40 @@ TEST_F(vfio_pci_vendor_edu_test, module_is_pinned)
 	ASSERT_EQ(EWOULDBLOCK, errno);
 }
 
-/* A reset leaves the region as it was */
+/* Check whether the kernel has logged a reset of the device since @kmsg was opened */
+static bool reset_was_logged(int kmsg)
+{
+	char line[1024];
+	ssize_t ret;
+
+	while ((ret = read(kmsg, line, sizeof(line) - 1)) > 0) {
+		line[ret] = '\0';
+		if (strstr(line, device_bdf) && strstr(line, "reset done"))
+			return true;
+	}
+
+	return false;
+}
+
+/* A reset keeps the region, and the registers stay guarded */
 TEST_F(vfio_pci_vendor_edu_test, reset)
 {
-	struct edu_identity identity;
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	struct edu_identity before, after;
 
+	ASSERT_LE(0, kmsg);
+	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
+	read_identity(self->device, &self->info, &before);
 	if (__vfio_pci_device_reset(self->device))
 		SKIP(return, "the device cannot be reset\n");
-	ASSERT_EQ(sizeof(identity), pread(self->device->fd, &identity,
-					  sizeof(identity), self->info.offset));
-	ASSERT_STREQ("edu", identity.name);
+	ASSERT_TRUE(reset_was_logged(kmsg));
+	close(kmsg);
+
+	read_identity(self->device, &self->info, &after);
+	ASSERT_EQ(0, memcmp(&before, &after, sizeof(before)));
+	ASSERT_EQ(-EPERM, transfer(self->device, SZ_1M, 0, 64, 0));
+	read_identity(self->device, &self->info, &after);
+	ASSERT_EQ(before.refused + 1, after.refused);
 }
 
 int main(int argc, char *argv[])

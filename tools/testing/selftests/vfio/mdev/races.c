@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,23 +22,10 @@
 #include <linux/compiler.h>
 
 #include "mdev.h"
+#include "../torture/racer.h"
 #include "../torture/torture.h"
 
-struct racer {
-	const char *name;
-	void (*run)(struct racer *racer);
-	unsigned int seed;
-	unsigned int rounds, done;
-	pthread_t thread;
-};
-
-static bool stop;
 static char group_path[32];
-
-static unsigned int pick(struct racer *racer, unsigned int nr)
-{
-	return rand_r(&racer->seed) % nr;
-}
 
 static unsigned long now(void)
 {
@@ -55,7 +41,7 @@ static void rest(struct racer *racer, unsigned long began)
 {
 	unsigned long end = now() + 3 * (now() - began) + pick(racer, 1000000);
 
-	while (now() < end && !READ_ONCE(stop))
+	while (now() < end && !race_is_over())
 		usleep(10000);
 }
 
@@ -180,7 +166,7 @@ static void race_bind(struct racer *racer)
 	unsigned long began = now();
 
 	racer->done += !put_text(MDEV_DRIVERS "unbind", device_bdf);
-	while (put_text("/sys/bus/pci/drivers_probe", device_bdf) && !READ_ONCE(stop))
+	while (put_text("/sys/bus/pci/drivers_probe", device_bdf) && !race_is_over())
 		usleep(1000);
 	rest(racer, began);
 }
@@ -242,16 +228,6 @@ static unsigned int done(void (*run)(struct racer *racer))
 	return sum;
 }
 
-static void *race(void *data)
-{
-	struct racer *racer = data;
-
-	for (; !READ_ONCE(stop); racer->rounds++)
-		racer->run(racer);
-
-	return NULL;
-}
-
 int main(int argc, char *argv[])
 {
 	struct vfio_pci_device *device;
@@ -266,16 +242,9 @@ int main(int argc, char *argv[])
 	snprintf_assert(group_path, sizeof(group_path), "/dev/vfio/%d",
 			sysfs_iommu_group_get(device_bdf));
 
-	for (i = 0; i < ARRAY_SIZE(racers); i++) {
-		racers[i].seed = i + 1;
-		VFIO_ASSERT_EQ(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
-	}
-	sleep(atoi(argv[1]));
-	WRITE_ONCE(stop, true);
+	race_for(racers, ARRAY_SIZE(racers), 1, atoi(argv[1]) * 1000);
 	for (i = 0; i < ARRAY_SIZE(racers); i++)
-		VFIO_ASSERT_EQ(pthread_join(racers[i].thread, NULL), 0);
-	for (i = 0; i < ARRAY_SIZE(racers); i++)
-		printf("%s: %u of %u\n", racers[i].name, racers[i].done, racers[i].rounds);
+		printf("%s: %lu of %lu\n", racers[i].name, racers[i].done, racers[i].rounds);
 	fflush(stdout);
 	/* Which of them get through depends on how slow all is, but not that some do */
 	VFIO_ASSERT_TRUE(done(race_cdev) + done(race_group), "never opened\n");

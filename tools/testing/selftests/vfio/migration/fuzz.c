@@ -92,25 +92,12 @@ FIXTURE_VARIANT(fuzz) {
 	const char *iommu_mode;
 };
 
-FIXTURE_VARIANT_ADD(fuzz, vfio_type1_iommu) {
-	.iommu_mode = "vfio_type1_iommu",
-};
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
+FIXTURE_VARIANT_ADD(fuzz, _iommu_mode) {			\
+	.iommu_mode = #_iommu_mode,				\
+}
 
-FIXTURE_VARIANT_ADD(fuzz, vfio_type1v2_iommu) {
-	.iommu_mode = "vfio_type1v2_iommu",
-};
-
-FIXTURE_VARIANT_ADD(fuzz, iommufd_compat_type1) {
-	.iommu_mode = "iommufd_compat_type1",
-};
-
-FIXTURE_VARIANT_ADD(fuzz, iommufd_compat_type1v2) {
-	.iommu_mode = "iommufd_compat_type1v2",
-};
-
-FIXTURE_VARIANT_ADD(fuzz, iommufd) {
-	.iommu_mode = "iommufd",
-};
+FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 
 static u64 from_environment(const char *name, u64 otherwise)
 {

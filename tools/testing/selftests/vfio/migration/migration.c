@@ -202,9 +202,9 @@ void migration_modprobe(const struct abilities *abilities)
 	VFIO_ASSERT_EQ(status, 0, "the module " MODULE " cannot be loaded\n");
 }
 
-void migration_rmmod(void)
+int migration_try_rmmod(void)
 {
-	VFIO_ASSERT_EQ(syscall(SYS_delete_module, MODULE, O_NONBLOCK), 0);
+	return syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? errno : 0;
 }
 
 void migration_unbind(void)
@@ -227,7 +227,7 @@ void migration_load(const struct abilities *abilities)
 	if (!is_loaded_with(abilities)) {
 		migration_unbind();
 		if (get_param("p2p"))
-			migration_rmmod();
+			VFIO_ASSERT_EQ(migration_try_rmmod(), 0);
 		migration_modprobe(abilities);
 	}
 	for (i = 0; i < migration_nr_bdfs; i++)

@@ -37,7 +37,8 @@ void migration_load(const struct abilities *abilities);
 void migration_defaults(void);
 /* The steps of that */
 void migration_modprobe(const struct abilities *abilities);
-void migration_rmmod(void);
+/* 0 or an errno */
+int migration_try_rmmod(void);
 void migration_unbind(void);
 
 __printf(2, 3)

@@ -18,8 +18,9 @@ MIGRATION_PROGS := $(OUTPUT)/vfio_pci_migration_data \
 		   $(OUTPUT)/vfio_pci_migration_stream
 # What they share
 MIGRATION_LIB := $(MIGRATION_OUTPUT)/migration.o $(MIGRATION_OUTPUT)/stream_util.o $(MIGRATION_OUTPUT)/v1.o \
-		 $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/nth.o $(TORTURE_OUTPUT)/torture.o
-MIGRATION_HEADERS := $(addprefix $(MIGRATION_SRCDIR)/,fuzz.h migration.h stream_util.h v1.h) $(TORTURE_SRCDIR)/torture.h
+		 $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/nth.o $(TORTURE_OUTPUT)/racer.o \
+		 $(TORTURE_OUTPUT)/torture.o
+MIGRATION_HEADERS := $(addprefix $(MIGRATION_SRCDIR)/,fuzz.h migration.h stream_util.h v1.h) $(TORTURE_SRCDIR)/racer.h $(TORTURE_SRCDIR)/torture.h
 
 $(MIGRATION_OUTPUT):
 	mkdir -p $@

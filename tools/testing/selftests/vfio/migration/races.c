@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +20,7 @@
 #include <linux/sizes.h>
 
 #include "migration.h"
+#include "../torture/racer.h"
 
 #include "../kselftest_harness.h"
 
@@ -35,7 +35,6 @@ FIXTURE(races) {
 	/* Files of transfers, be they over or not */
 	int files[NR_FILES];
 	unsigned int seed;
-	bool stop;
 };
 
 #define races_data _test_data_races
@@ -44,25 +43,12 @@ FIXTURE_VARIANT(races) {
 	const char *iommu_mode;
 };
 
-FIXTURE_VARIANT_ADD(races, vfio_type1_iommu) {
-	.iommu_mode = "vfio_type1_iommu",
-};
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
+FIXTURE_VARIANT_ADD(races, _iommu_mode) {			\
+	.iommu_mode = #_iommu_mode,				\
+}
 
-FIXTURE_VARIANT_ADD(races, vfio_type1v2_iommu) {
-	.iommu_mode = "vfio_type1v2_iommu",
-};
-
-FIXTURE_VARIANT_ADD(races, iommufd_compat_type1) {
-	.iommu_mode = "iommufd_compat_type1",
-};
-
-FIXTURE_VARIANT_ADD(races, iommufd_compat_type1v2) {
-	.iommu_mode = "iommufd_compat_type1v2",
-};
-
-FIXTURE_VARIANT_ADD(races, iommufd) {
-	.iommu_mode = "iommufd",
-};
+FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 
 FIXTURE_SETUP(races)
 {
@@ -94,23 +80,11 @@ FIXTURE_TEARDOWN(races)
 	EXPECT_EQ(self->violations, migration_count("violations"));
 }
 
-struct racer {
-	struct races_data *self;
-	void (*run)(struct racer *racer);
-	unsigned int seed;
-	unsigned long done;
-	pthread_t thread;
-};
-
-static unsigned int pick(struct racer *racer, unsigned int nr)
-{
-	return rand_r(&racer->seed) % nr;
-}
-
 /* Have a file where others find it, instead of another one */
 static void keep_file(struct racer *racer, int fd)
 {
-	int *slot = &racer->self->files[pick(racer, NR_FILES)];
+	struct races_data *self = racer->data;
+	int *slot = &self->files[pick(racer, NR_FILES)];
 
 	fd = __atomic_exchange_n(slot, fd, __ATOMIC_ACQ_REL);
 	if (fd >= 0)
@@ -120,24 +94,26 @@ static void keep_file(struct racer *racer, int fd)
 /* To any state, also what is none */
 static void race_states(struct racer *racer)
 {
+	struct races_data *self = racer->data;
 	int fd;
 
-	if (!set_state(racer->self->device->fd, pick(racer, 9), &fd))
+	if (!set_state(self->device->fd, pick(racer, 9), &fd))
 		racer->done++;
 	if (fd >= 0) {
 		keep_file(racer, fd);
 		/* Mostly so that somebody can use it */
 		usleep(pick(racer, 3000));
 	}
-	get_data_size(racer->self->device->fd);
+	get_data_size(self->device->fd);
 }
 
 /* What can be done with a file, if nobody closes it, or opens another one there */
 static void race_files(struct racer *racer)
 {
+	struct races_data *self = racer->data;
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
-	const struct bytes *good = &racer->self->good;
-	int *slot = &racer->self->files[pick(racer, NR_FILES)];
+	const struct bytes *good = &self->good;
+	int *slot = &self->files[pick(racer, NR_FILES)];
 	int fd = __atomic_exchange_n(slot, -1, __ATOMIC_ACQ_REL);
 	u8 buf[20000] = {};
 	int i;
@@ -169,7 +145,9 @@ static void race_files(struct racer *racer)
 
 static void race_resets(struct racer *racer)
 {
-	racer->done += !ioctl(racer->self->device->fd, VFIO_DEVICE_RESET);
+	struct races_data *self = racer->data;
+
+	racer->done += !ioctl(self->device->fd, VFIO_DEVICE_RESET);
 	usleep(pick(racer, 50000));
 }
 
@@ -199,12 +177,13 @@ static int start_logging(int fd)
 
 static void race_logs(struct racer *racer)
 {
+	struct races_data *self = racer->data;
 	u64 bitmap[64];
 	struct vfio_device_feature_dma_logging_report report = {
 		.length = sizeof(bitmap) * 8 * PAGE, .page_size = PAGE,
 		.bitmap = (uintptr_t)bitmap,
 	};
-	int fd = racer->self->device->fd;
+	int fd = self->device->fd;
 
 	switch (pick(racer, 4)) {
 	case 0:
@@ -228,7 +207,7 @@ static void race_logs(struct racer *racer)
 static void race_region(struct racer *racer)
 {
 	static const u32 states[] = { 0, 1, 2, 3, 4, 5, 6 };
-	struct races_data *self = racer->self;
+	struct races_data *self = racer->data;
 	int fd = self->device->fd;
 	u64 info[4], value;
 	u8 buf[5000];
@@ -262,7 +241,7 @@ static void race_region(struct racer *racer)
 /* The window, whatever is in it, is written all the time */
 static void race_window(struct racer *racer)
 {
-	struct races_data *self = racer->self;
+	struct races_data *self = racer->data;
 	u8 *map = mmap(NULL, SZ_256K, PROT_READ | PROT_WRITE, MAP_SHARED, self->device->fd,
 		       self->region + PAGE);
 	int i;
@@ -275,16 +254,6 @@ static void race_window(struct racer *racer)
 	}
 	racer->done++;
 	munmap(map, SZ_256K);
-}
-
-static void *race(void *arg)
-{
-	struct racer *racer = arg;
-
-	while (!READ_ONCE(racer->self->stop))
-		racer->run(racer);
-
-	return NULL;
 }
 
 static const char *level_of(u32 state)
@@ -309,21 +278,15 @@ static bool all_done(const struct racer *racers, unsigned int nr)
 	return !nr;
 }
 
-static void race_for(struct __test_metadata *_metadata, struct races_data *self,
-		     struct racer *racers, unsigned int nr, unsigned int ms)
+static void race(struct races_data *self, struct racer *racers, unsigned int nr,
+		 unsigned int ms)
 {
 	unsigned int i;
 
-	WRITE_ONCE(self->stop, false);
-	for (i = 0; i < nr; i++) {
-		racers[i].self = self;
-		racers[i].seed = ++self->seed;
-		ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, race, &racers[i]));
-	}
-	usleep(ms * 1000);
-	WRITE_ONCE(self->stop, true);
 	for (i = 0; i < nr; i++)
-		pthread_join(racers[i].thread, NULL);
+		racers[i].data = self;
+	race_for(racers, nr, self->seed, ms);
+	self->seed += nr;
 }
 
 /* Race for a while, look, and race again; each of them must have got something done */
@@ -337,7 +300,7 @@ static void run_races(struct __test_metadata *_metadata, struct races_data *self
 		racers[i].run = runs[i];
 	for (round = 0; round < 6 || (round < 60 && !all_done(racers, nr)); round++) {
 		migration_set("delay_ms", "%u", round & 1);
-		race_for(_metadata, self, racers, nr, 500);
+		race(self, racers, nr, 500);
 		migration_fail("none", 0, 0);
 		ASSERT_STREQ(level_of(get_state(self->device->fd)),
 			     migration_view(device_bdf).level) {
@@ -411,7 +374,8 @@ TEST_F_TIMEOUT(races, region, 120)
 /* A device that comes and goes while its driver tells what it writes */
 static void race_open(struct racer *racer)
 {
-	struct vfio_pci_device *device = vfio_pci_device_init(device_bdf, racer->self->iommu);
+	struct races_data *self = racer->data;
+	struct vfio_pci_device *device = vfio_pci_device_init(device_bdf, self->iommu);
 	int fd;
 
 	VFIO_ASSERT_EQ(start_logging(device->fd), 0);
@@ -429,8 +393,9 @@ static void race_marks(struct racer *racer)
 
 static void race_polls(struct racer *racer)
 {
+	struct races_data *self = racer->data;
 	struct pollfd pollfd = {
-		.fd = READ_ONCE(racer->self->files[pick(racer, NR_FILES)]), .events = POLLIN,
+		.fd = READ_ONCE(self->files[pick(racer, NR_FILES)]), .events = POLLIN,
 	};
 
 	racer->done += poll(&pollfd, 1, pick(racer, 3)) >= 0;
@@ -446,7 +411,7 @@ TEST_F_TIMEOUT(races, opens, 120)
 	int i;
 
 	vfio_pci_device_cleanup(self->device);
-	race_for(_metadata, self, racers, ARRAY_SIZE(racers), 5000);
+	race(self, racers, ARRAY_SIZE(racers), 5000);
 	for (i = 0; i < ARRAY_SIZE(racers); i++)
 		TH_LOG("racer %d: %lu", i, racers[i].done);
 	self->device = vfio_pci_device_init(device_bdf, self->iommu);

@@ -39,25 +39,12 @@ FIXTURE_VARIANT(region) {
 	const char *iommu_mode;
 };
 
-FIXTURE_VARIANT_ADD(region, vfio_type1_iommu) {
-	.iommu_mode = "vfio_type1_iommu",
-};
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
+FIXTURE_VARIANT_ADD(region, _iommu_mode) {			\
+	.iommu_mode = #_iommu_mode,				\
+}
 
-FIXTURE_VARIANT_ADD(region, vfio_type1v2_iommu) {
-	.iommu_mode = "vfio_type1v2_iommu",
-};
-
-FIXTURE_VARIANT_ADD(region, iommufd_compat_type1) {
-	.iommu_mode = "iommufd_compat_type1",
-};
-
-FIXTURE_VARIANT_ADD(region, iommufd_compat_type1v2) {
-	.iommu_mode = "iommufd_compat_type1v2",
-};
-
-FIXTURE_VARIANT_ADD(region, iommufd) {
-	.iommu_mode = "iommufd",
-};
+FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 
 static void open_device(struct region_data *self)
 {
@@ -146,20 +133,20 @@ TEST_F_TIMEOUT(region, info, 120)
 /* A device that is being migrated by nobody does what it does when it is */
 TEST_F_TIMEOUT(region, registers, 120)
 {
-	u8 buf[64], whole[64];
+	u8 buf[80], whole[80];
 	void *nowhere = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	u32 value = 0;
 	int i, j;
 
 	memset(whole, 0xaa, sizeof(whole));
-	ASSERT_EQ(32, pread(self->fd, whole, sizeof(whole), self->offset));
-	ASSERT_EQ(0xaa, whole[32]);
+	ASSERT_EQ(sizeof(whole), pread(self->fd, whole, sizeof(whole), self->offset));
+	/* The rest of the page reads as 0 */
+	for (i = 32; i < sizeof(whole); i++)
+		ASSERT_EQ(0, whole[i]);
 	for (i = 0; i < 32; i++) {
 		for (j = 1; j <= 40; j++) {
-			int there = j < 32 - i ? j : 32 - i;
-
-			ASSERT_EQ(there, pread(self->fd, buf, j, self->offset + i));
-			ASSERT_EQ(0, memcmp(buf, whole + i, there));
+			ASSERT_EQ(j, pread(self->fd, buf, j, self->offset + i));
+			ASSERT_EQ(0, memcmp(buf, whole + i, j));
 		}
 	}
 	ASSERT_EQ(RUNNING, state_of(self->fd, self->offset));
@@ -167,10 +154,15 @@ TEST_F_TIMEOUT(region, registers, 120)
 	ASSERT_EQ(PAGE, get(self->fd, self->offset + DATA_OFFSET));
 	ASSERT_EQ(0, get(self->fd, self->offset + DATA_SIZE));
 
-	/* Between the registers and the data there is nothing, and past its end */
-	ASSERT_EQ(-1, pread(self->fd, buf, 1, self->offset + 32));
+	buf[0] = 0xaa;
+	ASSERT_EQ(1, pread(self->fd, buf, 1, self->offset + PAGE - 1));
+	ASSERT_EQ(0, buf[0]);
+	/* It refuses writes, also those that reach into the window */
+	ASSERT_EQ(-1, pwrite(self->fd, buf, 1, self->offset + 32));
 	ASSERT_EQ(EINVAL, errno);
 	ASSERT_EQ(-1, pwrite(self->fd, buf, 1, self->offset + PAGE - 1));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(-1, pwrite(self->fd, buf, 64, self->offset + PAGE - 8));
 	ASSERT_EQ(EINVAL, errno);
 	ASSERT_EQ(-1, pread(self->fd, buf, 1, self->offset + PAGE + WINDOW));
 	ASSERT_EQ(EINVAL, errno);

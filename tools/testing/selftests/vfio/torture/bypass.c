@@ -8,7 +8,6 @@
  * holds a secret, which nobody must read or change, whatever they try.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,6 +23,7 @@
 #include <linux/compiler.h>
 #include <linux/sizes.h>
 
+#include "racer.h"
 #include "torture.h"
 
 #include "../kselftest_harness.h"
@@ -70,25 +70,12 @@ FIXTURE_VARIANT(bypass) {
 	const char *iommu_mode;
 };
 
-FIXTURE_VARIANT_ADD(bypass, vfio_type1_iommu) {
-	.iommu_mode = "vfio_type1_iommu",
-};
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
+FIXTURE_VARIANT_ADD(bypass, _iommu_mode) {			\
+	.iommu_mode = #_iommu_mode,				\
+}
 
-FIXTURE_VARIANT_ADD(bypass, vfio_type1v2_iommu) {
-	.iommu_mode = "vfio_type1v2_iommu",
-};
-
-FIXTURE_VARIANT_ADD(bypass, iommufd_compat_type1) {
-	.iommu_mode = "iommufd_compat_type1",
-};
-
-FIXTURE_VARIANT_ADD(bypass, iommufd_compat_type1v2) {
-	.iommu_mode = "iommufd_compat_type1v2",
-};
-
-FIXTURE_VARIANT_ADD(bypass, iommufd) {
-	.iommu_mode = "iommufd",
-};
+FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 
 FIXTURE_SETUP(bypass)
 {
@@ -437,7 +424,14 @@ TEST_F_TIMEOUT(bypass, dmabuf, 120)
 	}
 }
 
-/* The IOMMU maps what userspace has mapped, of the pages that it can map */
+/* Only type1 maps BARs for peer-to-peer DMA */
+static bool maps_bars(const struct iommu *iommu)
+{
+	return !strcmp(iommu->mode->name, MODE_VFIO_TYPE1V2_IOMMU) ||
+	       !strcmp(iommu->mode->name, MODE_VFIO_TYPE1_IOMMU);
+}
+
+/* The IOMMU maps exactly those pages that userspace can map */
 TEST_F(bypass, p2p)
 {
 	u8 *base = self->device->bars[0].vaddr;
@@ -445,32 +439,28 @@ TEST_F(bypass, p2p)
 		.iova = SZ_4M,
 	};
 	u64 page, nr;
+	bool mapped;
 
 	for (page = 0; page < NR_PAGES; page++) {
 		for (nr = 1; nr <= 3; nr++) {
-			if (!pages_are_kept(page, nr))
-				continue;
 			region.vaddr = base + page * PAGE;
 			region.size = nr * PAGE;
-			ASSERT_NE(0, __iommu_map(self->iommu, &region));
+			mapped = !__iommu_map(self->iommu, &region);
+			ASSERT_EQ(maps_bars(self->iommu) && !pages_are_kept(page, nr),
+				  mapped) {
+				TH_LOG("%lu pages from page %lu", nr, page);
+			}
+			if (mapped)
+				iommu_unmap(self->iommu, &region);
 		}
 	}
 }
 
-struct racer {
-	struct bypass_data *self;
-	void (*run)(struct racer *racer);
-	unsigned int seed;
-	bool failed;
-	pthread_t thread;
-};
-
-static bool stop;
-
 static void race_map(struct racer *r)
 {
-	u64 page = rand_r(&r->seed) % NR_PAGES, nr = 1 + rand_r(&r->seed) % 4;
-	void *map = map_pages(r->self->fd, page, nr, PROT_READ, MAP_SHARED);
+	struct bypass_data *self = r->data;
+	u64 page = pick(r, NR_PAGES), nr = 1 + pick(r, 4);
+	void *map = map_pages(self->fd, page, nr, PROT_READ, MAP_SHARED);
 
 	if (is_mapped(map) == pages_are_kept(page, nr))
 		r->failed = true;
@@ -480,35 +470,39 @@ static void race_map(struct racer *r)
 
 static void race_write(struct racer *r)
 {
-	u64 data[4] = {}, pos = rand_r(&r->seed) % 16;
+	struct bypass_data *self = r->data;
+	u64 data[4] = {}, pos = pick(r, 16);
 
-	if (pwrite(r->self->fd, data, 1 + rand_r(&r->seed) % 24, pos) < 0 &&
+	if (pwrite(self->fd, data, 1 + pick(r, 24), pos) < 0 &&
 	    errno != EIO)
 		r->failed = true;
 }
 
 static void race_read(struct racer *r)
 {
-	u64 pos = rand_r(&r->seed) % 16;
+	struct bypass_data *self = r->data;
+	u64 pos = pick(r, 16);
 	u8 buf[24];
 
-	if (pread(r->self->fd, buf, sizeof(buf), pos) == sizeof(buf) &&
-	    memmem(buf, sizeof(buf), &r->self->secret, 4))
+	if (pread(self->fd, buf, sizeof(buf), pos) == sizeof(buf) &&
+	    memmem(buf, sizeof(buf), &self->secret, 4))
 		r->failed = true;
 }
 
 static void race_decode(struct racer *r)
 {
-	u16 command = rand_r(&r->seed) & 1 ? PCI_COMMAND_MEMORY : 0;
+	struct bypass_data *self = r->data;
+	u16 command = pick(r, 2) ? PCI_COMMAND_MEMORY : 0;
 
-	if (pwrite(r->self->fd, &command, 2, region_offset(7) + PCI_COMMAND) != 2)
+	if (pwrite(self->fd, &command, 2, region_offset(7) + PCI_COMMAND) != 2)
 		r->failed = true;
 }
 
 static void race_export(struct racer *r)
 {
-	u64 page = rand_r(&r->seed) % NR_PAGES;
-	int fd = export(r->self->fd, page, 1);
+	struct bypass_data *self = r->data;
+	u64 page = pick(r, NR_PAGES);
+	int fd = export(self->fd, page, 1);
 
 	if (fd >= 0 && page_is_kept(page))
 		r->failed = true;
@@ -516,36 +510,24 @@ static void race_export(struct racer *r)
 		close(fd);
 }
 
-static void *race_thread(void *arg)
-{
-	struct racer *r = arg;
-
-	while (!READ_ONCE(stop) && !r->failed)
-		r->run(r);
-
-	return NULL;
-}
-
 TEST_F_TIMEOUT(bypass, race, 120)
 {
 	static void (*const run[])(struct racer *) = {
 		race_map, race_write, race_read, race_decode, race_export,
 	};
-	struct racer racers[ARRAY_SIZE(run)];
+	struct racer racers[ARRAY_SIZE(run)] = {};
 	unsigned int seed = rand(), i;
 
-	WRITE_ONCE(stop, false);
 	for (i = 0; i < ARRAY_SIZE(run); i++) {
-		racers[i] = (struct racer){ .self = self, .run = run[i], .seed = seed + i };
-		ASSERT_EQ(0, pthread_create(&racers[i].thread, NULL, race_thread, &racers[i]));
+		racers[i].run = run[i];
+		racers[i].data = self;
 	}
-	sleep(2);
-	WRITE_ONCE(stop, true);
+	race_for(racers, ARRAY_SIZE(run), seed, 2000);
 	for (i = 0; i < ARRAY_SIZE(run); i++) {
-		ASSERT_EQ(0, pthread_join(racers[i].thread, NULL));
 		EXPECT_FALSE(racers[i].failed) {
 			TH_LOG("racer %u of seed %u", i, seed);
 		}
+		EXPECT_LT(0, racers[i].rounds);
 	}
 }
 

@@ -103,6 +103,12 @@ void bind_device(const char *bdf)
 	VFIO_ASSERT_TRUE(device_is_bound(bdf), "vfio-pci does not take %s\n", bdf);
 }
 
+void unbind_device(const char *bdf)
+{
+	if (device_exists(bdf) && device_is_bound(bdf))
+		VFIO_ASSERT_EQ(put_device(bdf, "driver/unbind", bdf), 0);
+}
+
 struct vfio_pci_device *open_bare(struct iommu *iommu, const char *bdf,
 				  const char *token, int *ret)
 {

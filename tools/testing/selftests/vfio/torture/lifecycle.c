@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * When vendor drivers come and go, and devices do: two devices of one driver,
- * a module that is loaded or unloaded while a device is open, a device that is
- * removed meanwhile, and which ids let a driver be asked.
+ * a module that is loaded before or after a device is bound or opened, a device
+ * that is removed while it is open, and which ids attach a driver.
  *
  * Needs three of QEMU's edu devices, bound to vfio-pci, the third below a port,
  * and loads the module vfio_pci_torture itself.  A fourth one is unplugged.
@@ -84,6 +84,16 @@ static void bind_all(void)
 	bind_device(port_bdf);
 }
 
+/* Bound devices pin the module */
+static void unbind_all(void)
+{
+	unbind_device(device_bdf);
+	unbind_device(other_bdf);
+	unbind_device(port_bdf);
+	if (spare_bdf)
+		unbind_device(spare_bdf);
+}
+
 FIXTURE(lifecycle) {
 	struct iommu *iommu;
 };
@@ -92,28 +102,16 @@ FIXTURE_VARIANT(lifecycle) {
 	const char *iommu_mode;
 };
 
-FIXTURE_VARIANT_ADD(lifecycle, vfio_type1_iommu) {
-	.iommu_mode = "vfio_type1_iommu",
-};
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
+FIXTURE_VARIANT_ADD(lifecycle, _iommu_mode) {			\
+	.iommu_mode = #_iommu_mode,				\
+}
 
-FIXTURE_VARIANT_ADD(lifecycle, vfio_type1v2_iommu) {
-	.iommu_mode = "vfio_type1v2_iommu",
-};
-
-FIXTURE_VARIANT_ADD(lifecycle, iommufd_compat_type1) {
-	.iommu_mode = "iommufd_compat_type1",
-};
-
-FIXTURE_VARIANT_ADD(lifecycle, iommufd_compat_type1v2) {
-	.iommu_mode = "iommufd_compat_type1v2",
-};
-
-FIXTURE_VARIANT_ADD(lifecycle, iommufd) {
-	.iommu_mode = "iommufd",
-};
+FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 
 FIXTURE_SETUP(lifecycle)
 {
+	unbind_all();
 	torture_unload();
 	ASSERT_FALSE(loaded());
 	bind_all();
@@ -123,6 +121,7 @@ FIXTURE_SETUP(lifecycle)
 FIXTURE_TEARDOWN(lifecycle)
 {
 	iommu_cleanup(self->iommu);
+	unbind_all();
 	torture_unload();
 	bind_all();
 }
@@ -166,11 +165,39 @@ TEST_F_TIMEOUT(lifecycle, two_devices, 120)
 
 	vfio_pci_device_cleanup(a);
 	ASSERT_TRUE(counts_are(3 * NR_DRIVERS));
+
+	/* Both pin the module until they are unbound */
+	ASSERT_EQ(EAGAIN, torture_unload());
+	unbind_device(device_bdf);
+	ASSERT_EQ(EAGAIN, torture_unload());
+	unbind_device(other_bdf);
 	ASSERT_EQ(0, torture_unload());
 	ASSERT_FALSE(loaded());
 }
 
-/* A driver has a part in the opens that come, and in none that was */
+/* An override cannot be lost between bind and open */
+TEST_F_TIMEOUT(lifecycle, bound_device_pins_the_driver, 120)
+{
+	struct vfio_pci_device *device;
+
+	unbind_device(device_bdf);
+	torture_load(IDS);
+	bind_device(device_bdf);
+	ASSERT_EQ(EAGAIN, torture_unload());
+
+	device = torture_open_bdf(self->iommu, device_bdf, RANGE, "", "");
+	ASSERT_TRUE(handled(device));
+	vfio_pci_device_cleanup(device);
+	ASSERT_EQ(EAGAIN, torture_unload());
+
+	device = torture_open_bdf(self->iommu, device_bdf, RANGE, "", "");
+	ASSERT_TRUE(handled(device));
+	vfio_pci_device_cleanup(device);
+	unbind_device(device_bdf);
+	ASSERT_EQ(0, torture_unload());
+}
+
+/* A driver that is loaded while a device is open takes part from the next open on */
 TEST_F_TIMEOUT(lifecycle, load_while_open, 120)
 {
 	struct vfio_pci_device *device;
@@ -186,7 +213,7 @@ TEST_F_TIMEOUT(lifecycle, load_while_open, 120)
 	ASSERT_EQ(0, munmap(map, PAGE));
 	ASSERT_FALSE(regions_have(device_bdf, "vfio_pci_torture"));
 	ASSERT_EQ(0, torture_count("opens"));
-	/* Nor does it keep the module */
+	/* It is not attached, so the module is not pinned */
 	ASSERT_EQ(0, torture_unload());
 	ASSERT_TRUE(reaches(device));
 	torture_load(IDS);
@@ -200,8 +227,11 @@ TEST_F_TIMEOUT(lifecycle, load_while_open, 120)
 	ASSERT_TRUE(handled(device));
 	vfio_pci_device_cleanup(device);
 	ASSERT_TRUE(counts_are(NR_DRIVERS));
+	ASSERT_EQ(EAGAIN, torture_unload());
+	unbind_device(device_bdf);
 	ASSERT_EQ(0, torture_unload());
 
+	bind_device(device_bdf);
 	device = vfio_pci_device_init(device_bdf, self->iommu);
 	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
 	ASSERT_TRUE(reaches(device));
@@ -261,6 +291,7 @@ TEST_F_TIMEOUT(lifecycle, remove, 120)
 	ASSERT_TRUE(regions_have(port_bdf, RANGE_SHOWN));
 	vfio_pci_device_cleanup(device);
 	ASSERT_TRUE(counts_are(2 * NR_DRIVERS));
+	unbind_device(port_bdf);
 	ASSERT_EQ(0, torture_unload());
 }
 
@@ -296,8 +327,9 @@ TEST_F_TIMEOUT(lifecycle, new_id, 120)
 	ASSERT_TRUE(handled(device));
 	vfio_pci_device_cleanup(device);
 	ASSERT_TRUE(counts_are(2 * NR_DRIVERS));
+	/* The new id has bound other devices, too */
+	unbind_all();
 	ASSERT_EQ(0, torture_unload());
-	ASSERT_EQ(0, put_device(device_bdf, "driver/unbind", device_bdf));
 }
 
 static unsigned int device_value(const char *file)
@@ -315,23 +347,25 @@ static unsigned int device_value(const char *file)
 	return value;
 }
 
-/* Load the module for ids, and find whether its drivers are asked to an open */
+/* Load the module for ids, and check whether its drivers open the device */
 static bool asked(const char *ids)
 {
 	struct iommu *iommu = iommu_init(NULL);
 	struct vfio_pci_device *device;
 	int opens, ret;
 
+	bind_device(device_bdf);
 	torture_load(ids);
 	device = open_bare(iommu, device_bdf, NULL, &ret);
 	VFIO_ASSERT_EQ(ret, 0);
 	opens = torture_count("opens");
-	/* All of them or none, each once, and a module is held if one is */
+	/* All of them or none, each once; the module is pinned if they do */
 	VFIO_ASSERT_TRUE(!opens || opens == NR_DRIVERS, "%d opens\n", opens);
 	VFIO_ASSERT_EQ(torture_unload(), opens ? EAGAIN : 0);
 	close_bare(device);
 	if (opens) {
 		VFIO_ASSERT_TRUE(counts_are(NR_DRIVERS));
+		unbind_device(device_bdf);
 		VFIO_ASSERT_EQ(torture_unload(), 0);
 	}
 	iommu_cleanup(iommu);
@@ -354,6 +388,7 @@ FIXTURE(once) {
 
 FIXTURE_SETUP(once)
 {
+	unbind_all();
 	torture_unload();
 }
 

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,32 +21,14 @@
 
 #include <linux/compiler.h>
 
+#include "racer.h"
 #include "torture.h"
 
 #define PARAMETERS	"/sys/module/vfio_pci_torture/parameters/"
 
-#define NR_ERRNOS	128
-
 const char *device_bdf;
 
-struct racer {
-	const char *name;
-	void (*run)(struct racer *racer);
-	unsigned int seed;
-	unsigned long rounds;
-	unsigned long done;
-	/* How often it could not be done, by errno */
-	unsigned long why[NR_ERRNOS];
-	pthread_t thread;
-};
-
-static bool stop;
 static const char *ids;
-
-static unsigned int pick(struct racer *racer, unsigned int nr)
-{
-	return rand_r(&racer->seed) % nr;
-}
 
 static bool write_text(const char *path, const char *text)
 {
@@ -163,7 +144,7 @@ static void race_open(struct racer *racer)
 		racer->done++;
 		use(racer, o.device);
 	} else {
-		racer->why[errno < NR_ERRNOS ? errno : 0]++;
+		racer->why[errno < RACER_ERRNOS ? errno : 0]++;
 		/* Who holds the group needs the time more than we do */
 		usleep(pick(racer, 20000));
 	}
@@ -177,7 +158,9 @@ static void race_bind(struct racer *racer)
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	if (write_text("/sys/bus/pci/drivers/vfio-pci/unbind", device_bdf))
 		racer->done++;
-	while (!write_text("/sys/bus/pci/drivers_probe", device_bdf) && !READ_ONCE(stop))
+	/* Only now can the module be unloaded */
+	usleep(pick(racer, 50000));
+	while (!write_text("/sys/bus/pci/drivers_probe", device_bdf) && !race_is_over())
 		usleep(1000);
 	clock_gettime(CLOCK_MONOTONIC, &after);
 
@@ -213,8 +196,13 @@ static void race_module(struct racer *racer)
 {
 	load();
 	usleep(pick(racer, 1000000));
-	if (!syscall(SYS_delete_module, "vfio_pci_torture", O_NONBLOCK))
-		racer->done++;
+	/* A bound device pins the module: hit the moment when it is unbound */
+	while (syscall(SYS_delete_module, "vfio_pci_torture", O_NONBLOCK)) {
+		if (race_is_over())
+			return;
+		usleep(1000);
+	}
+	racer->done++;
 	usleep(pick(racer, 200000));
 }
 
@@ -264,16 +252,6 @@ static struct racer racers[] = {
 	{ .name = "lines of pci/regions", .run = race_look },
 };
 
-static void *race(void *arg)
-{
-	struct racer *racer = arg;
-
-	for (; !READ_ONCE(stop); racer->rounds++)
-		racer->run(racer);
-
-	return NULL;
-}
-
 int main(int argc, char *argv[])
 {
 	unsigned int seed = 1, seconds = 60, i, idle = 0;
@@ -303,16 +281,10 @@ int main(int argc, char *argv[])
 	device_bdf = vfio_selftests_get_bdf(&argc, argv);
 
 	printf("seed %u, %u s\n", seed, seconds);
+	race_for(racers, ARRAY_SIZE(racers), seed, seconds * 1000);
 	for (i = 0; i < ARRAY_SIZE(racers); i++) {
-		racers[i].seed = seed + i;
-		VFIO_ASSERT_EQ(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
-	}
-	sleep(seconds);
-	WRITE_ONCE(stop, true);
-	for (i = 0; i < ARRAY_SIZE(racers); i++) {
-		pthread_join(racers[i].thread, NULL);
 		printf("%lu rounds, %lu %s", racers[i].rounds, racers[i].done, racers[i].name);
-		for (c = 0; c < NR_ERRNOS; c++)
+		for (c = 0; c < RACER_ERRNOS; c++)
 			if (racers[i].why[c])
 				printf(", %lu %s", racers[i].why[c], strerror(c));
 		printf("\n");
@@ -321,9 +293,10 @@ int main(int argc, char *argv[])
 	}
 
 	/* All that happened is over: the device opens with no driver in the way */
-	write_text("/sys/bus/pci/drivers_probe", device_bdf);
+	write_text("/sys/bus/pci/drivers/vfio-pci/unbind", device_bdf);
 	syscall(SYS_delete_module, "vfio_pci_torture", O_NONBLOCK);
 	VFIO_ASSERT_NE(access("/sys/module/vfio_pci_torture", F_OK), 0, "the module is stuck\n");
+	write_text("/sys/bus/pci/drivers_probe", device_bdf);
 	VFIO_ASSERT_TRUE(open_all(&o), "the device cannot be opened: %m\n");
 	close_all(&o);
 	/* What never happened was not tested; both openers want the same */

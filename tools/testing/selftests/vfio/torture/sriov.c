@@ -82,34 +82,21 @@ FIXTURE_VARIANT(sriov) {
 	const char *iommu_mode;
 };
 
-FIXTURE_VARIANT_ADD(sriov, vfio_type1_iommu) {
-	.iommu_mode = "vfio_type1_iommu",
-};
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
+FIXTURE_VARIANT_ADD(sriov, _iommu_mode) {			\
+	.iommu_mode = #_iommu_mode,				\
+}
 
-FIXTURE_VARIANT_ADD(sriov, vfio_type1v2_iommu) {
-	.iommu_mode = "vfio_type1v2_iommu",
-};
-
-FIXTURE_VARIANT_ADD(sriov, iommufd_compat_type1) {
-	.iommu_mode = "iommufd_compat_type1",
-};
-
-FIXTURE_VARIANT_ADD(sriov, iommufd_compat_type1v2) {
-	.iommu_mode = "iommufd_compat_type1v2",
-};
-
-FIXTURE_VARIANT_ADD(sriov, iommufd) {
-	.iommu_mode = "iommufd",
-};
+FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 
 FIXTURE_SETUP(sriov)
 {
+	bind_device(device_bdf);
 	self->iommu = iommu_init(variant->iommu_mode);
-	torture_unload();
 	torture_load(IDS);
 	if (!sysfs_sriov_numvfs_get(device_bdf))
 		sysfs_sriov_numvfs_set(device_bdf, 1);
-	ASSERT_TRUE(device_is_bound(vf_bdf));
+	bind_device(vf_bdf);
 }
 
 FIXTURE_TEARDOWN(sriov)
@@ -117,8 +104,11 @@ FIXTURE_TEARDOWN(sriov)
 	close_it(&self->vf);
 	close_it(&self->pf);
 	iommu_cleanup(self->iommu);
-	/* As many closes as opens, and nothing that holds the module */
 	EXPECT_EQ(torture_count("opens"), torture_count("closes"));
+	/* Both devices pin the module until they are unbound */
+	EXPECT_EQ(EAGAIN, torture_unload());
+	unbind_device(vf_bdf);
+	unbind_device(device_bdf);
 	EXPECT_EQ(0, torture_unload());
 }
 

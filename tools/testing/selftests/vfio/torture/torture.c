@@ -13,7 +13,7 @@
 #define PARAMETERS	"/sys/module/vfio_pci_torture/parameters/"
 
 /* As the module has them */
-#define TORTURE_FEATURE_REGISTER	0x7f01
+#define TORTURE_FEATURE_REGISTER	0x8001
 
 struct torture_register {
 	struct vfio_device_feature feature;

@@ -66,6 +66,8 @@ bool device_exists(const char *bdf);
 bool device_is_bound(const char *bdf);
 /* To vfio-pci, also if it was removed */
 void bind_device(const char *bdf);
+/* From vfio-pci, which unpins its vendor drivers; nothing if it is not bound */
+void unbind_device(const char *bdf);
 
 /* Open a device and do no more; NULL and an errno if that fails */
 struct vfio_pci_device *open_bare(struct iommu *iommu, const char *bdf,

@@ -7,23 +7,27 @@ TORTURE_SRCDIR ?= $(selfdir)/vfio/torture
 
 TORTURE_OUTPUT := $(OUTPUT)/torture
 TORTURE_PROGS := $(OUTPUT)/vfio_pci_torture_bypass \
+		 $(OUTPUT)/vfio_pci_torture_caps \
 		 $(OUTPUT)/vfio_pci_torture_debugfs \
+		 $(OUTPUT)/vfio_pci_torture_device_alias \
 		 $(OUTPUT)/vfio_pci_torture_display \
 		 $(OUTPUT)/vfio_pci_torture_errors \
 		 $(OUTPUT)/vfio_pci_torture_fail_nth \
 		 $(OUTPUT)/vfio_pci_torture_lifecycle \
 		 $(OUTPUT)/vfio_pci_torture_override \
 		 $(OUTPUT)/vfio_pci_torture_races \
+		 $(OUTPUT)/vfio_pci_torture_rules \
+		 $(OUTPUT)/vfio_pci_torture_resets \
 		 $(OUTPUT)/vfio_pci_torture_sriov \
 		 $(OUTPUT)/vfio_pci_torture_tracing
 # What they share
 TORTURE_LIB := $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/events.o $(TORTURE_OUTPUT)/nth.o \
-	       $(TORTURE_OUTPUT)/torture.o
+	       $(TORTURE_OUTPUT)/racer.o $(TORTURE_OUTPUT)/torture.o
 
 $(TORTURE_OUTPUT):
 	mkdir -p $@
 
-$(TORTURE_OUTPUT)/%.o: $(TORTURE_SRCDIR)/%.c $(TORTURE_SRCDIR)/events.h $(TORTURE_SRCDIR)/nth.h $(TORTURE_SRCDIR)/torture.h | $(TORTURE_OUTPUT)
+$(TORTURE_OUTPUT)/%.o: $(TORTURE_SRCDIR)/%.c $(TORTURE_SRCDIR)/events.h $(TORTURE_SRCDIR)/nth.h $(TORTURE_SRCDIR)/racer.h $(TORTURE_SRCDIR)/torture.h | $(TORTURE_OUTPUT)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
 $(TORTURE_PROGS): $(OUTPUT)/vfio_pci_torture_%: $(TORTURE_OUTPUT)/%.o $(TORTURE_LIB) $(LIBVFIO_O)

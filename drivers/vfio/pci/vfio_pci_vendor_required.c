@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO PCI vendor drivers that a device must not be opened without
+ *
+ * The operator lists them in a module parameter.  For devices that lose a
+ * feature without a certain vendor driver, the core prints a hint.
+ */
+
+#include <linux/moduleparam.h>
+#include <linux/pci.h>
+#include <linux/string.h>
+#include <linux/vfio_pci_core.h>
+#include <kunit/visibility.h>
+
+#include "vfio_pci_priv.h"
+
+static char *require_vendor_driver;
+
+/*
+ * Parse the next entry of the parameter.  An entry is an id, optionally followed
+ * by '=' and the name of a vendor driver; @len is 0 if it names none.  Return:
+ * as vfio_pci_next_id().
+ */
+static int vfio_pci_next_required(const char **list, struct pci_device_id *id,
+				  const char **name, size_t *len)
+{
+	int ret = vfio_pci_next_id(list, id);
+
+	*len = 0;
+	if (ret <= 0 || **list != '=')
+		return ret;
+
+	*name = *list + 1;
+	*len = strcspn(*name, ",=");
+	*list = *name + *len;
+
+	return *len && **list != '=' ? 1 : -EINVAL;
+}
+
+static int vfio_pci_set_required(const char *val, const struct kernel_param *kp)
+{
+	const char *next = val, *name;
+	struct pci_device_id id;
+	size_t len;
+	int ret;
+
+	while ((ret = vfio_pci_next_required(&next, &id, &name, &len)) > 0)
+		;
+	if (ret) {
+		pr_err("vfio-pci: malformed require_vendor_driver: \"%s\"\n",
+		       next);
+		return ret;
+	}
+
+	return param_set_charp(val, kp);
+}
+
+static const struct kernel_param_ops vfio_pci_required_ops = {
+	.set	= vfio_pci_set_required,
+	.get	= param_get_charp,
+	.free	= param_free_charp,
+};
+
+module_param_cb(require_vendor_driver, &vfio_pci_required_ops,
+		&require_vendor_driver, 0444);
+MODULE_PARM_DESC(require_vendor_driver, "Devices that userspace must not open without a vendor driver, format is \"id[=name]\" with an id as in the parameter ids of vfio-pci, and multiple comma separated entries can be specified; without a name any vendor driver will do");
+
+/* Devices that need a vendor driver to work as users expect */
+static const struct {
+	struct pci_device_id	id[2];
+	const char		*name;
+	const char		*module;
+	const char		*loss;
+} vfio_pci_recommended[] = {
+#if IS_ENABLED(CONFIG_VFIO_PCI_IGD)
+	{
+		{ {
+			PCI_DEVICE(PCI_VENDOR_ID_INTEL, PCI_ANY_ID),
+			.class = PCI_BASE_CLASS_DISPLAY << 16,
+			.class_mask = 0xff0000,
+		} },
+		"vfio_pci_igd", "vfio-pci-igd",
+		"the OpRegion of the graphics device is missing",
+	},
+#endif
+};
+
+static bool vfio_pci_has_vendor(struct vfio_pci_core_device *vdev,
+				const char *name, size_t len)
+{
+	struct vfio_pci_vendor *vendor;
+
+	list_for_each_entry(vendor, &vdev->vendors, node)
+		if (!len || (!strncmp(vendor->dev.driver->name, name, len) &&
+			     !vendor->dev.driver->name[len]))
+			return true;
+
+	return false;
+}
+
+/**
+ * vfio_pci_vendors_check_required() - check that required drivers are attached
+ * @vdev: the device, about to be opened
+ *
+ * Return: 0, or -ENODEV if a vendor driver is missing that the operator
+ * requires.
+ */
+int vfio_pci_vendors_check_required(struct vfio_pci_core_device *vdev)
+{
+	struct pci_device_id id[2] = {};
+	struct pci_dev *pdev = vdev->pdev;
+	const char *next = require_vendor_driver ?: "", *name;
+	unsigned int i;
+	size_t len;
+
+	while (vfio_pci_next_required(&next, &id[0], &name, &len) > 0) {
+		if (!pci_match_id(id, pdev) ||
+		    vfio_pci_has_vendor(vdev, name, len))
+			continue;
+		if (len)
+			dev_err_ratelimited(&pdev->dev,
+					    "vfio-pci: open refused: vendor driver %.*s is missing; load it with modprobe\n",
+					    (int)len, name);
+		else
+			dev_err_ratelimited(&pdev->dev,
+					    "vfio-pci: open refused: no vendor driver is loaded for %04x:%04x; load it with modprobe\n",
+					    pdev->vendor, pdev->device);
+		return -ENODEV;
+	}
+
+	for (i = 0; i < ARRAY_SIZE(vfio_pci_recommended); i++) {
+		name = vfio_pci_recommended[i].name;
+		if (pci_match_id(vfio_pci_recommended[i].id, pdev) &&
+		    !vfio_pci_has_vendor(vdev, name, strlen(name)))
+			dev_warn_ratelimited(&pdev->dev,
+					     "vfio-pci: %s without the module %s; load it with modprobe\n",
+					     vfio_pci_recommended[i].loss,
+					     vfio_pci_recommended[i].module);
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_check_required);

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resets of a device and the callbacks of vendor drivers: they pair, whether the
+ * device is open, closed, or on its way between the two.
+ *
+ * Needs a device with a function level reset, which takes 100 ms, bound to
+ * vfio-pci, and the module vfio_pci_torture.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "torture.h"
+
+#include "../kselftest_harness.h"
+
+const char *device_bdf;
+
+static int prepares(void)
+{
+	return torture_count("prepares");
+}
+
+static int resets(void)
+{
+	return torture_count("resets");
+}
+
+static void start_reset(struct writer *writer)
+{
+	int before = prepares();
+
+	writer_start(writer, device_file(device_bdf, "reset"), "1");
+	while (prepares() == before)
+		usleep(1000);
+}
+
+FIXTURE(resets) {
+	struct iommu *iommu;
+};
+
+FIXTURE_VARIANT(resets) {
+	const char *iommu_mode;
+};
+
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)	\
+FIXTURE_VARIANT_ADD(resets, _iommu_mode) {		\
+	.iommu_mode = #_iommu_mode,			\
+}
+
+FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
+
+FIXTURE_SETUP(resets)
+{
+	self->iommu = iommu_init(variant->iommu_mode);
+	/* Attach the drivers, which were loaded after the device was bound */
+	vfio_pci_device_cleanup(torture_open(self->iommu, "", "", ""));
+	ASSERT_EQ(prepares(), resets());
+}
+
+FIXTURE_TEARDOWN(resets)
+{
+	iommu_cleanup(self->iommu);
+}
+
+TEST_F(resets, open_and_close_report_their_resets)
+{
+	struct vfio_pci_device *device;
+	int before = prepares(), opened;
+
+	device = torture_open(self->iommu, "", "", "");
+	opened = prepares();
+	ASSERT_GT(opened, before);
+	ASSERT_EQ(opened, resets());
+	vfio_pci_device_cleanup(device);
+	ASSERT_GT(prepares(), opened);
+	ASSERT_EQ(prepares(), resets());
+}
+
+TEST_F(resets, closed_device_reports_resets)
+{
+	int before = prepares();
+
+	ASSERT_EQ(0, put_device(device_bdf, "reset", "1"));
+	ASSERT_EQ(before + 1, prepares());
+	ASSERT_EQ(before + 1, resets());
+}
+
+TEST_F(resets, close_waits_for_reset_done)
+{
+	struct vfio_pci_device *device;
+	struct writer writer;
+	int i, before;
+
+	for (i = 0; i < 5; i++) {
+		device = torture_open(self->iommu, "", "", "");
+		before = resets();
+		start_reset(&writer);
+		/* The reset is not over when close begins */
+		ASSERT_EQ(before, resets());
+		vfio_pci_device_cleanup(device);
+		ASSERT_LT(before, resets());
+		ASSERT_EQ(0, writer_join(&writer));
+		ASSERT_EQ(prepares(), resets());
+	}
+}
+
+struct opener {
+	pthread_t thread;
+	int ret;
+};
+
+static void *open_slowly(void *arg)
+{
+	struct opener *opener = arg;
+
+	opener->ret = torture_open_errno("sleep 500", "", "");
+
+	return NULL;
+}
+
+TEST_F(resets, reset_during_open_fails_it)
+{
+	int opens = torture_count("opens"), closes = torture_count("closes");
+	struct opener opener = { .ret = -1 };
+
+	ASSERT_EQ(0, pthread_create(&opener.thread, NULL, open_slowly, &opener));
+	/* The reset of the open itself is over, and the driver sleeps */
+	usleep(300000);
+	ASSERT_EQ(opens, torture_count("opens"));
+	ASSERT_EQ(0, put_device(device_bdf, "reset", "1"));
+	ASSERT_EQ(0, pthread_join(opener.thread, NULL));
+	ASSERT_EQ(EAGAIN, opener.ret);
+	ASSERT_EQ(opens + 1, torture_count("opens"));
+	ASSERT_EQ(closes + 1, torture_count("closes"));
+	ASSERT_EQ(prepares(), resets());
+
+	ASSERT_EQ(0, torture_open_errno("sleep 500", "", ""));
+	ASSERT_EQ(prepares(), resets());
+}
+
+int main(int argc, char *argv[])
+{
+	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+
+	return test_harness_run(argc, argv);
+}
