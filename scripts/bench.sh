@@ -23,7 +23,8 @@ USAGE='usage: bench.sh [--only ours|stock] [--metric NAME] | --compare STOCK OUR
 # the metric of stock's that a metric of ours is compared with: those under a
 # vendor driver, which handles one register of BAR0 or a thousand (near_ is the
 # access to one that it does not handle), an open for which it has 10,000 other
-# ids, and 64 KiB of the state of a device that is migrated, by device features
+# ids, BAR0 of edu under both sample drivers (all of its first page, and a write
+# that both handle), and 64 KiB of the state of a device that is migrated, by device features
 # (_fd) and by the region (_rw, _mmap). One with a = is one of ours, and to - there
 # is nothing to compare.
 BOUNDS='
@@ -46,6 +47,9 @@ handled_rd4	1.10	bar_rd4
 near1000_rd4	1.005	bar_rd4
 handled1000_rd4	1.10	bar_rd4
 ids_open	1.02	open
+samples_info	1.30	region_info
+samples_rd4096	0.30	bar_rd4096
+samples_wr4	1.10	bar_wr4
 memfd_rd64k	-
 mig_save_fd	1.15	memfd_rd64k
 mig_load_fd	1.15	memfd_rd64k
@@ -137,6 +141,19 @@ in_guest()
 	scripts/guest/without-vendor.sh vfio_pci_torture
 	modprobe vfio_pci_torture nr_ids=10000
 	vendor ids_open open ""
+	rmmod vfio_pci_torture
+	scripts/guest/bind.sh "\$bdf" none
+	modprobe -a vfio_pci_edu vfio_pci_edu_migration
+	scripts/guest/bind.sh "\$bdf" vfio-pci
+	# sample METRIC COMMON OPTIONS: a metric under the sample drivers
+	sample()
+	{
+		[ -z "$3" ] || [ "$3" = "\$1" ] || return 0
+		$prog \$3 -o "\$2" "\$bdf" | sed -n "s/^\$2\t/\$1\t/p"
+	}
+	sample samples_info region_info ""
+	sample samples_rd4096 bar_rd4096 "-b 0"
+	sample samples_wr4 bar_wr4 "-w 0x80"
 	END
 }
 

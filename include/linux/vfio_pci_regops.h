@@ -2,11 +2,9 @@
 /*
  * VFIO PCI regions and vendor drivers
  *
- * vfio-pci gives a PCI device to userspace as regions: config space, BARs,
- * ROM, VGA and device-specific ones.  A vendor driver adds regions to a device
- * and overrides existing ones, without binding the device itself.
- *
- * The guide is Documentation/driver-api/vfio-pci-regops.rst.
+ * A vendor driver adds regions to a vfio-pci device and overrides existing
+ * ones: config space, BARs, ROM, VGA.  It does not bind the device.
+ * See Documentation/driver-api/vfio-pci-regops.rst.
  */
 #ifndef VFIO_PCI_REGOPS_H
 #define VFIO_PCI_REGOPS_H
@@ -52,11 +50,11 @@ struct vfio_pci_region {
 /**
  * struct vfio_pci_regops - operations of a region
  *
- * Every operation is optional.  The core calls operations in process context
- * and holds no lock of vfio-pci, unless the member says otherwise.  They may
- * sleep, and several threads may run them at the same time.  The device is
- * runtime resumed, but userspace may have disabled memory decode or put the
- * device into D3hot.
+ * Every operation is optional, and gets its region as the first argument.  The
+ * core calls operations in process context and holds no lock of vfio-pci,
+ * unless the member says otherwise.  They may sleep, and several threads may
+ * run them at the same time.  The device is runtime resumed, but userspace may
+ * have disabled memory decode or put the device into D3hot.
  *
  * The core checks the region's flags and clips each access to the region before
  * it calls an operation.  It converts an invalid return value to -EIO.
@@ -65,7 +63,6 @@ struct vfio_pci_regops {
 	/**
 	 * @read: Read from the region.
 	 *
-	 * - @region: the region
 	 * - @buf: kernel buffer of @count bytes, zeroed
 	 * - @count: number of bytes, 1 to PAGE_SIZE
 	 * - @pos: byte offset in the region; @pos + @count is in the region
@@ -78,7 +75,6 @@ struct vfio_pci_regops {
 
 	/**
 	 * @write: Write to the region.
-	 *
 	 * Same contract as @read.  @buf holds the bytes to write.
 	 */
 	int (*write)(struct vfio_pci_region *region, const void *buf,
@@ -87,15 +83,13 @@ struct vfio_pci_regops {
 	/**
 	 * @mmap: Map a part of the region into userspace.
 	 *
-	 * - @region: the region
 	 * - @vma: the mapping; vfio_pci_region_vma_offset() returns its offset
 	 *   in the region
 	 *
-	 * The core calls this with the mmap lock held for writing.  The device
-	 * may be suspended.  Before the call, the core checks that @vma is
-	 * shared, that it lies in a mappable area of the region, and that the
-	 * region's flags permit it.  It clears VM_MAYWRITE if the region is not
-	 * writable, and it sets VM_DONTEXPAND.
+	 * The mmap lock is held for writing.  The device may be suspended.  The
+	 * core has checked that @vma is shared, lies in a mappable area, and
+	 * that the flags permit it.  It has cleared VM_MAYWRITE if the region
+	 * is not writable, and has set VM_DONTEXPAND.
 	 *
 	 * To map the lower region, call vfio_pci_region_mmap(), which then also
 	 * serves the faults.  To map other device memory, implement @fault: the
@@ -109,12 +103,11 @@ struct vfio_pci_regops {
 	/**
 	 * @fault: Handle a fault in a mapping that @mmap of this region made.
 	 *
-	 * - @region: the region
 	 * - @vmf: the fault
 	 * - @order: page order that the fault asks for; 0 is a single page
 	 *
-	 * The core calls this with the mmap lock or the VMA lock held for
-	 * reading.  The device may be suspended.  Requires @mmap.
+	 * The mmap lock or the VMA lock is held for reading.  The device may be
+	 * suspended.  Requires @mmap.
 	 *
 	 * The core removes the mapped pages when userspace disables memory
 	 * decode, enters low power or resets the device.  A later access faults
@@ -130,10 +123,10 @@ struct vfio_pci_regops {
 	/**
 	 * @add_capability: Add capabilities to the region info.
 	 *
-	 * - @region: the region
 	 * - @caps: the chain, see vfio_info_add_capability()
 	 *
-	 * The core itself adds the type and the sparse mmap capability.
+	 * The core itself adds the type, sparse mmap and MSI-X mappable
+	 * capabilities.
 	 *
 	 * Return: 0, or a negative errno, which fails the ioctl.
 	 */
@@ -143,7 +136,6 @@ struct vfio_pci_regops {
 	/**
 	 * @get_dmabuf_phys: Look up physical addresses for a dma-buf export.
 	 *
-	 * - @region: the region
 	 * - @provider: out: peer-to-peer DMA provider of the region
 	 * - @phys_vec: out: @nr_ranges entries
 	 * - @dma_ranges: page-aligned parts of mappable areas, not empty
@@ -163,16 +155,16 @@ struct vfio_pci_regops {
 	/**
 	 * @release: Free @region->data.
 	 *
-	 * The core calls this once for each region that it accepted, in the
-	 * reverse order of registration, when the device is closed or its open
-	 * fails.  The lock of the device set is held.
+	 * Called once for each region that the core accepted, in the reverse
+	 * order of registration, when the device is closed or its open fails.
+	 * The lock of the device set is held.
 	 */
 	void (*release)(struct vfio_pci_region *region);
 };
 
 /**
  * define VFIO_PCI_REGION_HIDDEN - flag of struct vfio_pci_region_desc: report
- *	size 0 and no flags, so that userspace sees no region at this index
+ *	size 0 and no flags
  */
 #define VFIO_PCI_REGION_HIDDEN		BIT(31)
 
@@ -228,18 +220,15 @@ struct vfio_pci_range {
 /**
  * struct vfio_pci_range_ops - handlers of a range
  *
- * The core calls a handler in process context and holds no lock of vfio-pci.
- * Handlers may sleep, and several threads may run them at the same time.
- *
- * The core splits an access of userspace at the boundaries of ranges and into
- * naturally aligned registers, and calls the handlers in ascending order.
- * Without a handler, the access goes to the lower region.
+ * Same context as struct vfio_pci_regops.  The core splits an access at the
+ * boundaries of ranges and into naturally aligned registers, and calls the
+ * handlers in ascending order.  Without a handler, the access goes to the lower
+ * region.
  */
 struct vfio_pci_range_ops {
 	/**
 	 * @read: Read a register.
 	 *
-	 * - @range: the range
 	 * - @pos: byte offset in the region, a multiple of @width
 	 * - @width: 1, 2, 4 or 8 bytes; at most 4 in config space
 	 * - @val: out: the value in CPU byte order
@@ -250,9 +239,7 @@ struct vfio_pci_range_ops {
 		    unsigned int width, u64 *val);
 
 	/**
-	 * @write: Write a register.
-	 *
-	 * Same contract as @read.  @val is the value in CPU byte order; bits
+	 * @write: Write a register.  Same contract as @read.  Bits of @val
 	 * above @width are 0.
 	 */
 	int (*write)(const struct vfio_pci_range *range, u64 pos,
@@ -355,8 +342,6 @@ struct vfio_pci_vendor_driver {
 
 	/**
 	 * @reset_prepare: The device is about to be reset.
-	 *
-	 * - @dev: the device
 	 *
 	 * The core calls this for each reset between bind and unbind, also
 	 * while the device is closed (@dev->data is NULL then), but not while

@@ -31,6 +31,12 @@ release	override	port/edu	override
 release	override	igb		override	-v vfio_type1v2_iommu -v iommufd
 release	regions		pci-testdev	override	-t whole -t rom -t nothing -t bytes
 release	regions		VGA		override	-t whole -t nothing -t bytes
+release	rules		port/edu	rules
+release	rules		igb		rules		-v vfio_type1v2_iommu -v iommufd
+release	rules		nvme		rules		-t vmms_map_no_msix_table_and_no_range -t no_msix_mappable_without_msix -v iommufd
+release	rules		e1000e		rules		-v iommufd
+release	rules		VGA		rules		-t rom_is_patched_by_a_range
+release	rules		pci-testdev,membar=8G	rules	-t mmap_areas_are_limited
 release	debugfs		edu		debugfs		-v vfio_type1v2_iommu -v iommufd
 release	debugfs		igb		debugfs		-T look_while_opened -v iommufd
 release	debugfs		VGA		debugfs		-T look_while_opened -v iommufd
@@ -41,13 +47,15 @@ debug	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v iommufd -t unplug
 debug	bypass		port/edu	bypass		-v iommufd
 debug	override	port/edu	override	-v iommufd
 debug	regions		pci-testdev	override	-t whole -t rom -t nothing -t bytes
+debug	rules		port/edu	rules		-v iommufd
+debug	rules		igb		rules		-v iommufd
 debug	debugfs		edu		debugfs		-T look_while_opened -v iommufd
 debug	tracing		edu		tracing		-T off -T filters -v iommufd
 debug	sriov		igb		sriov		-v iommufd
 debug	resets		igb		resets		-v iommufd
 debug	caps		igb		caps
 faults	failures	edu		fail_nth'
-devices=([release]='port/edu igb pci-testdev VGA edu edu port/edu' [debug]='port/edu pci-testdev edu edu port/edu igb'
+devices=([release]='port/edu igb pci-testdev VGA edu edu port/edu nvme e1000e pci-testdev,membar=8G' [debug]='port/edu pci-testdev edu edu port/edu igb'
 	[faults]='edu port/edu' [traced]='edu' [errors]='port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on')
 
 # runs_of VM: its lines of the above, without the first word
@@ -108,7 +116,7 @@ in_guest()
 	cat <<-END
 	# One may have been unplugged
 	VM_DEVICES=\$(for device in \$VM_DEVICES; do [ ! -e /sys/bus/pci/devices/\${device%%=*} ] || echo \$device; done)
-	modprobe vfio_pci_torture ids=1234:11e8,8086:10c9,1af4:1044,1b36:5,1234:1111
+	modprobe vfio_pci_torture ids=1234:11e8,8086:10c9,8086:10d3,1af4:1044,1b36:5,1b36:10,1234:1111
 	# One that is enabled already has no need for ACPI, which takes most of an open
 	[ $1 != faults ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	scripts/guest/bind.sh all vfio-pci

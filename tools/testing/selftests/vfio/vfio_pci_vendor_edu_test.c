@@ -85,10 +85,8 @@ FIXTURE_VARIANT(vfio_pci_vendor_edu_test) {
 	const char *iommu_mode;
 };
 
-#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
-FIXTURE_VARIANT_ADD(vfio_pci_vendor_edu_test, _iommu_mode) {	\
-	.iommu_mode = #_iommu_mode,				\
-}
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(mode) \
+	FIXTURE_VARIANT_IOMMU_MODE(vfio_pci_vendor_edu_test, mode)
 
 FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 

@@ -32,10 +32,7 @@ FIXTURE_VARIANT(log) {
 	const char *iommu_mode;
 };
 
-#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
-FIXTURE_VARIANT_ADD(log, _iommu_mode) {				\
-	.iommu_mode = #_iommu_mode,				\
-}
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(mode) FIXTURE_VARIANT_IOMMU_MODE(log, mode)
 
 FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 

@@ -88,10 +88,7 @@ FIXTURE_VARIANT(debugfs) {
 	const char *iommu_mode;
 };
 
-#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
-FIXTURE_VARIANT_ADD(debugfs, _iommu_mode) {			\
-	.iommu_mode = #_iommu_mode,				\
-}
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(mode) FIXTURE_VARIANT_IOMMU_MODE(debugfs, mode)
 
 FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 

@@ -40,10 +40,7 @@ FIXTURE_VARIANT(override) {
 	const char *iommu_mode;
 };
 
-#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)		\
-FIXTURE_VARIANT_ADD(override, _iommu_mode) {			\
-	.iommu_mode = #_iommu_mode,				\
-}
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(mode) FIXTURE_VARIANT_IOMMU_MODE(override, mode)
 
 FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 
