@@ -9,6 +9,7 @@ make demo       boot a VM and drive a PCI device in it through our vfio-pci
 make test       all tests; T='NAME...' for some of the suites in scripts/test
 make checks     what a maintainer's tools say about our patches
 make bench      instructions for each operation, stock and ours
+make docs       the guides and the reference as HTML, in out/docs
 make series     write the patches for git am to out/series
 make vm RUN='COMMAND'   run a command in a VM
 make shell      a shell in a VM
@@ -34,7 +35,7 @@ endif
 $(foreach v,$(VARIABLES),$(if $(filter undefined,$(origin $(v))),,$(eval override $(v) := $$(value $(v)))$(eval export $(v))))
 
 SCRIPTS := $(dir $(lastword $(MAKEFILE_LIST)))scripts
-COMMANDS := demo test checks bench series vm vendor
+COMMANDS := demo test checks bench docs series vm vendor
 
 .PHONY: help $(COMMANDS) shell clean distclean
 .NOTPARALLEL:

@@ -1,35 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
 #
-# Sphinx on the documents of the series, with the kernel's own extensions, so
-# that the kernel-doc that they take in is read, too; each warning is an error.
+# make docs on the documents of the series: each warning of Sphinx is an error,
+# and the pages hold the kernel-doc that they include.
 
-mkdir "$tmp/in"
-while read -r file; do
-	cp "$tree/$file" "$tmp/in/"
-	printf '%s\n' "$(basename "$file" .rst)" >>"$tmp/names"
-done < <(touched AMR 'Documentation/*.rst' | grep -v -e '/index\.rst$')
+status=0
+"$SCRIPTS/docs.sh" "$tmp/out" >"$tmp/log" 2>&1 || status=$?
+result "$status" "docs: sphinx has nothing to say" "$tmp/log"
+
+# has PAGE NAME...: the page describes these functions, structures or macros.
+has()
 {
-	printf 'Documents\n=========\n\n.. toctree::\n\n'
-	sed 's/^/   /' "$tmp/names"
-} >"$tmp/in/index.rst"
-cat >"$tmp/in/conf.py" <<END
-import sys
-sys.path[:0] = ["$src/Documentation/sphinx", "$src/tools/lib/python"]
-extensions = ["kerneldoc", "automarkup"]
-project = "vfio-pci"
-html_theme = "basic"
-kerneldoc_bin = "$src/tools/docs/kernel-doc.py"
-kerneldoc_srctree = "$tree"
-c_id_attributes = ["__user", "__iomem"]
-END
-status=0
-(cd "$tree" && PYTHONDONTWRITEBYTECODE=1 srctree=$tree sphinx-build -q -W --keep-going -d "$tmp/doctrees" \
-	"$tmp/in" "$tmp/out") >"$tmp/log" 2>&1 || status=$?
-result "$status" "docs: sphinx has nothing to say of $(xargs <"$tmp/names")" "$tmp/log"
-status=0
-while read -r name; do
-	# What it takes in of the kernel-doc of functions and structures
-	grep -c 'class="sig sig-object c"' "$tmp/out/$name.html"
-done <"$tmp/names" | awk '{ n += $1 } END { exit n < 20 }' || status=1
-result "$status" "docs: the kernel-doc is in them" "$tmp/log"
+	local page=$1 name
+
+	shift
+	: >"$tmp/missing"
+	for name; do
+		grep -s -q "id=\"c\.$name\"" "$tmp/out/driver-api/$page.html" || echo "$name" >>"$tmp/missing"
+	done
+	empty "docs: the kernel-doc is in $page" "$tmp/missing"
+}
+
+has vfio-pci-regions vfio_pci_regops vfio_pci_region_desc vfio_pci_range_ops vfio_pci_vendor_driver
+has vfio-pci-migration vfio_pci_migration_ops vfio_pci_vendor_log_dma
+# What a driver calls: each function that the sources of the guide export
+mapfile -t names < <(sed -n 's/^\(struct [a-z_]* \*\|[a-z_]* \**\)\?\(vfio_pci_\(vendor\|region\)_[a-z_]*\)(.*/\2/p' \
+	"$tree/include/linux/vfio_pci_regops.h" | sort -u)
+has vfio-pci-regops "${names[@]}"
