@@ -32,8 +32,10 @@ compile()
 	set -euo pipefail
 	mapfile -t args <"$3/devel/args"
 	make -C "$2/build" -j"$4" M=/run/bind MO="$1" W=1 "${args[@]}" modules
-	# The kernel's modpost does not know vendor drivers.
-	sed "s/\.o\$/.ko/; s,^[^/],$1/&," "$1/modules.order" | xargs -r /repo/scripts/vendor-aliases.sh
+	# The modpost of a kernel without the series makes no aliases.
+	sed 's/\.o$/.ko/' "$1/modules.order" | while read -r file; do
+		/repo/scripts/vendor-aliases.sh "$1/${file#"$1/"}"
+	done
 }
 
 # add INSTALLED OBJ KERNEL MODULES NAME: INSTALLED has the modules of other
