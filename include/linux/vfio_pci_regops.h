@@ -73,10 +73,7 @@ struct vfio_pci_regops {
 	int (*read)(struct vfio_pci_region *region, void *buf, size_t count,
 		    loff_t pos);
 
-	/**
-	 * @write: Write to the region.
-	 * Same contract as @read.  @buf holds the bytes to write.
-	 */
+	/** @write: Write @buf to the region.  Same contract as @read. */
 	int (*write)(struct vfio_pci_region *region, const void *buf,
 		     size_t count, loff_t pos);
 
@@ -103,7 +100,6 @@ struct vfio_pci_regops {
 	/**
 	 * @fault: Handle a fault in a mapping that @mmap of this region made.
 	 *
-	 * - @vmf: the fault
 	 * - @order: page order that the fault asks for; 0 is a single page
 	 *
 	 * The mmap lock or the VMA lock is held for reading.  The device may be
@@ -121,12 +117,9 @@ struct vfio_pci_regops {
 			    struct vm_fault *vmf, unsigned int order);
 
 	/**
-	 * @add_capability: Add capabilities to the region info.
-	 *
-	 * - @caps: the chain, see vfio_info_add_capability()
-	 *
-	 * The core itself adds the type, sparse mmap and MSI-X mappable
-	 * capabilities.
+	 * @add_capability: Add capabilities to the region info, by
+	 * vfio_info_add_capability().  The core itself adds the type, sparse
+	 * mmap and MSI-X mappable capabilities.
 	 *
 	 * Return: 0, or a negative errno, which fails the ioctl.
 	 */
@@ -153,19 +146,14 @@ struct vfio_pci_regops {
 			       size_t nr_ranges);
 
 	/**
-	 * @release: Free @region->data.
-	 *
-	 * Called once for each region that the core accepted, in the reverse
-	 * order of registration, when the device is closed or its open fails.
-	 * The lock of the device set is held.
+	 * @release: Free @region->data.  Called once for each region that the
+	 * core accepted, in the reverse order, when the device is closed or its
+	 * open fails.  The lock of the device set is held.
 	 */
 	void (*release)(struct vfio_pci_region *region);
 };
 
-/**
- * define VFIO_PCI_REGION_HIDDEN - flag of struct vfio_pci_region_desc: report
- *	size 0 and no flags
- */
+/* Flag of struct vfio_pci_region_desc: report size 0 and no flags */
 #define VFIO_PCI_REGION_HIDDEN		BIT(31)
 
 /**
@@ -292,20 +280,15 @@ struct vfio_pci_vendor_driver {
 	char *const *ids;
 
 	/**
-	 * @priority: Vendor drivers with a lower priority open a device first,
-	 * so a higher priority overrides a lower one.  Drivers of the same
-	 * priority open in the order of their names.
+	 * @priority: A higher priority opens a device later, and so overrides a
+	 * lower one.  The same priority opens in the order of the names.
 	 */
 	int priority;
 
 	/**
-	 * @bind: vfio-pci binds the device.
-	 *
-	 * - @dev: the device, not enabled
-	 *
+	 * @bind: vfio-pci binds the device, which is not enabled.  Optional.
 	 * The device lock may be held.  If the driver was loaded later, the
 	 * core calls this when userspace opens the device, before @open.
-	 * Optional.
 	 *
 	 * Return: 0; -ENODEV to leave the device alone until it is unbound;
 	 * another negative errno to fail the bind, or that open.
@@ -316,12 +299,9 @@ struct vfio_pci_vendor_driver {
 	void (*unbind)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @open: Userspace opens the device.
-	 *
-	 * - @dev: the device, enabled
-	 *
-	 * Only this callback may add and override regions.  The lock of the
-	 * device set is held.  Userspace has no access yet.
+	 * @open: Userspace opens the device, which is enabled.  Only this
+	 * callback may add and override regions.  The lock of the device set is
+	 * held.  Userspace has no access yet.
 	 *
 	 * Return: 0; -ENODEV to open the device without this driver; another
 	 * negative errno to fail the open.  On any error the core removes the
@@ -330,18 +310,15 @@ struct vfio_pci_vendor_driver {
 	int (*open)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @close: Undo @open.
-	 *
-	 * - @dev: the device; its DMA and interrupts are off
-	 *
-	 * The core has already removed the regions of this driver.  Also called
-	 * if the open of the device fails after @open of this driver.  Same
-	 * locks as @open.  Optional.
+	 * @close: Undo @open.  DMA and interrupts of the device are off, and
+	 * the core has removed the regions of this driver.  Also called if the
+	 * open fails after @open of this driver.  Same locks as @open.
+	 * Optional.
 	 */
 	void (*close)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @reset_prepare: The device is about to be reset.
+	 * @reset_prepare: The device is about to be reset.  Optional.
 	 *
 	 * The core calls this for each reset between bind and unbind, also
 	 * while the device is closed (@dev->data is NULL then), but not while
@@ -353,30 +330,22 @@ struct vfio_pci_vendor_driver {
 	 * regions or registers here, and do not take a lock that is held across
 	 * such an access.
 	 *
-	 * If an error handler of another device on the bus resets the bus, the
-	 * core learns of the reset when it is over.  It calls @reset_prepare and
-	 * @reset_done then.  Optional.
+	 * If another device's error handler resets the bus, the core calls
+	 * @reset_prepare and @reset_done after the reset.
 	 */
 	void (*reset_prepare)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @reset_done: The reset is over, or it failed.
-	 *
-	 * Called exactly once for each @reset_prepare, before @close and before
-	 * @unbind at the latest.  Same locks and rules as @reset_prepare.
-	 * Optional.
+	 * @reset_done: The reset is over, or it failed.  Optional.  Called once
+	 * for each @reset_prepare, before @close and @unbind at the latest.
+	 * Same locks and rules as @reset_prepare.
 	 */
 	void (*reset_done)(struct vfio_pci_vendor_device *dev);
 
 	/**
 	 * @device_feature: Handle a VFIO_DEVICE_FEATURE from
-	 * VFIO_DEVICE_FEATURE_VENDOR on.
-	 *
-	 * - @dev: the open device
-	 * - @flags: flags of struct vfio_device_feature
-	 * - @arg: the feature's data in userspace
-	 * - @argsz: size of @arg in bytes
-	 *
+	 * VFIO_DEVICE_FEATURE_VENDOR on.  @flags are those of struct
+	 * vfio_device_feature; @arg is the data in userspace, @argsz bytes.
 	 * Several threads may run this at the same time.  See
 	 * vfio_check_feature().  Optional.
 	 *
@@ -387,9 +356,8 @@ struct vfio_pci_vendor_driver {
 			      void __user *arg, size_t argsz);
 
 	/**
-	 * @migration: Migration backend, see vfio_pci_migration.h.  Of several
-	 * drivers with a backend, the one with the highest priority migrates
-	 * the device.  Optional.
+	 * @migration: Backend, see vfio_pci_migration.h.  Of several drivers
+	 * with one, the highest priority migrates the device.  Optional.
 	 */
 	const struct vfio_pci_migration_ops *migration;
 };
@@ -398,12 +366,7 @@ int __vfio_pci_register_vendor_driver(const struct vfio_pci_vendor_driver *drive
 				      struct module *owner);
 void vfio_pci_unregister_vendor_driver(const struct vfio_pci_vendor_driver *driver);
 
-/**
- * vfio_pci_register_vendor_driver() - register a vendor driver
- * @driver: the vendor driver; stays the caller's
- *
- * See __vfio_pci_register_vendor_driver().
- */
+/* See __vfio_pci_register_vendor_driver() */
 #define vfio_pci_register_vendor_driver(driver) \
 	__vfio_pci_register_vendor_driver(driver, THIS_MODULE)
 

@@ -85,9 +85,8 @@ static int signal_open(struct vfio_pci_vendor_device *dev)
 		return -ENOMEM;
 
 	mutex_init(&signal->lock);
-	ret = vfio_pci_vendor_override_range(dev,
-			VFIO_PCI_BAR0_REGION_INDEX, IRQ_RAISE, 4,
-			&signal_ops, signal);
+	ret = vfio_pci_vendor_override_range(dev, VFIO_PCI_BAR0_REGION_INDEX,
+					     IRQ_RAISE, 4, &signal_ops, signal);
 	if (ret)
 		kfree(signal);
 	else

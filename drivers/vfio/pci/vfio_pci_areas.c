@@ -253,9 +253,8 @@ int vfio_pci_region_cut_areas(struct vfio_pci_core_region *region, u64 start,
  *
  * Return: whether one mappable area contains all of the part.
  */
-VISIBLE_IF_KUNIT bool
-vfio_pci_region_mappable(struct vfio_pci_core_region *region, u64 start,
-			 u64 size)
+bool vfio_pci_region_mappable(struct vfio_pci_core_region *region, u64 start,
+			      u64 size)
 {
 	const struct vfio_region_info_cap_sparse_mmap *sparse = region->sparse;
 	u64 end = PAGE_ALIGN(region->region.size), from = 0;

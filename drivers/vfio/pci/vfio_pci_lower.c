@@ -224,7 +224,8 @@ EXPORT_SYMBOL_GPL(vfio_pci_region_write_reg);
  * @nr_ranges: number of entries, at least 1
  *
  * Return: 0; -ENODEV if the region cannot be exported; -EINVAL for a range that
- * userspace cannot map; or the errno of the region's operation.
+ * userspace cannot map; -EOVERFLOW for one without an end; or the errno of the
+ * region's operation.
  */
 int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
 				    struct p2pdma_provider **provider,
@@ -234,11 +235,15 @@ int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
 {
 	struct vfio_pci_core_region *core = to_core_region(region);
 	size_t i;
+	u64 end;
 
 	if (!core->ops.get_dmabuf_phys)
 		return -ENODEV;
 
 	for (i = 0; i < nr_ranges; i++) {
+		if (check_add_overflow(dma_ranges[i].offset,
+				       dma_ranges[i].length, &end))
+			return -EOVERFLOW;
 		if (!vfio_pci_region_mappable(core, dma_ranges[i].offset,
 					      dma_ranges[i].length))
 			return -EINVAL;

@@ -98,9 +98,8 @@ vfio_pci_region_check_areas(const struct vfio_pci_region_desc *desc, u64 size)
  *
  * Return: NULL, or the contradiction for a message.
  */
-VISIBLE_IF_KUNIT const char *
-vfio_pci_region_check_desc(const struct vfio_pci_region_desc *desc,
-			   const struct vfio_pci_core_region *lower)
+const char *vfio_pci_region_check_desc(const struct vfio_pci_region_desc *desc,
+				       const struct vfio_pci_core_region *lower)
 {
 	const struct vfio_pci_regops *ops = desc->ops ?: &vfio_pci_no_regops;
 	u32 lower_flags = lower ? lower->region.flags : 0;

@@ -21,6 +21,10 @@ static void __iomem *vfio_pci_vendor_io(struct vfio_pci_vendor_device *dev,
 	    !IS_ALIGNED(offset, width))
 		return IOMEM_ERR_PTR(-EINVAL);
 
+	/* Not enabled, as in the bind and unbind callbacks */
+	if (!dev->vdev->regions)
+		return IOMEM_ERR_PTR(-EBUSY);
+
 	size = pci_resource_len(dev->pdev, bar);
 	if (size < width || offset > size - width)
 		return IOMEM_ERR_PTR(-EINVAL);
@@ -194,8 +198,9 @@ static int vfio_pci_vendor_rw_bar(struct vfio_pci_vendor_device *dev,
  * not from the reset callbacks: it takes the memory lock of vfio-pci.
  *
  * Context: Process context, may sleep.  The device is runtime resumed.
- * Return: 0; -EINVAL if there is no such register; -ENODEV, -EBUSY or -ENOMEM
- * if the BAR could not be mapped; or an errno if the device does not wake up.
+ * Return: 0; -EINVAL if there is no such register; -EBUSY if the device is
+ * closed; -ENODEV, -EBUSY or -ENOMEM if the BAR could not be mapped; or an errno
+ * if the device does not wake up.
  */
 int vfio_pci_vendor_read_bar(struct vfio_pci_vendor_device *dev,
 			     unsigned int bar, u64 offset, unsigned int width,

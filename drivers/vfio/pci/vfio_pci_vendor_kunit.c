@@ -624,9 +624,10 @@ static void test_kernel_buffers(struct kunit *test)
 		for (j = 0; j < BUF_SIZE; j++)
 			b->mem[j] = j * 7 + i;
 		KUNIT_ASSERT_EQ(test, 0, clear_user(user, 4 * PAGE_SIZE));
-		KUNIT_EXPECT_EQ(test, ret, vfio_pci_region_read_user(&region, user,
-							cases[i].count,
-							cases[i].pos));
+		KUNIT_EXPECT_EQ(test, ret,
+				vfio_pci_region_read_user(&region, user,
+							  cases[i].count,
+							  cases[i].pos));
 		KUNIT_ASSERT_EQ(test, 0, copy_from_user(seen, user,
 							4 * PAGE_SIZE));
 		if (n)
@@ -637,9 +638,10 @@ static void test_kernel_buffers(struct kunit *test)
 
 		/* A write of the same bytes restores the memory */
 		memset(b->mem, 0, BUF_SIZE);
-		KUNIT_EXPECT_EQ(test, ret, vfio_pci_region_write_user(&region, user,
-							 cases[i].count,
-							 cases[i].pos));
+		KUNIT_EXPECT_EQ(test, ret,
+				vfio_pci_region_write_user(&region, user,
+							   cases[i].count,
+							   cases[i].pos));
 		KUNIT_EXPECT_MEMEQ(test, seen, part, n);
 		memset(part, 0, n);
 		KUNIT_EXPECT_NULL(test, memchr_inv(b->mem, 0, BUF_SIZE));

@@ -15,6 +15,8 @@
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <linux/compiler.h>
 #include <linux/pci_regs.h>
@@ -543,6 +545,63 @@ TEST_F_TIMEOUT(rules, mmap_areas_are_limited, 300)
 		 "ranges %u 0 4 0x2000 %u; ranges %u 8 4 0x2000 100", bar,
 		 MAX_AREAS, bar);
 	EXPECT_EQ(0, torture_open_errno(setup, "", ""));
+}
+
+#define CGROUP		"/tmp/vfio_pci_rules_cgroup"
+
+static u64 cgroup_usage(void)
+{
+	FILE *file = fopen(CGROUP "/rules/memory.current", "r");
+	u64 usage = 0;
+	int nr;
+
+	VFIO_ASSERT_NOT_NULL(file);
+	nr = fscanf(file, "%lu", &usage);
+	VFIO_ASSERT_EQ(nr, 1);
+	fclose(file);
+
+	return usage;
+}
+
+/* Enter a memory cgroup, of a hierarchy that is mounted for this */
+static bool enter_cgroup(void)
+{
+	mkdir(CGROUP, 0700);
+	if (mount("cgroup2", CGROUP, "cgroup2", 0, NULL))
+		return false;
+	if (put_text(CGROUP "/cgroup.subtree_control", "+memory") ||
+	    (mkdir(CGROUP "/rules", 0700) && errno != EEXIST)) {
+		umount(CGROUP);
+		return false;
+	}
+
+	return !put_text(CGROUP "/rules/cgroup.procs", "0");
+}
+
+static void leave_cgroup(void)
+{
+	put_text(CGROUP "/cgroup.procs", "0");
+	rmdir(CGROUP "/rules");
+	umount(CGROUP);
+	rmdir(CGROUP);
+}
+
+TEST_F(rules, memory_regions_are_accounted)
+{
+	u64 before, after;
+
+	if (!enter_cgroup())
+		SKIP(return, "this kernel has no memory cgroups\n");
+
+	open_with(self, "add 0xffff 1 0x1000 3", "");
+	before = cgroup_usage();
+	close_again(self);
+	open_with(self, "add 0xffff 1 0x2000000 3", "");
+	after = cgroup_usage();
+	close_again(self);
+	leave_cgroup();
+
+	EXPECT_LE(before + 0x1f00000, after);
 }
 
 static u8 find_pm(struct vfio_pci_device *device)
