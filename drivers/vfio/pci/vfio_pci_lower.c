@@ -240,13 +240,16 @@ int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
 	if (!core->ops.get_dmabuf_phys)
 		return -ENODEV;
 
-	for (i = 0; i < nr_ranges; i++) {
-		if (check_add_overflow(dma_ranges[i].offset,
-				       dma_ranges[i].length, &end))
-			return -EOVERFLOW;
-		if (!vfio_pci_region_mappable(core, dma_ranges[i].offset,
-					      dma_ranges[i].length))
-			return -EINVAL;
+	/* An override that cannot be mapped leaves the check to the lower region */
+	for (i = 0; region->flags & VFIO_REGION_INFO_FLAG_MMAP && i < nr_ranges;
+	     i++) {
+		if (vfio_pci_region_mappable(core, dma_ranges[i].offset,
+					     dma_ranges[i].length))
+			continue;
+
+		return check_add_overflow(dma_ranges[i].offset,
+					  dma_ranges[i].length, &end) ?
+		       -EOVERFLOW : -EINVAL;
 	}
 
 	return vfio_pci_vendor_ret(core,

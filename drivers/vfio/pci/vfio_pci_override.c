@@ -155,6 +155,16 @@ const char *vfio_pci_region_check_desc(const struct vfio_pci_region_desc *desc,
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_check_desc);
 
+/* An override that leaves exports to the lower region, which knows its errnos */
+static bool
+vfio_pci_region_is_transparent(const struct vfio_pci_core_region *region)
+{
+	return region->lower && !vfio_pci_regops_trap(region->own) &&
+	       !region->own->get_dmabuf_phys &&
+	       region->region.flags == region->lower->region.flags &&
+	       region->region.size == region->lower->region.size;
+}
+
 /**
  * vfio_pci_region_apply_flags() - remove the handlers that flags do not permit
  * @region: the region
@@ -178,7 +188,8 @@ void vfio_pci_region_apply_flags(struct vfio_pci_core_region *region)
 		region->ops.mmap = NULL;
 		region->ops.fault = NULL;
 	}
-	if ((flags & VFIO_PCI_REGION_RWM) != VFIO_PCI_REGION_RWM)
+	if ((flags & VFIO_PCI_REGION_RWM) != VFIO_PCI_REGION_RWM &&
+	    !vfio_pci_region_is_transparent(region))
 		region->ops.get_dmabuf_phys = NULL;
 }
 

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 
 #include <linux/compiler.h>
+#include <linux/sizes.h>
 
 #include "torture.h"
 
@@ -28,6 +29,13 @@
 
 /* Reads as the complement of what was written */
 #define EDU_LIVENESS	4
+#define EDU_DMA_SOURCE		0x80
+#define EDU_DMA_DESTINATION	0x88
+#define EDU_DMA_COUNT		0x90
+#define EDU_DMA_COMMAND		0x98
+#define EDU_DMA_START		1
+#define EDU_DMA_TO_MEMORY	2
+#define EDU_DMA_BUFFER		0x40000
 /* Where region 9, which the setup adds, is */
 #define ADDED		region_offset(VFIO_PCI_NUM_REGIONS)
 #define ADD		"add 0xffff 1 0x1000 7"
@@ -234,6 +242,84 @@ TEST_F_TIMEOUT(lifecycle, load_while_open, 120)
 	ASSERT_TRUE(reaches(device));
 	ASSERT_FALSE(regions_have(device_bdf, "vfio_pci_torture"));
 	vfio_pci_device_cleanup(device);
+}
+
+static void write_reg64(struct vfio_pci_device *device, u64 offset, u64 value)
+{
+	VFIO_ASSERT_EQ(pwrite(device->fd, &value, sizeof(value), offset), sizeof(value));
+}
+
+static void edu_dma(struct vfio_pci_device *device, u64 source, u64 destination,
+		    u64 command)
+{
+	u64 value;
+
+	write_reg64(device, EDU_DMA_SOURCE, source);
+	write_reg64(device, EDU_DMA_DESTINATION, destination);
+	write_reg64(device, EDU_DMA_COUNT, sizeof(u32));
+	write_reg64(device, EDU_DMA_COMMAND, command);
+	do {
+		VFIO_ASSERT_EQ(pread(device->fd, &value, sizeof(value), EDU_DMA_COMMAND),
+			       sizeof(value));
+	} while (value & EDU_DMA_START);
+}
+
+/* What the device reads at an address, by way of its buffer */
+static u32 read_by_dma(struct vfio_pci_device *device, u64 iova, u64 to, u32 *mem)
+{
+	*mem = 0;
+	edu_dma(device, iova, EDU_DMA_BUFFER, EDU_DMA_START);
+	edu_dma(device, EDU_DMA_BUFFER, to, EDU_DMA_START | EDU_DMA_TO_MEMORY);
+
+	return READ_ONCE(*mem);
+}
+
+/*
+ * A documented limit.  Type1 keeps a page of a BAR mapped for DMA after the device
+ * is closed.  Another device of the container reaches the page, also if a driver
+ * that was loaded since then overrides it.  A driver that is loaded before the
+ * device is bound leaves no such gap.
+ */
+TEST_F_TIMEOUT(lifecycle, late_driver_cannot_revoke_dma_mappings, 120)
+{
+	struct dma_region bar = { .iova = SZ_4M, .size = PAGE };
+	struct dma_region memory = { .iova = SZ_8M, .size = PAGE };
+	struct vfio_pci_device *device, *other;
+	u32 value = 0x600dcafe;
+
+	if (strcmp(self->iommu->mode->name, MODE_VFIO_TYPE1_IOMMU) &&
+	    strcmp(self->iommu->mode->name, MODE_VFIO_TYPE1V2_IOMMU))
+		SKIP(return, "iommufd does not map BARs\n");
+
+	device = vfio_pci_device_init(device_bdf, self->iommu);
+	other = vfio_pci_device_init(other_bdf, self->iommu);
+	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
+	vfio_pci_cmd_set(other, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	memory.vaddr = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, memory.vaddr);
+	iommu_map(self->iommu, &memory);
+	bar.vaddr = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, device->fd, 0);
+	ASSERT_NE(MAP_FAILED, bar.vaddr);
+	iommu_map(self->iommu, &bar);
+	ASSERT_EQ(0, munmap(bar.vaddr, PAGE));
+	vfio_pci_device_cleanup(device);
+
+	torture_load(IDS);
+	device = torture_open_bdf(self->iommu, device_bdf, RANGE, "", "");
+	ASSERT_TRUE(handled(device));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device->fd, 0));
+	torture_write_register(device, 0, EDU_LIVENESS, value);
+	ASSERT_EQ(~value, read_by_dma(other, bar.iova + EDU_LIVENESS, memory.iova,
+				      memory.vaddr));
+
+	iommu_unmap(self->iommu, &bar);
+	iommu_unmap(self->iommu, &memory);
+	ASSERT_EQ(0, munmap(memory.vaddr, PAGE));
+	vfio_pci_device_cleanup(device);
+	vfio_pci_device_cleanup(other);
+	unbind_all();
+	ASSERT_EQ(0, torture_unload());
 }
 
 /*
