@@ -290,8 +290,8 @@ struct vfio_pci_vendor_driver {
 	 * The device lock may be held.  If the driver was loaded later, the
 	 * core calls this when userspace opens the device, before @open.
 	 *
-	 * Return: 0; -ENODEV to leave the device alone until it is unbound;
-	 * another negative errno to fail the bind, or that open.
+	 * Return: 0; -ENODEV to leave the device alone; another negative errno
+	 * to fail the bind, or that open.
 	 */
 	int (*bind)(struct vfio_pci_vendor_device *dev);
 

@@ -31,6 +31,6 @@ own_files | (cd "$REPO" && xargs -d '\n' grep -n -I -E \
 empty "no host, mirror or home is named" "$tmp/out"
 
 git -C "$tree" diff base series -- '*Kconfig*' | sed -n -E 's/^\+(menu)?config ([A-Z0-9_]+)$/\2/p' | while read -r symbol; do
-	grep -q -E "^CONFIG_$symbol=[ym]$" "$REPO/configs/modules.config" || echo "CONFIG_$symbol"
+	grep -q -E "^(CONFIG_$symbol=[ym]|# CONFIG_$symbol is not set)$" "$REPO/configs/modules.config" || echo "CONFIG_$symbol"
 done >"$tmp/out"
-empty "configs/modules.config has every option that the series adds" "$tmp/out"
+empty "configs/modules.config sets every option that the series adds, or says that it does not" "$tmp/out"

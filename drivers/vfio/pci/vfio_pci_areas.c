@@ -109,6 +109,8 @@ int vfio_pci_region_set_areas(struct vfio_pci_core_region *region,
 		below = &lower_all;
 	}
 	/* An own mmap operation without areas may map the lower region, too */
+	if (lower && !own && region->region.size < lower->region.size)
+		end = round_down(region->region.size, PAGE_SIZE);
 	if (lower && lower->sparse &&
 	    (region->ops.mmap == vfio_pci_lower_mmap || !own)) {
 		below = lower->sparse->areas;

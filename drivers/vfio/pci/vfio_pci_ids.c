@@ -83,23 +83,20 @@ void vfio_pci_core_add_ids(struct pci_driver *driver, char *ids)
 			continue;
 
 		if (vfio_pci_parse_id(str, &id)) {
-			printk(KERN_WARNING "%s: invalid id string \"%s\"\n",
-			       name, str);
+			pr_warn("%s: invalid id string \"%s\"\n", name, str);
 			continue;
 		}
 
 		ret = pci_add_dynid(driver, id.vendor, id.device, id.subvendor,
 				    id.subdevice, id.class, id.class_mask, 0);
 		if (ret)
-			printk(KERN_WARNING
-			       "%s: failed to add dynamic id [%04x:%04x[%04x:%04x]] class %#08x/%08x (%d)\n",
-			       name, id.vendor, id.device, id.subvendor,
-			       id.subdevice, id.class, id.class_mask, ret);
+			pr_warn("%s: failed to add dynamic id [%04x:%04x[%04x:%04x]] class %#08x/%08x (%d)\n",
+				name, id.vendor, id.device, id.subvendor,
+				id.subdevice, id.class, id.class_mask, ret);
 		else
-			printk(KERN_INFO
-			       "%s: add [%04x:%04x[%04x:%04x]] class %#08x/%08x\n",
-			       name, id.vendor, id.device, id.subvendor,
-			       id.subdevice, id.class, id.class_mask);
+			pr_info("%s: add [%04x:%04x[%04x:%04x]] class %#08x/%08x\n",
+				name, id.vendor, id.device, id.subvendor,
+				id.subdevice, id.class, id.class_mask);
 	}
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_add_ids);

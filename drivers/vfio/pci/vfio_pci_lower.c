@@ -237,7 +237,7 @@ int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
 	size_t i;
 	u64 end;
 
-	if (!core->ops.get_dmabuf_phys)
+	if (!region || !core->ops.get_dmabuf_phys)
 		return -ENODEV;
 
 	/* An override that cannot be mapped leaves the check to the lower region */

@@ -200,7 +200,7 @@ static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 void vfio_pci_vendor_precopy_ready(struct vfio_pci_vendor_device *dev)
 {
 	struct vfio_pci_vendor *vendor = to_vfio_pci_vendor(dev);
-	/* Pairs with smp_store_release() in vfio_pci_mig_open() */
+	/* Pairs with the release in vfio_pci_mig_open() */
 	struct vfio_pci_migration *mig = smp_load_acquire(&vendor->migration);
 
 	if (mig)

@@ -286,7 +286,7 @@ void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 			     u64 length)
 {
 	struct vfio_pci_vendor *vendor = to_vfio_pci_vendor(dev);
-	/* Pairs with smp_store_release() in vfio_pci_mig_open() */
+	/* Pairs with the release in vfio_pci_mig_open() */
 	struct vfio_pci_migration *mig = smp_load_acquire(&vendor->migration);
 
 	if (mig && vfio_pci_mig_log_write(&mig->log, iova, length))

@@ -264,6 +264,10 @@ static int vfio_pci_region_finalize(struct vfio_pci_core_region *region,
 
 	if (region->lower)
 		vfio_pci_region_inherit(region);
+	if (desc->flags & VFIO_PCI_REGION_HIDDEN) {
+		region->ops.add_capability = NULL;
+		region->has_caps = false;
+	}
 	if (region->ops.add_capability)
 		region->has_caps = true;
 

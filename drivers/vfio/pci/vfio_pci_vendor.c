@@ -62,14 +62,21 @@ static int vfio_pci_vendor_cmp(const struct vfio_pci_vendor_driver *a,
 /* Parse the driver's module parameter into an id table */
 static int vfio_pci_vendor_parse_ids(struct vfio_pci_vendor_entry *entry)
 {
-	const char *ids = entry->driver->ids ? *entry->driver->ids : NULL;
+	char *ids __free(kfree) = NULL;
 	struct pci_device_id id;
 	unsigned int n = 0;
 	const char *next;
 	int ret;
 
-	if (!ids)
+	if (!entry->driver->ids)
 		return 0;
+
+	kernel_param_lock(entry->owner);
+	if (*entry->driver->ids)
+		ids = kstrdup(*entry->driver->ids, GFP_KERNEL);
+	kernel_param_unlock(entry->owner);
+	if (!ids)
+		return *entry->driver->ids ? -ENOMEM : 0;
 
 	for (next = ids; (ret = vfio_pci_next_id(&next, &id)) > 0;)
 		n++;
@@ -466,10 +473,12 @@ int vfio_pci_vendors_attach_late(struct vfio_pci_core_device *vdev)
 			return ret;
 	}
 
-	ret = vfio_pci_vendors_check_required(vdev);
+	ret = vfio_pci_vendors_check_required(vdev, false);
 	/* The operator may install the module meanwhile */
 	if (ret)
 		vdev->vendors_request_again = true;
+	else
+		vfio_pci_vendors_hint(vdev);
 
 	return ret;
 }
@@ -634,10 +643,10 @@ static int vfio_pci_vendor_open(struct vfio_pci_core_device *vdev,
 out:
 	if (ret)
 		dev_err_ratelimited(&dev->pdev->dev,
-				    "vendor driver %s failed to open the device: %s%d\n",
-				    dev->driver->name,
-				    ret == -EAGAIN ? "overlapping reset: " : "",
-				    ret);
+				    "vendor driver %s failed to open the device: %d%s\n",
+				    dev->driver->name, ret,
+				    vendor->missed_reset || vdev->in_reset ?
+				    ", a reset overlaps" : "");
 
 	return vfio_pci_vendor_callback_errno(ret);
 }
@@ -679,8 +688,8 @@ static int vfio_pci_vendors_open_migration(struct vfio_pci_core_device *vdev)
  *
  * Context: Process context, may sleep.
  * Return: 0; -EINVAL if the device is not enabled; -EBUSY if it is open or this
- * was called before; -EAGAIN if a reset overlaps; -ENOMEM; or the errno of a
- * vendor driver.
+ * was called before; -EAGAIN if a reset overlaps; -ENODEV if a driver that the
+ * operator requires declines; -ENOMEM; or the errno of a vendor driver.
  */
 int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 {
@@ -701,7 +710,9 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 			return ret;
 	}
 
-	return vfio_pci_vendors_open_migration(vdev);
+	ret = vfio_pci_vendors_check_required(vdev, true);
+
+	return ret ?: vfio_pci_vendors_open_migration(vdev);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_open_vendors);
 

@@ -330,6 +330,9 @@ void *vfio_pci_vendor_add_memory(struct vfio_pci_vendor_device *dev,
 		return ERR_PTR(-EINVAL);
 	}
 
+	if (desc->size != (size_t)desc->size)
+		return ERR_PTR(-ENOMEM);
+
 	memory.ops = &vfio_pci_memory_regops;
 	if (desc->size) {
 		memory.data = __vmalloc(desc->size,

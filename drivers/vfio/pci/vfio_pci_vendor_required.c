@@ -10,7 +10,6 @@
 #include <linux/pci.h>
 #include <linux/string.h>
 #include <linux/vfio_pci_core.h>
-#include <kunit/visibility.h>
 
 #include "vfio_pci_priv.h"
 
@@ -86,38 +85,46 @@ static const struct {
 };
 
 static bool vfio_pci_has_vendor(struct vfio_pci_core_device *vdev,
-				const char *name, size_t len)
+				const char *name, size_t len, bool opened)
 {
 	struct vfio_pci_vendor *vendor;
 
-	list_for_each_entry(vendor, &vdev->vendors, node)
+	list_for_each_entry(vendor, &vdev->vendors, node) {
+		if (opened && !vendor->opened)
+			continue;
 		if (!len || (!strncmp(vendor->dev.driver->name, name, len) &&
 			     !vendor->dev.driver->name[len]))
 			return true;
+	}
 
 	return false;
 }
 
 /**
- * vfio_pci_vendors_check_required() - check that required drivers are attached
- * @vdev: the device, about to be opened
+ * vfio_pci_vendors_check_required() - check that required drivers take part
+ * @vdev: the device
+ * @opened: a driver counts only if it has opened the device
  *
  * Return: 0, or -ENODEV if a vendor driver is missing that the operator
  * requires.
  */
-int vfio_pci_vendors_check_required(struct vfio_pci_core_device *vdev)
+int vfio_pci_vendors_check_required(struct vfio_pci_core_device *vdev,
+				    bool opened)
 {
+	const char *next = require_vendor_driver ?: "", *name = NULL;
 	struct pci_device_id id[2] = {};
 	struct pci_dev *pdev = vdev->pdev;
-	const char *next = require_vendor_driver ?: "", *name;
-	unsigned int i;
 	size_t len;
 
 	while (vfio_pci_next_required(&next, &id[0], &name, &len) > 0) {
 		if (!pci_match_id(id, pdev) ||
-		    vfio_pci_has_vendor(vdev, name, len))
+		    vfio_pci_has_vendor(vdev, name, len, opened))
 			continue;
-		if (len)
+		if (opened)
+			dev_err_ratelimited(&pdev->dev,
+					    "vfio-pci: open refused: the required vendor driver %.*s does not support the device\n",
+					    (int)len, len ? name : "");
+		else if (len)
 			dev_err_ratelimited(&pdev->dev,
 					    "vfio-pci: open refused: vendor driver %.*s is missing; load it with modprobe\n",
 					    (int)len, name);
@@ -128,16 +135,25 @@ int vfio_pci_vendors_check_required(struct vfio_pci_core_device *vdev)
 		return -ENODEV;
 	}
 
+	return 0;
+}
+
+/**
+ * vfio_pci_vendors_hint() - log which vendor driver a device should have
+ * @vdev: the device, about to be opened
+ */
+void vfio_pci_vendors_hint(struct vfio_pci_core_device *vdev)
+{
+	unsigned int i;
+
 	for (i = 0; i < ARRAY_SIZE(vfio_pci_recommended); i++) {
-		name = vfio_pci_recommended[i].name;
-		if (pci_match_id(vfio_pci_recommended[i].id, pdev) &&
-		    !vfio_pci_has_vendor(vdev, name, strlen(name)))
-			dev_warn_ratelimited(&pdev->dev,
+		const char *name = vfio_pci_recommended[i].name;
+
+		if (pci_match_id(vfio_pci_recommended[i].id, vdev->pdev) &&
+		    !vfio_pci_has_vendor(vdev, name, strlen(name), false))
+			dev_warn_ratelimited(&vdev->pdev->dev,
 					     "vfio-pci: %s without the module %s; load it with modprobe\n",
 					     vfio_pci_recommended[i].loss,
 					     vfio_pci_recommended[i].module);
 	}
-
-	return 0;
 }
-EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_check_required);

@@ -59,7 +59,7 @@ static void vfio_pci_vendor_done(struct vfio_pci_vendor *vendor, u8 source)
  * @vdev: the device
  * @source: VFIO_PCI_IN_RESET or VFIO_PCI_IN_RECOVERY
  *
- * Resets of both sources that overlap are one to a driver.
+ * If both sources overlap, the driver sees one reset.
  */
 void vfio_pci_vendors_reset_prepare(struct vfio_pci_core_device *vdev,
 				    u8 source)
@@ -171,6 +171,10 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_reset_done);
 void vfio_pci_vendors_error(struct vfio_pci_core_device *vdev,
 			    pci_channel_state_t state)
 {
+	/* Userspace recovers the device, by resets that are reported as such */
+	if (vfio_pci_zdev_mediated_recovery(vdev))
+		return;
+
 	if (state == pci_channel_io_frozen)
 		vfio_pci_vendors_reset_prepare(vdev, VFIO_PCI_IN_RECOVERY);
 	else if (state == pci_channel_io_perm_failure)

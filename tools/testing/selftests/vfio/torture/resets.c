@@ -43,10 +43,7 @@ FIXTURE_VARIANT(resets) {
 	const char *iommu_mode;
 };
 
-#define FIXTURE_VARIANT_ADD_IOMMU_MODE(_iommu_mode)	\
-FIXTURE_VARIANT_ADD(resets, _iommu_mode) {		\
-	.iommu_mode = #_iommu_mode,			\
-}
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(mode) FIXTURE_VARIANT_IOMMU_MODE(resets, mode)
 
 FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 
