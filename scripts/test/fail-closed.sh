@@ -74,6 +74,15 @@ modprobe vfio_pci_torture ids=1234:11e8
 try required-any
 rm /run/modprobe.d/edu.conf
 
+# A required driver that declines the device does not guard it
+again require_vendor_driver=1234:11e8=vfio_pci_torture
+modprobe vfio_pci_torture ids=1234:11e8
+echo 'fail 19' >/sys/module/vfio_pci_torture/parameters/setup
+bind "$edu"
+try required-declines
+echo >/sys/module/vfio_pci_torture/parameters/setup
+try required-accepts
+
 # A driver that fails to bind the device
 again
 modprobe vfio_pci_torture ids=1234:11e8 bind_errno=5
@@ -138,6 +147,9 @@ has required-other '^open: ENODEV' "another driver is not the required one"
 has required-any-missing '^open: ENODEV' "if any driver is required, none does not do"
 has required-any-missing.log 'no vendor driver is loaded for 1234:11e8' "the log names the device's ids"
 has required-any '^open: ok' "any driver will do"
+has required-declines '^open: ENODEV' "a required driver that declines the device fails the open"
+has required-declines.log 'required vendor driver vfio_pci_torture does not support the device' "the log says so"
+has required-accepts '^open: ok' "once it accepts the device, the open works"
 has bind-fails 'did not take' "a failing bind callback fails the bind"
 has bind-fails.log 'vendor driver vfio_pci_torture failed to bind: -5' "the log names the driver"
 has bind-fails.refcnt '^0$' "then the module is not pinned"
