@@ -111,7 +111,7 @@ static void *open_slowly(void *arg)
 {
 	struct opener *opener = arg;
 
-	opener->ret = torture_open_errno("sleep 500", "", "");
+	opener->ret = torture_open_errno("sleep 3000", "", "");
 
 	return NULL;
 }
@@ -120,10 +120,13 @@ TEST_F(resets, reset_during_open_fails_it)
 {
 	int opens = torture_count("opens"), closes = torture_count("closes");
 	struct opener opener = { .ret = -1 };
+	int before = resets();
 
 	ASSERT_EQ(0, pthread_create(&opener.thread, NULL, open_slowly, &opener));
-	/* The reset of the open itself is over, and the driver sleeps */
-	usleep(300000);
+	/* The open itself resets the device; then the driver sleeps */
+	while (resets() == before)
+		usleep(1000);
+	usleep(1000000);
 	ASSERT_EQ(opens, torture_count("opens"));
 	ASSERT_EQ(0, put_device(device_bdf, "reset", "1"));
 	ASSERT_EQ(0, pthread_join(opener.thread, NULL));
@@ -132,7 +135,7 @@ TEST_F(resets, reset_during_open_fails_it)
 	ASSERT_EQ(closes + 1, torture_count("closes"));
 	ASSERT_EQ(prepares(), resets());
 
-	ASSERT_EQ(0, torture_open_errno("sleep 500", "", ""));
+	ASSERT_EQ(0, torture_open_errno("sleep 3000", "", ""));
 	ASSERT_EQ(prepares(), resets());
 }
 

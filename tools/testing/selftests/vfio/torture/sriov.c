@@ -104,7 +104,9 @@ FIXTURE_TEARDOWN(sriov)
 	EXPECT_EQ(torture_count("opens"), torture_count("closes"));
 	/* Both devices pin the module until they are unbound */
 	EXPECT_EQ(EAGAIN, torture_unload());
-	unbind_device(vf_bdf);
+	/* The PCI core warns if the PF loses its driver before its VFs */
+	sysfs_sriov_numvfs_set(device_bdf, 0);
+	EXPECT_EQ(EAGAIN, torture_unload());
 	unbind_device(device_bdf);
 	EXPECT_EQ(0, torture_unload());
 }
