@@ -118,7 +118,7 @@ static bool vfio_pci_io_enabled(struct vfio_pci_core_device *vdev)
 {
 	u16 cmd = le16_to_cpu(*(__le16 *)&vdev->vconfig[PCI_COMMAND]);
 
-	return vdev->pdev->current_state < PCI_D3hot && cmd & PCI_COMMAND_IO;
+	return vdev->pdev->current_state == PCI_D0 && cmd & PCI_COMMAND_IO;
 }
 
 /*
@@ -137,7 +137,7 @@ static int vfio_pci_vendor_wake_rw(struct vfio_pci_core_device *vdev,
 	guard(rwsem_write)(&vdev->memory_lock);
 
 	state = pdev->current_state;
-	if (state >= PCI_D3hot) {
+	if (state != PCI_D0) {
 		ret = vfio_pci_set_power_state(vdev, PCI_D0);
 		if (ret)
 			return ret;
@@ -151,7 +151,7 @@ static int vfio_pci_vendor_wake_rw(struct vfio_pci_core_device *vdev,
 
 	if (!(cmd & decode))
 		pci_write_config_word(pdev, PCI_COMMAND, cmd);
-	if (state >= PCI_D3hot)
+	if (state != PCI_D0)
 		vfio_pci_set_power_state(vdev, state);
 
 	return ret;
