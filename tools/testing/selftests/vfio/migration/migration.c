@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <glob.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -207,16 +208,18 @@ int migration_try_rmmod(void)
 	return syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? errno : 0;
 }
 
+/* All devices, as each that is bound pins the module */
 void migration_unbind(void)
 {
-	int i, ret;
+	glob_t found;
+	size_t i;
 
-	for (i = 0; i < migration_nr_bdfs; i++) {
-		if (!device_is_bound(migration_bdfs[i]))
-			continue;
-		ret = put_device(migration_bdfs[i], "driver/unbind", migration_bdfs[i]);
-		VFIO_ASSERT_EQ(ret, 0);
-	}
+	if (glob("/sys/bus/pci/drivers/vfio-pci/*:*:*", 0, NULL, &found))
+		return;
+	for (i = 0; i < found.gl_pathc; i++)
+		VFIO_ASSERT_EQ(put_text("/sys/bus/pci/drivers/vfio-pci/unbind",
+					strrchr(found.gl_pathv[i], '/') + 1), 0);
+	globfree(&found);
 }
 
 /* What a device can do is known when it is bound */
