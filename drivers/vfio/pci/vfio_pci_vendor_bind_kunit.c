@@ -85,10 +85,9 @@ static int bind_test_open(struct vfio_pci_vendor_device *dev)
 
 	dev->data = d;
 	if (d->reset_in_open) {
-		INIT_WORK_ONSTACK(&d->work, bind_test_reset);
+		INIT_WORK(&d->work, bind_test_reset);
 		schedule_work(&d->work);
 		flush_work(&d->work);
-		destroy_work_on_stack(&d->work);
 	}
 	if (d->own_reset) {
 		vfio_pci_vendors_reset_prepare(dev->vdev, VFIO_PCI_IN_RESET);
