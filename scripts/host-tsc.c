@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Print how fast the TSC of this machine runs, in kHz. It is right on a busy
- * machine, too: whoever interrupts a reading only makes that reading unused.
+ * Print how fast the TSC of this machine runs, in kHz. This also works on a busy
+ * machine, because the program drops each reading that was interrupted.
  */
 
 #include <stdint.h>
