@@ -65,7 +65,7 @@ if [ "$kind" = ours ]; then
 	mkdir -p "$OUT/demo"
 	timed 'programs: QEMU 7.2, and what its guest runs' "$SCRIPTS/qemu.sh" bookworm
 	qemu72=$result
-	"$SCRIPTS/bare.sh" scripts/guest/migrant.c out/demo/payload
+	"$SCRIPTS/guest-payload.sh" scripts/guest/guest_dma.c out/demo/payload
 fi
 
 # What the guest runs. The module that drives the device must be the one that

@@ -10,7 +10,7 @@ migrate_with()
 {
 	scripts/guest/bind.sh all none
 	modprobe -r -a vfio_pci_torture_migration vfio_pci_edu_migration vfio_pci_edu
-	if [ "$1" = idle ]; then
+	if [ "$1" = guest_memory ]; then
 		modprobe vfio_pci_torture_migration ids=1234:11e8 p2p=1 log=1 precopy=2097152 size=8388608 dirty=65536
 	else
 		modprobe -a vfio_pci_edu vfio_pci_edu_migration
@@ -32,8 +32,8 @@ migrate()
 	rm -rf "$folder"
 	mkdir -p "$folder"
 	"$SCRIPTS/modules.sh" "${KERNEL:-release}" ours >/dev/null
-	for payload in migrant idle; do
-		"$SCRIPTS/bare.sh" "scripts/guest/$payload.c" "out/$name/$payload" >>"$folder/gcc.log" 2>&1 || status=$?
+	for payload in guest_dma guest_memory; do
+		"$SCRIPTS/guest-payload.sh" "scripts/guest/$payload.c" "out/$name/$payload" >>"$folder/gcc.log" 2>&1 || status=$?
 	done
 	result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
 
@@ -41,9 +41,9 @@ migrate()
 		read -r suite iommu cases <<<"$run"
 		qemu="qemu-system-x86_64"
 		[ "$suite" = trixie ] || qemu=$("$SCRIPTS/qemu.sh" "$suite")
-		payload=migrant
+		payload=guest_dma
 		if [[ "$cases" == large\ * ]]; then
-			payload=idle
+			payload=guest_memory
 			cases=${cases#large }
 		fi
 		commands+=("migrate_with $payload"

@@ -9,7 +9,7 @@
  * from outside while QEMU still has it.
  */
 
-#include "bare.h"
+#include "guest-payload.h"
 
 #define PATTERN			0xa5a5a5a5
 #define WORDS			(EDU_BUFFER_SIZE / 4)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 migrate.py PAYLOAD FOLDER QEMU type1|iommufd CASE...: in the guest, let QEMU
-migrate a guest of its own, which runs PAYLOAD (see migrant.c), between the first
+migrate a guest of its own, which runs PAYLOAD (see guest_dma.c), between the first
 two devices of VM_DEVICES. Each CASE is what befalls the migration, and is tried
 on the guest that the one before has left, so that the guest has to run on, its
 device at work, after each. Prints a line for each thing that is as it should be,
@@ -10,7 +10,7 @@ or not, and how long it took; leaves in FOLDER what the guests and QEMU print.
 
 QEMU is a program whose version says by which protocol devices are migrated. If
 the module vfio_pci_torture_migration is there, it migrates them, with a state that
-is made up and large; PAYLOAD is idle.c then.
+is made up and large; PAYLOAD is guest_memory.c then.
 """
 
 import json

@@ -18,7 +18,7 @@ rm -rf "$folder"
 mkdir -p "$folder"
 
 status=0
-"$SCRIPTS/bare.sh" scripts/guest/client.c out/client/payload >"$folder/gcc.log" 2>&1 || status=$?
+"$SCRIPTS/guest-payload.sh" scripts/guest/client.c out/client/payload >"$folder/gcc.log" 2>&1 || status=$?
 result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
 
 # The device says by itself when it is told to leave its buffer.

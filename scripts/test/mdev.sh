@@ -183,7 +183,7 @@ qemu()
 
 if [[ " ${kernels[*]} " == *" release "* ]]; then
 	status=0
-	"$SCRIPTS/bare.sh" scripts/guest/client.c out/mdev/payload >"$folder/gcc.log" 2>&1 || status=$?
+	"$SCRIPTS/guest-payload.sh" scripts/guest/client.c out/mdev/payload >"$folder/gcc.log" 2>&1 || status=$?
 	result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
 	run release release "$devices" APPEND="$NO_MIGRATION" \
 		QEMU="$group -chardev pipe,id=monitor,path=/repo/out/mdev/release/monitor -mon chardev=monitor,mode=readline -d guest_errors -D /repo/out/mdev/release/device.log"

@@ -5,7 +5,7 @@
  * left, and prints "round N".  Of the device it just reads a register.
  */
 
-#include "bare.h"
+#include "guest-payload.h"
 
 #define WORDS			16384
 #define READS			500

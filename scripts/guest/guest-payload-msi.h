@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The interrupt of the device as a message, for programs that start as bare.h
+ * The interrupt of the device as a message, for programs that start as guest-payload.h
  * says: the count of those that have come.
  */
-#ifndef BARE_MSI_H
-#define BARE_MSI_H
+#ifndef GUEST_PAYLOAD_MSI_H
+#define GUEST_PAYLOAD_MSI_H
 
-#include "bare.h"
+#include "guest-payload.h"
 
 #define PCI_CAPABILITIES	0x34
 #define PCI_CAPABILITY_MSI	0x05
@@ -124,4 +124,4 @@ static inline void wait_for_msi(u32 before)
 	asm volatile("sti" : : : "memory");
 }
 
-#endif /* BARE_MSI_H */
+#endif /* GUEST_PAYLOAD_MSI_H */

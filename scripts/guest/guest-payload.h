@@ -7,8 +7,8 @@
  * Freestanding, 32 bits: physical addresses are all that there is, and those
  * are the ones that the device uses too.
  */
-#ifndef BARE_H
-#define BARE_H
+#ifndef GUEST_PAYLOAD_H
+#define GUEST_PAYLOAD_H
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -198,4 +198,4 @@ static inline u32 find_device(void)
 	return device;
 }
 
-#endif /* BARE_H */
+#endif /* GUEST_PAYLOAD_H */

@@ -11,7 +11,7 @@
  * migration may add some, but none may get lost.
  */
 
-#include "bare_msi.h"
+#include "guest-payload-msi.h"
 
 /* A round fills one half of the buffer: some of it is always to be read later */
 #define HALF			(EDU_BUFFER_SIZE / 2)
