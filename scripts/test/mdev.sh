@@ -63,10 +63,10 @@ in_release()
 	echo $uuid >\$create
 	lsmod >\$out/created
 	mdev=sysfsdev=/sys/bus/mdev/devices/$uuid
-	client() { scripts/guest/client.sh out/mdev/payload \$out/device.log "\$out/\$1" "\${@:2}"; }
-	client qemu-iommufd iommufd \$mdev
-	client qemu-type1 type1 host=\${bdfs[0]}
-	client qemu-refused type1 \$mdev
+	start_qemu() { scripts/guest/qemu-guest.sh out/mdev/payload \$out/device.log "\$out/\$1" "\${@:2}"; }
+	start_qemu qemu-iommufd iommufd \$mdev
+	start_qemu qemu-type1 type1 host=\${bdfs[0]}
+	start_qemu qemu-refused type1 \$mdev
 	echo 1 >/sys/bus/mdev/devices/$uuid/remove
 
 	# Of vendor drivers, the one that adds a region
@@ -183,7 +183,7 @@ qemu()
 
 if [[ " ${kernels[*]} " == *" release "* ]]; then
 	status=0
-	"$SCRIPTS/guest-payload.sh" scripts/guest/client.c out/mdev/payload >"$folder/gcc.log" 2>&1 || status=$?
+	"$SCRIPTS/guest-payload.sh" scripts/guest/qemu-guest.c out/mdev/payload >"$folder/gcc.log" 2>&1 || status=$?
 	result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
 	run release release "$devices" APPEND="$NO_MIGRATION" \
 		QEMU="$group -chardev pipe,id=monitor,path=/repo/out/mdev/release/monitor -mon chardev=monitor,mode=readline -d guest_errors -D /repo/out/mdev/release/device.log"

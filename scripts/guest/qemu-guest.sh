@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# client.sh PAYLOAD DEVICE_LOG FOLDER type1|iommufd [DEVICE]: in the guest, start
+# qemu-guest.sh PAYLOAD DEVICE_LOG FOLDER type1|iommufd [DEVICE]: in the guest, start
 # QEMU with the first device of VM_DEVICES, or what of it QEMU knows as DEVICE
-# (sysfsdev=...), by a container or by iommufd, and PAYLOAD in it (see client.c).
+# (sysfsdev=...), by a container or by iommufd, and PAYLOAD in it (see qemu-guest.c).
 # Writes to FOLDER what it prints, QEMU's errors and status, what is new about edu
 # in DEVICE_LOG, which is that of the QEMU around us; and the region table and the
 # counts of vfio_pci_edu while QEMU has the device.
@@ -20,13 +20,13 @@ device=${5:-host=$bdf}
 args=(-device "vfio-pci,$device")
 [ "$4" != iommufd ] || args=(-object "iommufd,id=iommufd0" -device "vfio-pci,$device,iommufd=iommufd0")
 mkdir -p "$folder"
-mkfifo /run/client.in /run/client.out
+mkfifo /run/qemu-guest.in /run/qemu-guest.out
 timeout 400 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -accel tcg -m 64M \
-	-pidfile /run/client.pid -kernel "$payload" "${args[@]}" -device isa-debug-exit,iobase=0xf4,iosize=4 \
+	-pidfile /run/qemu-guest.pid -kernel "$payload" "${args[@]}" -device isa-debug-exit,iobase=0xf4,iosize=4 \
 	-chardev stdio,id=serial,signal=off -serial chardev:serial \
-	</run/client.in >/run/client.out 2>"$folder/errors" &
+	</run/qemu-guest.in >/run/qemu-guest.out 2>"$folder/errors" &
 qemu=$!
-exec {in}>/run/client.in {out}</run/client.out
+exec {in}>/run/qemu-guest.in {out}</run/qemu-guest.out
 
 # counts PID: the region that the sample adds is nothing that QEMU knows. Read it
 # by the file that QEMU has, with pidfd_open, pidfd_getfd and pread64: region 9,
@@ -50,13 +50,13 @@ while IFS= read -r -u "$out" line; do
 	printf '%s\n' "$line"
 	[ "$line" = look ] || continue
 	cp "/sys/kernel/debug/vfio/$bdf/pci/regions" "$folder/regions"
-	counts "$(cat /run/client.pid)" >"$folder/counts"
+	counts "$(cat /run/qemu-guest.pid)" >"$folder/counts"
 	echo >&"$in"
 done >"$folder/printed"
 status=0
 wait "$qemu" || status=$?
 echo "$status" >"$folder/status"
 exec {in}>&- {out}<&-
-rm -f /run/client.in /run/client.out /run/client.pid
+rm -f /run/qemu-guest.in /run/qemu-guest.out /run/qemu-guest.pid
 tail -c "+$((before + 1))" "$device_log" | grep -o 'EDU: [^!]*!' >"$folder/device" || true
 echo "${folder##*/}: status $status, up $(cut -d. -f1 /proc/uptime) s"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# client.sh: a real client: QEMU, in the VM, gives an edu device to a guest of
+# qemu-guest.sh: a real client: QEMU, in the VM, gives an edu device to a guest of
 # its own, by a container and by iommufd. That guest, started by its firmware,
 # finds of the overridden registers and of all others what it should, its DMA
 # reaches its memory, and a transfer that the sample vendor driver refuses does
@@ -13,19 +13,19 @@
 . "$SCRIPTS/result.sh"
 
 "$SCRIPTS/modules.sh" release ours >/dev/null
-folder=$OUT/client
+folder=$OUT/qemu-guest
 rm -rf "$folder"
 mkdir -p "$folder"
 
 status=0
-"$SCRIPTS/guest-payload.sh" scripts/guest/client.c out/client/payload >"$folder/gcc.log" 2>&1 || status=$?
+"$SCRIPTS/guest-payload.sh" scripts/guest/qemu-guest.c out/qemu-guest/payload >"$folder/gcc.log" 2>&1 || status=$?
 result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
 
 # The device says by itself when it is told to leave its buffer.
 in_guest=$(cat <<END
 set -e
 scripts/guest/bind.sh all vfio-pci
-run() { scripts/guest/client.sh out/client/payload out/client/device.log "out/client/\$1" "\$2"; }
+run() { scripts/guest/qemu-guest.sh out/qemu-guest/payload out/qemu-guest/device.log "out/qemu-guest/\$1" "\$2"; }
 run type1 type1
 run iommufd iommufd
 scripts/guest/without-vendor.sh vfio_pci_edu
@@ -34,8 +34,8 @@ run iommufd-without iommufd
 END
 )
 status=0
-KERNEL=release MODULES=ours DEVICES=edu NAME=client APPEND=$NO_MIGRATION TIMEOUT=${TIMEOUT:-1800} \
-	QEMU='-d guest_errors -D /repo/out/client/device.log' \
+KERNEL=release MODULES=ours DEVICES=edu NAME=qemu-guest APPEND=$NO_MIGRATION TIMEOUT=${TIMEOUT:-1800} \
+	QEMU='-d guest_errors -D /repo/out/qemu-guest/device.log' \
 	"$SCRIPTS/vm.sh" "$in_guest" </dev/null >"$folder/log" 2>&1 || status=$?
 result "$status" "the VM ends well" "$folder/log"
 
