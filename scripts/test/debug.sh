@@ -14,7 +14,7 @@
 export KERNEL=debug QUICK=1
 
 status=0
-for suite in kunit 'diff edu igb'; do
+for suite in kunit 'region-diff edu igb'; do
 	read -r -a command <<<"$suite"
 	# Each suite prints its own lines; the totals are of all of them.
 	log=$OUT/debug-${command[0]}.log

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# seen.sh: devices cannot tell our modules from stock either. QEMU traces each
+# mmio-trace.sh: devices cannot tell our modules from stock either. QEMU traces each
 # access to a device's registers while the same program makes large and odd
 # accesses to its BARs, across the MSI-X table and with buffers that turn bad;
 # offset, width, direction and value of each, and their order, must be equal.
-# The traces stay in out/seen.
+# The traces stay in out/mmio-trace.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
@@ -21,7 +21,7 @@ declare -A regions=(
 	[igb]='(igb|msix)-[a-z]*'
 )
 
-folder=$OUT/seen
+folder=$OUT/mmio-trace
 userspace=$("$SCRIPTS/userspace.sh")
 rm -rf "$folder"
 mkdir -p "$folder/stock" "$folder/ours"
@@ -34,7 +34,7 @@ done
 # trace MODULES: one processor, so that there is one order.
 trace()
 {
-	local dir=out/seen/$1 device command
+	local dir=out/mmio-trace/$1 device command
 
 	# The options have blanks: quote each run for the shell of the guest.
 	command=$(printf '%q ' scripts/guest/region-diff.sh "$userspace/vfio_pci_region_diff" "/repo/$dir" "${runs[@]}")
@@ -43,7 +43,7 @@ trace()
 	grep -E " name '($(IFS='|'; echo "${regions[*]}"))'" <"$folder/$1/fifo" |
 		sed -E -n "s/.*memory_region_ops_([a-z]*) cpu [-0-9]+ mr 0x[0-9a-f]+ addr (0x[0-9a-f]+) value (0x[0-9a-f]+) size ([0-9]+) name '(.*)'.*/\5 \1 \2 \4 \3/p" \
 		>"$folder/$1/trace" &
-	MODULES=$1 DEVICES=${devices[*]} SMP=1 NAME=seen-$1 ACCEL=tcg \
+	MODULES=$1 DEVICES=${devices[*]} SMP=1 NAME=mmio-trace-$1 ACCEL=tcg \
 		QEMU="-trace memory_region_ops_read -trace memory_region_ops_write -D /repo/$dir/fifo" \
 		"$SCRIPTS/vm.sh" "$command"
 	wait
@@ -71,21 +71,21 @@ differ()
 	tail -n "+$((line > 3 ? line - 3 : 1))" "$2" | head -n 8 || true
 }
 
-side_by_side seen trace "$folder"
+side_by_side mmio-trace trace "$folder"
 
 for device in "${devices[@]}"; do
 	a=$folder/stock/$device b=$folder/ours/$device
 	for what in trace iommufd.txt; do
 		count=$(wc -l <"$a.$what")
 		if differ "$a.$what" "$b.$what" >"$folder/why"; then
-			result 1 "seen $device $what" "$folder/why"
+			result 1 "mmio-trace $device $what" "$folder/why"
 		elif [ "$count" -lt 1000 ]; then
 			echo "only $count lines in $a.$what" >"$folder/why"
-			result 1 "seen $device $what" "$folder/why"
+			result 1 "mmio-trace $device $what" "$folder/why"
 		elif [ "$what" = trace ]; then
-			result 0 "seen $device: $count accesses equal, $(grep -c ' read ' "$a.$what") reads and $(grep -c ' write ' "$a.$what") writes"
+			result 0 "mmio-trace $device: $count accesses equal, $(grep -c ' read ' "$a.$what") reads and $(grep -c ' write ' "$a.$what") writes"
 		else
-			result 0 "seen $device: $count results equal"
+			result 0 "mmio-trace $device: $count results equal"
 		fi
 	done
 done
@@ -99,10 +99,10 @@ if [ -s "$file" ]; then
 	awk -v at="${at:-0}" 'NR == at - 1 { held = $0; next } { print } NR == at { print held }' "$file" >"$folder/changed"
 	status=0
 	differ "$file" "$folder/changed" >"$folder/why" || status=$?
-	result "$status" "seen: another order is noticed"
+	result "$status" "mmio-trace: another order is noticed"
 	status=0
 	awk 'NR == 1500 { $4 = $4 == 8 ? 4 : 8 } 1' "$file" >"$folder/changed"
 	differ "$file" "$folder/changed" >"$folder/why" || status=$?
-	result "$status" "seen: another width is noticed"
+	result "$status" "mmio-trace: another width is noticed"
 fi
 totals

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# diff.sh [NAME...]: userspace cannot tell our modules from stock. The same
+# region-diff.sh [NAME...]: userspace cannot tell our modules from stock. The same
 # program makes tens of thousands of accesses to each device in two VMs that
 # differ in the modules only, and the transcripts must be equal, byte for byte.
-# They stay in out/diff. QUICK=1 makes fewer accesses, in one IOMMU mode.
+# They stay in out/region-diff. QUICK=1 makes fewer accesses, in one IOMMU mode.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
@@ -28,7 +28,7 @@ subjects=(
 least=50000
 least_quick=15000
 
-folder=$OUT/diff/$KERNEL
+folder=$OUT/region-diff/$KERNEL
 userspace=$("$SCRIPTS/userspace.sh")
 rm -rf "$folder"
 mkdir -p "$folder/stock" "$folder/ours"
@@ -56,9 +56,9 @@ done
 # transcripts MODULES
 transcripts()
 {
-	MODULES=$1 DEVICES=${devices[*]} NAME=diff-$KERNEL-$1 TIMEOUT=${TIMEOUT:-3600} \
+	MODULES=$1 DEVICES=${devices[*]} NAME=region-diff-$KERNEL-$1 TIMEOUT=${TIMEOUT:-3600} \
 		"$SCRIPTS/vm.sh" scripts/guest/region-diff.sh "$userspace/vfio_pci_region_diff" \
-		"/repo/out/diff/$KERNEL/$1" "${runs[@]}"
+		"/repo/out/region-diff/$KERNEL/$1" "${runs[@]}"
 }
 
 # differ A B: true if two transcripts differ, and print how.
@@ -75,12 +75,12 @@ differ()
 # compare NAME MODE LEAST
 compare()
 {
-	local a=$folder/stock/$1.$2 b=$folder/ours/$1.$2 what="diff $1 $2" cases status
+	local a=$folder/stock/$1.$2 b=$folder/ours/$1.$2 what="region-diff $1 $2" cases status
 
 	for file in "$a" "$b"; do
 		status=$(cat "$file.status" 2>/dev/null || echo missing)
 		if [ "$status" != 0 ]; then
-			echo "the program ended with status $status; see $file.txt and out/vm/diff-*" >"$folder/why"
+			echo "the program ended with status $status; see $file.txt and out/vm/region-diff-*" >"$folder/why"
 			result 1 "$what" "$folder/why"
 			return
 		fi
@@ -97,7 +97,7 @@ compare()
 	fi
 }
 
-side_by_side diff transcripts "$folder"
+side_by_side region-diff transcripts "$folder"
 
 total=0
 for run in "${runs[@]}"; do
@@ -118,7 +118,7 @@ if [ -s "$file" ]; then
 	status=0
 	differ "$file" "$folder/changed" >"$folder/why" || status=$?
 	grep -q '^2 lines differ' "$folder/why" || status=1
-	result "$status" "diff: a changed digit is noticed" "$folder/why"
+	result "$status" "region-diff: a changed digit is noticed" "$folder/why"
 fi
 echo "# $total cases equal"
 totals
