@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * guide BDF: open a device and print how the modules of the guides change it, a
+ * doc-examples BDF: open a device and print how the modules of the guides change it, a
  * line for each module.  The device is an edu or an igb; the igb has a ROM.
  */
 #include <errno.h>

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# guide.sh: the modules in the guides for authors of vendor drivers work as the
+# doc-examples.sh: the modules in the guides for authors of vendor drivers work as the
 # guides say. make vendor builds each listing, and the sample that a guide refers
 # to, without a warning. In a VM the modules are loaded when their device is
 # bound, and a program looks at the devices.
@@ -14,7 +14,7 @@
 guides=("$REPO"/Documentation/driver-api/vfio-pci-{regops,migration}.rst)
 "$SCRIPTS/modules.sh" release ours >/dev/null
 userspace=$("$SCRIPTS/userspace.sh")
-folder=$OUT/guide
+folder=$OUT/doc-examples
 rm -rf "$folder"
 mkdir -p "$folder/modules"
 
@@ -44,7 +44,7 @@ cp "$REPO/samples/vfio-pci/vfio_pci_edu_signal.c" "$folder/modules/"
 names+=(vfio_pci_edu_signal)
 printf 'obj-m += %s.o\n' "${names[@]}" >"$folder/modules/Kbuild"
 status=0
-KERNEL=release "$SCRIPTS/vendor.sh" "$folder/modules" out/guide/installed >"$folder/log" 2>&1 || status=$?
+KERNEL=release "$SCRIPTS/vendor.sh" "$folder/modules" out/doc-examples/installed >"$folder/log" 2>&1 || status=$?
 ! grep -q '[0-9]: warning:\|WARNING:\|^warning:' "$folder/log" || status=1
 result "$status" "they and the sample are built without a warning" "$folder/log"
 
@@ -52,7 +52,7 @@ status=0
 src=$("$SCRIPTS/source.sh")
 # shellcheck disable=SC2016 # expanded in the root
 "$SCRIPTS/in-root.sh" bash -c 'cc -O2 -Wall -isystem "$1/upstream/headers/usr/include" -I"$1/self/vfio/lib/include" \
-	-I"$2/tools/include" -D_GNU_SOURCE -o /repo/out/guide/look /repo/scripts/guest/guide.c \
+	-I"$2/tools/include" -D_GNU_SOURCE -o /repo/out/doc-examples/doc-examples /repo/scripts/guest/doc-examples.c \
 	$(find "$1/libvfio" -name "*.o") -luuid -lpthread' - "$userspace" "$src" >"$folder/cc.log" 2>&1 || status=$?
 result "$status" "the program that looks at the devices is built" "$folder/cc.log"
 
@@ -73,16 +73,16 @@ printf "\\x$(printf '%02x' "$sum")" | dd of="$folder/rom" bs=1 seek=6 conv=notru
 in_guest=$(cat <<'END'
 set -e
 scripts/guest/bind.sh all vfio-pci
-cd out/guide
+cd out/doc-examples
 lsmod >bound
 for device in $VM_DEVICES; do
-	./look "${device%%=*}" >"${device#*=}"
+	./doc-examples "${device%%=*}" >"${device#*=}"
 done
 END
 )
 status=0
-KERNEL=release MODULES=ours DEVICES="edu igb,romfile=/repo/out/guide/rom" NAME=guide APPEND=$NO_VENDOR \
-	INSTALLED=out/guide/installed "$SCRIPTS/vm.sh" "$in_guest" </dev/null >"$folder/vm.log" 2>&1 || status=$?
+KERNEL=release MODULES=ours DEVICES="edu igb,romfile=/repo/out/doc-examples/rom" NAME=doc-examples APPEND=$NO_VENDOR \
+	INSTALLED=out/doc-examples/installed "$SCRIPTS/vm.sh" "$in_guest" </dev/null >"$folder/vm.log" 2>&1 || status=$?
 result "$status" "the devices open with them" "$folder/vm.log"
 status=0
 for name in "${names[@]}"; do
