@@ -112,7 +112,7 @@ else
 fi
 check "vm.sh: the kernel has the rate of its TSC, on a busy machine" near "$(tail -n 1 "$tmp/out")" "$tsc"
 # A kernel that believes in a 25th of the rate
-APPEND=tsc_early_khz=$((tsc / 25)) NAME=tools-clock try "$vm" 'echo never'
+APPEND=tsc_early_khz=$((tsc / 25)) NAME=selfcheck-clock try "$vm" 'echo never'
 if [ "$("$SCRIPTS/accel.sh")" = kvm ]; then
 	echo "ok - vm.sh: a clock that runs too fast # SKIP KVM tells the kernel the rate"
 else
@@ -121,7 +121,7 @@ else
 	check "vm.sh: and then that is an error" says 'error: the clock of the VM runs too fast'
 	check "vm.sh: and the command never runs" prints ''
 fi
-rm -f "$OUT"/vm/tools-clock.*
+rm -f "$OUT"/vm/selfcheck-clock.*
 # A VM whose first start has such a clock
 mkdir -p "$tmp/clock/scripts"
 cp "$SCRIPTS/lib.sh" "$vm" "$tmp/clock/scripts/"
@@ -156,12 +156,12 @@ for text in 'BUG: KASAN: use-after-free' 'WARNING: possible circular locking dep
 	check "vm.sh: and is shown" says "$text"
 done
 # shellcheck disable=SC2016 # for the guest
-NAME=tools-leak try "$vm" 'printf "%s\n" "unreferenced object 0x1 (size 8):" "  comm \"swapper/0\", pid 0" "    at_boot+0x1" \
-	"unreferenced object 0x2 (size 8):" "  comm \"modprobe\", pid 99" "    in_a_test+0x1" >out/vm/tools-leak.run.kmemleak'
+NAME=selfcheck-leak try "$vm" 'printf "%s\n" "unreferenced object 0x1 (size 8):" "  comm \"swapper/0\", pid 0" "    at_boot+0x1" \
+	"unreferenced object 0x2 (size 8):" "  comm \"modprobe\", pid 99" "    in_a_test+0x1" >out/vm/selfcheck-leak.run.kmemleak'
 check "vm.sh: a leak fails the run" status_is 99
 check "vm.sh: and is shown" says in_a_test
 check "vm.sh: but none of the boot" eval '! says at_boot'
-rm -f "$OUT"/vm/tools-leak.*
+rm -f "$OUT"/vm/selfcheck-leak.*
 try "$vm" 'echo c >/proc/sysrq-trigger; sleep 60'
 check "vm.sh: a panic fails the run" status_is 99
 check "vm.sh: and is shown" says "Kernel panic - not syncing: sysrq triggered crash"
@@ -188,21 +188,21 @@ check "vm.sh: a device that QEMU has not" says "'nosuch' is not a valid device"
 check "vm.sh: and its status" status_is 125
 DEVICES=user:nosuch try "$vm" true
 check "vm.sh: a device that nobody has described" says 'DEVICES: there is no'
-mkdir -p "$OUT/tools"
-echo '{ "vendor": 1, "device": 2, "class": "0x20000", "bars": { "0": { "size": 3000 } } }' >"$OUT/tools/odd.json"
-DEVICES=user:out/tools/odd.json try "$vm" true
-check "vm.sh: a device that cannot be" says 'out/tools/odd.json: the size of BAR 0 is no power of two: 3000'
+mkdir -p "$OUT/selfcheck"
+echo '{ "vendor": 1, "device": 2, "class": "0x20000", "bars": { "0": { "size": 3000 } } }' >"$OUT/selfcheck/odd.json"
+DEVICES=user:out/selfcheck/odd.json try "$vm" true
+check "vm.sh: a device that cannot be" says 'out/selfcheck/odd.json: the size of BAR 0 is no power of two: 3000'
 check "vm.sh: and its status" status_is 125
-echo '{ "like": "/repo/tools/testing/selftests/vfio/vfio_user/gpu.json", "class": "0x28000" }' >"$OUT/tools/odd.json"
+echo '{ "like": "/repo/tools/testing/selftests/vfio/vfio_user/gpu.json", "class": "0x28000" }' >"$OUT/selfcheck/odd.json"
 # shellcheck disable=SC2016 # for the guest
-DEVICES='user:out/tools/odd.json port/user:gpu,rombar=0' try "$vm" 'echo $VM_DEVICES; cat /sys/bus/pci/devices/0000:0[0-1]:0[0-2].0/class | tail -n 2 | xargs'
+DEVICES='user:out/selfcheck/odd.json port/user:gpu,rombar=0' try "$vm" 'echo $VM_DEVICES; cat /sys/bus/pci/devices/0000:0[0-1]:0[0-2].0/class | tail -n 2 | xargs'
 check "vm.sh: two devices by descriptions, one like the other" \
-	prints $'0000:00:02.0=user:out/tools/odd.json 0000:01:00.0=user:gpu\n0x028000 0x030000'
-NAME=tools-user TIMEOUT=15 DEVICES=user:gpu try "$vm" 'sleep 300'
+	prints $'0000:00:02.0=user:out/selfcheck/odd.json 0000:01:00.0=user:gpu\n0x028000 0x030000'
+NAME=selfcheck-user TIMEOUT=15 DEVICES=user:gpu try "$vm" 'sleep 300'
 check "vm.sh: the time limit ends such a VM" status_is 124
-try "$SCRIPTS/in-root.sh" pgrep -f 'out/vm/[t]ools-user'
+try "$SCRIPTS/in-root.sh" pgrep -f 'out/vm/[s]elfcheck-user'
 check "vm.sh: and nothing of it is left" status_is 1
-rm -rf "$OUT/tools" "$OUT"/vm/tools-user.*
+rm -rf "$OUT/selfcheck" "$OUT"/vm/selfcheck-user.*
 try "$vm" --shell
 check "vm.sh: a shell without a terminal" refused 'a shell needs a terminal'
 try make -C "$REPO" vm RNU=true
