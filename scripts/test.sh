@@ -1,32 +1,38 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# test.sh [NAME...]: run the test suites scripts/test/NAME.sh, all of them or
-# those that are named (also as T='NAME...'), and count what they report: lines
-# "ok - what", "not ok - what" and "ok - what # SKIP why". A suite that fails
-# without naming a test, or reports none, counts as one failed test. Those that
-# say in their head that one processor is enough run two at a time, last, and of
-# these the longest, by the seconds that they say there, first. Those that say
-# there "Only by its name." run if they are named.
+# test.sh [NAME...]: run the test suites scripts/test/NAME.sh and count their
+# results. Without arguments, T='NAME...' selects suites; the default is all.
+#
+# A suite prints lines "ok - NAME", "not ok - NAME" and "ok - NAME # SKIP WHY".
+# It counts as one failed test if it prints no result, or exits with an error
+# although no test failed. A suite may set these variables to numbers, on one
+# line that begins with SUITE_:
+#
+#     SUITE_CPUS=1      one CPU is enough: run the suite beside another one,
+#                       after all suites that need the whole machine
+#     SUITE_SECONDS=N   expected run time; longer ones start first
+#     SUITE_MANUAL=1    run the suite only if it is named
 
 . "$(dirname "$0")/lib.sh"
 
 mapfile -t all < <(find "$SCRIPTS/test" -maxdepth 1 -name "*.sh" -printf "%f\n" | sed "s/\.sh\$//" | sort)
 names=("$@")
 [ $# -gt 0 ] || read -r -d '' -a names <<<"${T-}" || true
-# head_of NAME: what a suite says of itself
-head_of()
+
+# setting NAME VARIABLE: print a variable of a suite without running the suite.
+setting()
 {
-	sed '/^$/q' "$SCRIPTS/test/$1.sh"
+	sed -n -E "s/^(SUITE_[A-Z]+=[0-9]+ )*$2=([0-9]+)( .*)?\$/\2/p" "$SCRIPTS/test/$1.sh"
 }
 
 if [ ${#names[@]} -eq 0 ]; then
 	for name in "${all[@]}"; do
-		head_of "$name" | grep -q '^# Only by its name' || names+=("$name")
+		[ "$(setting "$name" SUITE_MANUAL)" = 1 ] || names+=("$name")
 	done
 fi
 for name in "${names[@]}"; do
-	[ -x "$SCRIPTS/test/$name.sh" ] || die "there is no test suite '$name'; there are: ${all[*]}"
+	[ -x "$SCRIPTS/test/$name.sh" ] || die "there is no test suite '$name'; choose from: ${all[*]}"
 done
 
 logs=$OUT/test
@@ -34,7 +40,7 @@ mkdir -p "$logs"
 passed=0 failed=0 skipped=0
 failures=()
 
-# count NAME STATUS SECONDS: what a suite has printed
+# count NAME STATUS SECONDS: add the results in the log of a suite.
 count()
 {
 	local log=$logs/$1.log p f s
@@ -54,7 +60,7 @@ count()
 	say "test suite $1: $p passed, $f failed, $s skipped in $3 s (log: $log)"
 }
 
-# reap: wait for one of those that run beside each other, and show what it printed.
+# reap: wait until a parallel suite ends; print and count its results.
 reap()
 {
 	local pid status=0 name
@@ -66,14 +72,14 @@ reap()
 	count "$name" "$status" $(($(date +%s) - began[$name]))
 }
 
-# Process groups, so that all of them end if we do
+# Kill the process groups of the parallel suites.
 # shellcheck disable=SC2154 # the trap assigns pid
 trap 'for pid in "${!running[@]}"; do kill -- "-$pid" 2>/dev/null || true; done' EXIT
 declare -A running=() began=()
-beside=()
+parallel=()
 for name in "${names[@]}"; do
-	if [ ${#names[@]} -gt 1 ] && head_of "$name" | grep -q '^# One processor'; then
-		beside+=("$name")
+	if [ ${#names[@]} -gt 1 ] && [ "$(setting "$name" SUITE_CPUS)" = 1 ]; then
+		parallel+=("$name")
 		continue
 	fi
 	began[$name]=$(date +%s)
@@ -83,21 +89,14 @@ for name in "${names[@]}"; do
 	count "$name" "$status" $(($(date +%s) - began[$name]))
 done
 
-# seconds_of NAME: how long a suite takes, as it says
-seconds_of()
-{
-	local seconds
-
-	seconds=$(head_of "$1" | sed -n 's/^# One processor.*, for \([0-9]*\) s\.$/\1/p')
-	echo "${seconds:-0}"
-}
-
-mapfile -t beside < <(for name in ${beside[@]+"${beside[@]}"}; do echo "$(seconds_of "$name") $name"; done |
-	sort -s -k 1,1nr | cut -d ' ' -f 2)
-for name in ${beside[@]+"${beside[@]}"}; do
+mapfile -t parallel < <(for name in ${parallel[@]+"${parallel[@]}"}; do
+	seconds=$(setting "$name" SUITE_SECONDS)
+	echo "${seconds:-0} $name"
+done | sort -s -k 1,1nr | cut -d ' ' -f 2)
+for name in ${parallel[@]+"${parallel[@]}"}; do
 	[ ${#running[@]} -lt 2 ] || reap
 	began[$name]=$(date +%s)
-	say "test suite $name (its output follows when it ends; log: $logs/$name.log)"
+	say "test suite $name (output appears when it ends; log: $logs/$name.log)"
 	set -m
 	"$SCRIPTS/test/$name.sh" </dev/null >"$logs/$name.log" 2>&1 &
 	set +m

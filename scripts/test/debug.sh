@@ -5,8 +5,9 @@
 # checkers (KASAN, UBSAN, lockdep, kmemleak) have nothing to say: vm.sh fails
 # if they do. It is several times as slow, so the suites do less. (The suite
 # selftests runs on both kernels.)
-#
-# One processor is enough for it, for 150 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=150
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

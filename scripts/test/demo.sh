@@ -3,8 +3,9 @@
 #
 # demo.sh: the demo runs on every kernel that can have it, prints what it
 # promises, and fails when the device is not as it should be.
-#
-# One processor is enough for it, for 100 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=100
 
 . "$(dirname "$0")/../lib.sh"
 

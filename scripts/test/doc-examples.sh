@@ -5,8 +5,9 @@
 # guides say. make vendor builds each listing, and the sample that a guide refers
 # to, without a warning. In a VM the modules are loaded when their device is
 # bound, and a program looks at the devices.
-#
-# One processor is enough for it, for 60 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=60
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -4,8 +4,9 @@
 # fail-closed.sh: a device is not opened without the vendor driver that guards
 # it: modules that cannot be loaded at bind, drivers that the operator requires,
 # drivers that refuse to bind, and what the log says of each.
-#
-# One processor is enough for it, for 60 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=60
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

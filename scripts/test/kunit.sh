@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # kunit.sh: our KUnit modules, loaded in a VM; each of their cases is a test.
-#
-# One processor is enough for it, for 150 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=150
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -8,8 +8,9 @@
 # an IOMMU. What happens when they and what they are made of come and go, on the
 # release and on the debug kernel (KERNEL names one of them), where each allocation
 # fails in turn; and all at once, for SECONDS_RACE.
-#
-# One processor is enough for it, for 400 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=400
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

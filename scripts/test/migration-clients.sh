@@ -6,8 +6,9 @@
 # QEMU 10 and 11, which know the device features, by a container and by iommufd.
 # The guest uses the device all the time, and finds it as it should be, also where
 # the migration does not succeed. migration-long.sh has more of this.
-#
-# One processor is enough for it, for 250 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=250
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -6,8 +6,9 @@
 # that is not valid is taken, and the kernel has nothing to say. FUZZ_STREAMS is how
 # many each of the three ways gets; with FUZZ_SEED, as an earlier run has printed it,
 # they are the same as then.
-#
-# One processor is enough for it, for 300 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=300
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

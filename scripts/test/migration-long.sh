@@ -3,9 +3,9 @@
 #
 # migration-long.sh: as migration-clients.sh, but all that can befall a migration,
 # with each QEMU and each way to the IOMMU, and ten times there and back.
-#
-# Only by its name.
-# One processor is enough for it.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_MANUAL=1
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -5,8 +5,9 @@
 # vfio_pci_torture_migration, in a VM: by both protocols, with whatever the driver
 # and userspace do wrong, and all at once; on the release kernel, and less of it on
 # the debug kernel (KERNEL names one of them), which must have nothing to say.
-#
-# One processor is enough for it, for 300 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=300
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

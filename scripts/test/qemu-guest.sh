@@ -6,8 +6,9 @@
 # finds of the overridden registers and of all others what it should, its DMA
 # reaches its memory, and a transfer that the sample vendor driver refuses does
 # not start; without the sample it does.
-#
-# One processor is enough for it, for 60 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=60
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

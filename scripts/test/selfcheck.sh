@@ -3,8 +3,9 @@
 #
 # The tools themselves: what a VM returns, what counts as a failure, and one
 # clear line for each kind of bad input, with nothing half-made behind it.
-#
-# One processor is enough for it, for 120 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=120
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -280,20 +281,20 @@ check "test.sh: fails" status_is 1
 check "test.sh: counts what failed, died and did nothing" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
 suite long 'echo "ok - a"; echo "ok - b"; echo "ok - c"'
-sed -i '1a # Only by its name.\n' "$tmp/checkout/scripts/test/long.sh"
+sed -i '1a SUITE_CPUS=1 SUITE_MANUAL=1' "$tmp/checkout/scripts/test/long.sh"
 try "$tmp/checkout/scripts/test.sh"
-check "test.sh: leaves out what runs only by its name" \
+check "test.sh: a manual suite does not run by default" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
 try "$tmp/checkout/scripts/test.sh" good long
-check "test.sh: and runs it by its name" \
+check "test.sh: a manual suite runs if it is named" \
 	[ "$(tail -n 1 "$tmp/out")" = "4 passed, 0 failed, 1 skipped" ]
 for name in good dies; do
-	sed -i '1a # One processor is enough for it.\n' "$tmp/checkout/scripts/test/$name.sh"
+	sed -i '1a SUITE_CPUS=1 SUITE_SECONDS=60' "$tmp/checkout/scripts/test/$name.sh"
 done
 try "$tmp/checkout/scripts/test.sh"
-check "test.sh: counts the same of two at a time" \
+check "test.sh: two parallel suites give the same totals" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
-check "test.sh: two at a time are both named" [ "$(grep -c 'its output follows' "$tmp/err")" -eq 2 ]
+check "test.sh: reports the start of two parallel suites" [ "$(grep -c 'output appears when it ends' "$tmp/err")" -eq 2 ]
 
 # --- the way back from a git tree ---
 # A repository of three patches, each of which adds a file and edits upstream's,

@@ -8,8 +8,9 @@
 # the page of an overridden register, so testpmd dies if its driver uses that
 # page, and runs if not. QEMU's NVMe driver always maps the first page of BAR0,
 # which fails if a register there is overridden.
-#
-# One processor is enough for it, for 90 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=90
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

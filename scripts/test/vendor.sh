@@ -7,8 +7,9 @@
 # device to another, on top of the first and alone. On the release and on the debug
 # kernel (KERNEL names one of them), which must have nothing to say; that is slow
 # and does less.
-#
-# One processor is enough for it, for 320 s.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_CPUS=1 SUITE_SECONDS=320
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
