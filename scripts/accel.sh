@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# accel.sh: print kvm if a kernel of ours boots with KVM on this machine, tcg if
-# not. /dev/kvm alone says little: in nested set-ups it may be there and fail
-# later. So try, once.
+# accel.sh: print kvm if a VM boots with KVM on this machine, tcg otherwise.
+# /dev/kvm may exist and still fail under nested virtualization, so boot one VM
+# and cache the result.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -24,7 +24,7 @@ if [ ! -s "$file" ]; then
 		else
 			echo tcg >"$file"
 		fi
-		say "KVM: $([ "$(cat "$file")" = kvm ] && echo "works" || echo "does not boot a kernel here; emulating (see out/vm/accel.console.log)")"
+		say "KVM: $([ "$(cat "$file")" = kvm ] && echo "works" || echo "boots no kernel here; using emulation (see out/vm/accel.console.log)")"
 	fi
 	unlock
 fi

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# guest-payload.sh SOURCE OUTPUT: compile a program that runs in the guest of a guest (see
-# scripts/guest/guest-payload.h). Both are paths in the checkout.
+# guest-payload.sh SOURCE OUTPUT: compile a program that QEMU boots as a nested
+# guest (see scripts/guest/guest-payload.h). Both are paths in the checkout.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced by every script: paths, messages, elapsed time, locks, keys, and the
-# way to be root that this machine offers.
+# Sourced by every script: paths, messages, elapsed time, locks, cache keys and
+# as_root().
 
 set -euo pipefail
 
-# What was given to our make is not meant for the kernel's.
+# The kernel's make must not inherit the options of our make.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
 
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 REPO=$(dirname "$SCRIPTS")
 
-# Inside the root (and so in the guest) the same scripts see the same paths.
-# shellcheck disable=SC2034 # for those who source this
+# The cache and the checkout have the same paths in the root and in the guest.
+# shellcheck disable=SC2034 # used by other scripts
 IN_ROOT=
 if [ -e /etc/vfio-regops/complete ]; then
 	export IN_ROOT=y
@@ -21,41 +21,40 @@ if [ -e /etc/vfio-regops/complete ]; then
 else
 	CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/vfio-regops
 fi
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # used by other scripts
 OUT=$REPO/out
 
 JOBS=${JOBS:-$(nproc)}
 
-# For the kernel of a VM that is compared with stock, which has no vendor drivers.
-# shellcheck disable=SC2034 # for those who source this
+# Kernel parameters: load no sample vendor driver, or all but the migration sample.
+# shellcheck disable=SC2034 # used by other scripts
 NO_VENDOR=modprobe.blacklist=vfio_pci_edu,vfio_pci_edu_migration
-# Only the first sample, for what says how a device looks with it.
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # used by other scripts
 NO_MIGRATION=modprobe.blacklist=vfio_pci_edu_migration
 
-# One clock for a command and all the scripts that it calls.
+# A command and all scripts that it calls count time from the same start.
 export VFIO_REGOPS_T0=${VFIO_REGOPS_T0:-$(date +%s)}
 
-# say TEXT...: progress, with the time since the first script started.
+# say TEXT...: print progress and the time since the first script started.
 say()
 {
 	printf '[%4ds] %s\n' $(($(date +%s) - VFIO_REGOPS_T0)) "$*" >&2
 }
 
-# die TEXT...: the one line that says what is wrong and what to do.
+# die TEXT...: print a one-line error (cause and remedy) and exit.
 die()
 {
 	printf 'error: %s\n' "$*" >&2
 	exit 1
 }
 
-# key: a short hash of stdin, the name of whatever is made from that input.
+# key: print a short hash of stdin. It names the cache entry built from that input.
 key()
 {
 	sha256sum | cut -c1-12
 }
 
-# need_space MB WHAT: refuse to start what would fill the disk.
+# need_space MB WHAT: exit if the cache's disk has less than MB free for WHAT.
 need_space()
 {
 	local free
@@ -63,17 +62,17 @@ need_space()
 	mkdir -p "$CACHE" 2>/dev/null || die "cannot write to $CACHE; set XDG_CACHE_HOME to a writable folder"
 	free=$(df --output=avail -m "$CACHE" | tail -n 1)
 	[ "$free" -ge "$1" ] ||
-		die "$2 needs $1 MB in $CACHE and $((free)) MB are free; free some, or set XDG_CACHE_HOME to a larger disk"
+		die "$2 needs $1 MB in $CACHE, and $((free)) MB are free; free some, or set XDG_CACHE_HOME to a larger disk"
 }
 
-# lock NAME: one process at a time makes NAME; held until the script ends, or
-# until unlock.
+# lock NAME: take the lock of NAME, so that one process at a time builds it. The
+# script holds the lock until unlock or until it exits.
 lock()
 {
 	need_space 16 "the cache"
 	exec {LOCK_FD}>"$CACHE/lock-$1" || die "cannot write to $CACHE; set XDG_CACHE_HOME to a writable folder"
 	if ! flock -n "$LOCK_FD"; then
-		say "waiting for another process that makes $1"
+		say "waiting for another process that builds $1"
 		flock "$LOCK_FD"
 	fi
 }
@@ -83,16 +82,16 @@ unlock()
 	exec {LOCK_FD}>&-
 }
 
-# used NAME: this part of the cache is in use; prune() leaves it alone.
+# used NAME: record the use of a cache entry, so that prune() keeps it.
 used()
 {
 	mkdir -p "$CACHE/used"
-	# It is someone else's if that was by sudo, and then so is all use of it.
+	# The file may belong to root if an earlier command ran under sudo.
 	touch "$CACHE/used/$1" 2>/dev/null || true
 }
 
-# prune CACHE: remove what nobody used for two weeks: each edit leaves
-# something, a new kernel much. Call it in the root, where all of it can be.
+# prune CACHE: remove cache entries that no script used for two weeks. Call it in
+# the root, which has the permissions for all files.
 prune()
 {
 	find "$1/used" -type f -mtime +14 -printf '%f\n' | while read -r name; do
@@ -100,8 +99,7 @@ prune()
 	done
 }
 
-# explain LOG: why did the step that wrote LOG fail? Prints one line for what
-# is not the fault of this project.
+# explain LOG: print the cause if LOG shows a full disk or a network failure.
 explain()
 {
 	if grep -q -e 'No space left on device' -e 'not enough free space' "$1"; then
@@ -111,20 +109,20 @@ explain()
 	fi
 }
 
-# heartbeat LABEL LOG BEGAN: show every 20 s that a step still runs.
+# heartbeat LABEL LOG BEGAN: print every 20 s that a step still runs.
 heartbeat()
 {
 	local never
 
-	# A read that times out, as a sleep would outlive this shell.
+	# Use read with a timeout: a sleep would outlive this shell.
 	exec {never}<> <(:)
 	while ! read -rt 20 -u "$never" && kill -0 $$ 2>/dev/null; do
 		say "$1: $(($(date +%s) - $3)) s ($(tail -n 1 "$2" 2>/dev/null | tr -s '[:space:]' ' ' | cut -c1-60))"
 	done
 }
 
-# step LABEL LOG COMMAND...: run a long command with its output in LOG; show
-# that it lives, how long it took, and the lines that failed.
+# step LABEL LOG COMMAND...: run a long command with its output in LOG. Print
+# progress, the run time and, on failure, the errors in LOG.
 step()
 {
 	local label=$1 log=$2 began status=0 beat why
@@ -141,7 +139,7 @@ step()
 	if [ "$status" -ne 0 ]; then
 		why=$(explain "$log")
 		if [ -z "$why" ]; then
-			# Not the commands with -Werror, nor all of what fails.
+			# Skip command lines with -Werror.
 			grep -E -i -e 'error|fatal|undefined|not set:|^E:' "$log" | grep -v -e ' -Werror' | head -n 20 >&2 || true
 			tail -n 10 "$log" >&2
 			why="status $status"
@@ -151,16 +149,16 @@ step()
 	say "$label: done in $(($(date +%s) - began)) s"
 }
 
-# as_root COMMAND...: run a command as root in a mount namespace of its own,
-# so that no mount of ours outlives it: as root, in a user namespace, or by
-# sudo. Never returns.
+# as_root COMMAND...: run a command as root in a new mount namespace, so that its
+# mounts vanish when it ends. Become root by a user namespace or by sudo. Never
+# returns.
 as_root()
 {
 	local vars
 
 	if [ "$(id -u)" -eq 0 ]; then
 		unshare -m true 2>/dev/null ||
-			die "root may not mount here; a container needs CAP_SYS_ADMIN (docker run --privileged)"
+			die "root may not mount here; give the container CAP_SYS_ADMIN (docker run --privileged)"
 		exec unshare -m -- "$@"
 	elif unshare --map-root-user --map-auto -m true 2>/dev/null; then
 		exec unshare --map-root-user --map-auto -m -- "$@"
@@ -168,5 +166,5 @@ as_root()
 		mapfile -d '' vars < <(env -0)
 		exec sudo env "${vars[@]}" unshare -m -- "$@"
 	fi
-	die "an ordinary user needs sudo, or user namespaces with ranges in /etc/subuid and /etc/subgid and newuidmap (package uidmap)"
+	die "cannot become root; install sudo, or package uidmap with ranges for this user in /etc/subuid and /etc/subgid"
 }

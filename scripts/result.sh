@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced, after lib.sh: the lines that say how a check or a test case went.
+# Sourced after lib.sh: print and count the results of checks and tests.
 
 passed=0
 failed=0
 skipped=0
 
-# result STATUS NAME [FILE]: one line for a case; FILE has the reasons.
+# result STATUS NAME [FILE]: print one result, and the start of FILE if it failed.
 result()
 {
 	if [ "$1" -eq 0 ]; then
@@ -20,26 +20,26 @@ result()
 	fi
 }
 
-# empty NAME FILE: a case that is good if nothing is in FILE.
+# empty NAME FILE: print one result; it passes if FILE is empty.
 empty()
 {
 	if [ -s "$2" ]; then result 1 "$@"; else result 0 "$@"; fi
 }
 
-# skip NAME WHY
+# skip NAME WHY: print one skipped result.
 skip()
 {
 	skipped=$((skipped + 1))
 	echo "ok - $1 # SKIP $2"
 }
 
-# counts TAP: "PASSED FAILED SKIPPED"
+# counts TAP: print "PASSED FAILED SKIPPED" of the results in a file.
 counts()
 {
 	awk '/^ok / { if (/# SKIP/) s++; else p++ } /^not ok / { f++ } END { print p + 0, f + 0, s + 0 }' "$1"
 }
 
-# totals: the last line; fails if anything did.
+# totals: print the totals as the last line; return an error if a result failed.
 totals()
 {
 	echo "$passed passed, $failed failed, $skipped skipped"
