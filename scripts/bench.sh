@@ -4,29 +4,35 @@
 # bench.sh [--only ours|stock] [--metric NAME]
 # bench.sh --compare STOCK OURS
 #
-# What the calls that userspace makes most cost in instructions, with stock vfio modules and with ours, on
-# the same kernel. Writes out/bench.tsv and fails if a metric misses its bound.
+# Count the instructions of frequent system calls, with stock vfio modules and with
+# ours, on the same kernel. Write out/bench.tsv; fail if a metric misses its bound.
 #
-# Both run under QEMU's -icount, where the clock counts instructions: neither
-# the machine nor what else it does matters, so the two VMs run side by side.
-# --only runs one VM; ours is then compared with the last numbers of stock, and
-# if these do not hold any more, both are run. --compare takes two files of numbers, as out/bench has them.
+# Under QEMU's -icount, the guest's clock counts instructions. The results do not
+# depend on the machine or its load, so the two VMs run in parallel.
+#
+#     --only     measure one side. "ours" is compared with the last results of
+#                stock; if those are stale, measure both.
+#     --metric   measure one metric
+#     --compare  compare two result files; out/bench has the last ones
 
 . "$(dirname "$0")/lib.sh"
 
 USAGE='usage: bench.sh [--only ours|stock] [--metric NAME] | --compare STOCK OURS'
 
-# metric and the ratio of ours to stock that it must not exceed. The bound 1 is
-# given as 1.005: the compiler may lay the same code out anew. open_enabled is
-# there to look at: most of open is spent in pci_enable_device(), in ACPI's
-# interrupt routing, which hides what vfio-pci itself does. A third word names
-# the metric of stock's that a metric of ours is compared with: those under a
-# vendor driver, which handles one register of BAR0 or a thousand (near_ is the
-# access to one that it does not handle), an open for which it has 10,000 other
-# ids, BAR0 of edu under both sample drivers (all of its first page, and a write
-# that both handle), and 64 KiB of the state of a device that is migrated, by device features
-# (_fd) and by the region (_rw, _mmap). One with a = is one of ours, and to - there
-# is nothing to compare.
+# Columns: metric, bound, reference. The bound is the largest allowed ratio of the
+# metric with our modules to its reference with stock modules; - means no bound.
+# The bound 1.005 allows for a different code layout by the compiler. The reference
+# defaults to the same metric; =NAME is a metric of our modules; - means none.
+#
+#     open_enabled  open of a device that is enabled already. Most of open is
+#                   interrupt routing by ACPI in pci_enable_device().
+#     handled_*     an overridden register, with 1 or 1000 ranges in BAR0
+#     near_*        a register next to the ranges
+#     ids_open      open, while a vendor driver has 10,000 ids of other devices
+#     samples_*     BAR0 of edu under both sample drivers: its first page, and a
+#                   write that both handle
+#     mig_*         64 KiB of migration data, by the data file (_fd) and by the
+#                   migration region (_rw, _mmap)
 BOUNDS='
 floor		-
 open		1.02
@@ -59,9 +65,8 @@ mig_save_mmap	1.005	=mig_save_fd
 mig_load_mmap	1.005	=mig_load_fd
 mig_first_byte	-	-'
 
-# An instruction takes 2^SHIFT ns. What the kernel waits for by spinning while it
-# boots takes the fewer instructions the longer they are: 3 is three times as
-# fast as 0, which would need no division.
+# An instruction takes 2^SHIFT ns. The kernel spins for fixed times at boot, so
+# slower instructions boot faster: 3 takes a third of the time of 0.
 SHIFT=3
 
 only=
@@ -83,23 +88,23 @@ while [ $# -gt 0 ]; do
 done
 case "$only" in
 ''|ours|stock) ;;
-*) die "--only '$only'; $USAGE" ;;
+*) die "--only does not accept '$only'; $USAGE" ;;
 esac
 [ -z "$metric" ] || grep -q "^$metric	" <<<"$BOUNDS" ||
-	die "no metric '$metric'; one of: $(cut -f 1 <<<"$BOUNDS" | xargs)"
+	die "there is no metric '$metric'; choose from: $(cut -f 1 <<<"$BOUNDS" | xargs)"
 
 [ -z "$only$metric" ] || full=0
 kernel=${KERNEL:-release}
 run=$OUT/bench
 
-# in_guest: the command that the VM runs. An edu device that someone has
-# enabled before it is bound stays enabled, so open has no need to.
+# in_guest USERSPACE MODULES METRIC: print the commands for the VM. For
+# open_enabled they enable the device before vfio-pci binds it.
 in_guest()
 {
 	local prog="$1/vfio_pci_region_bench -d $((1 << SHIFT))" only=${3:+-o $3}
 
 	cat <<-END
-	# vendor METRIC COMMON SETUP: a metric under a vendor driver
+	# vendor METRIC CALL SETUP: measure a call under a vendor driver
 	vendor()
 	{
 		[ -z "$3" ] || [ "$3" = "\$1" ] || return 0
@@ -145,7 +150,7 @@ in_guest()
 	scripts/guest/bind.sh "\$bdf" none
 	modprobe -a vfio_pci_edu vfio_pci_edu_migration
 	scripts/guest/bind.sh "\$bdf" vfio-pci
-	# sample METRIC COMMON OPTIONS: a metric under the sample drivers
+	# sample METRIC CALL OPTIONS: measure a call under the sample drivers
 	sample()
 	{
 		[ -z "$3" ] || [ "$3" = "\$1" ] || return 0
@@ -157,7 +162,7 @@ in_guest()
 	END
 }
 
-# measure MODULES: run the program in a VM; leaves its lines in $tmp/MODULES.tsv.
+# measure MODULES: run the benchmark in a VM; results go to $tmp/MODULES.tsv.
 measure()
 {
 	local m=$1 began=$SECONDS
@@ -174,7 +179,7 @@ measure()
 	say "measured $m modules in $((SECONDS - began)) s"
 }
 
-# identity: all that the numbers of the stock modules depend on.
+# identity: print everything that determines the results of the stock modules.
 identity()
 {
 	"$SCRIPTS/modules.sh" "$kernel" stock
@@ -182,31 +187,31 @@ identity()
 	cat "$REPO"/tools/testing/selftests/vfio/vfio_pci_{region,migration}_bench.c "$SCRIPTS"/{bench,vm}.sh | key
 }
 
-# table STOCK OURS: the rows of out/bench.tsv. Fails if a bound is not met, or a
-# number that should be there is not; --only and --metric want fewer of them.
+# table STOCK OURS: print the rows of out/bench.tsv. Return an error if a metric
+# misses its bound, or, without --only and --metric, has no result.
 table()
 {
 	awk -F'\t+' -v OFS='\t' '
 		file == "stock" { stock[$1] = $2 }
 		file == "ours" { ours[$1] = $2 }
 		file == "bounds" && NF >= 2 && (full || ($1 in stock) || ($1 in ours)) {
-			of = NF > 2 ? $3 : $1
-			if (sub(/^=/, "", of))
-				s = (of in ours) ? ours[of] : "-"
+			ref = NF > 2 ? $3 : $1
+			if (sub(/^=/, "", ref))
+				s = (ref in ours) ? ours[ref] : "-"
 			else
-				s = (of in stock) ? stock[of] : "-"
+				s = (ref in stock) ? stock[ref] : "-"
 			o = ($1 in ours) ? ours[$1] : "-"
 			ratio = "-"
 			verdict = full ? "MISSING" : "-"
-			if (of == "-" && o > 0)
+			if (ref == "-" && o > 0)
 				verdict = "-"
 			if (s > 0 && o > 0) {
 				ratio = sprintf("%.4f", o / s)
 				verdict = "-"
 				if ($2 != "-")
 					verdict = o <= s * $2 ? "ok" : "TOO SLOW"
-				# The same call of the same kernel: no ratio means
-				# anything if this one is not 1.
+				# Both sides make the same system call. If this
+				# ratio is not 1, no ratio is valid.
 				if ($1 == "floor")
 					verdict = o / s < 1.005 && s / o < 1.005 ? "ok" : "DIFFERS"
 			}
@@ -216,7 +221,7 @@ table()
 		END { exit bad > 0 }' full="$full" file=stock "$1" file=ours "$2" file=bounds - <<<"$BOUNDS"
 }
 
-# show STOCK OURS: the table, for people; its rows stay in $tmp/rows.
+# show STOCK OURS: print the table for humans; its rows stay in $tmp/rows.
 show()
 {
 	local status=0
@@ -229,7 +234,7 @@ show()
 }
 
 mkdir -p "$run"
-# Runs at the same time must not mix.
+# Two benchmarks may run at the same time.
 tmp=$(mktemp -d "$run/tmp-XXXXXX")
 pids=()
 trap 'for pid in "${pids[@]}"; do kill -- "-$pid" 2>/dev/null || true; done; rm -rf "$tmp"' EXIT
@@ -242,7 +247,7 @@ fi
 
 userspace=$("$SCRIPTS/userspace.sh")
 if [ "$only" = ours ] && ! cmp -s <(identity) "$run/stock.id"; then
-	say "there are no numbers of stock that hold, so both are measured"
+	say "no valid results of stock; measuring both"
 	only=
 	[ -n "$metric" ] || full=1
 fi
@@ -252,7 +257,7 @@ for m in "${modules[@]}"; do
 	"$SCRIPTS/modules.sh" "$kernel" "$m" >/dev/null
 done
 
-# A group of processes for each VM, so that all of it ends if we are stopped.
+# One process group for each VM, so that the trap can end all its processes.
 set -m
 say "measuring on kernel $kernel: modules ${modules[*]}"
 for m in "${modules[@]}"; do
@@ -277,4 +282,4 @@ if [ -z "$metric" ]; then
 	find "$tmp" \( -name '*.tsv' -o -name '*.id' \) -exec mv -t "$run" {} +
 fi
 [ "$full" -eq 0 ] || mv "$tmp/rows" "$OUT/bench.tsv"
-[ "${status-0}" -eq 0 ] || die "a metric is not as it must be, see its result above; $run/*.tsv have the spread of the samples"
+[ "${status-0}" -eq 0 ] || die "a metric missed its bound, see the table above; $run/*.tsv have the spread of the samples"

@@ -1,47 +1,47 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# checks.sh [NAME...]: run the static checks scripts/checks/NAME.sh, all of
-# them or those that are named: lines "ok - what" and "not ok - what" with what
-# is wrong, and the totals as the last line.
+# checks.sh [NAME...]: run the static checks scripts/checks/NAME.sh, by default all
+# of them. Print "ok - NAME" or "not ok - NAME" with the reason for each result,
+# and the totals as the last line.
 
 . "$(dirname "$0")/lib.sh"
 
 mapfile -t all < <(find "$SCRIPTS/checks" -name '*.sh' -printf '%f\n' | sed 's/\.sh$//' | sort)
 for name; do
-	[ -e "$SCRIPTS/checks/$name.sh" ] || die "there is no check '$name'; there are: ${all[*]}"
+	[ -e "$SCRIPTS/checks/$name.sh" ] || die "there is no check '$name'; choose from: ${all[*]}"
 done
 if [ -z "$IN_ROOT" ]; then
 	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
 	export VFIO_REGOPS_SOURCE
-	# coccinelle's semantic patches have scripts in python and in OCaml.
+	# Coccinelle's semantic patches contain Python and OCaml scripts.
 	"$SCRIPTS/root.sh" --add libpython3-dev ocaml python3-sphinx >/dev/null
 	exec "$SCRIPTS/in-root.sh" scripts/checks.sh "$@"
 fi
 . "$SCRIPTS/result.sh"
 [ $# -gt 0 ] || set -- "${all[@]}"
 
-# What each check is given: the pristine source, the patched tree (its base is
-# the revision "base", the series "series"), and a folder of its own.
+# Each check gets src (the pristine source), tree (the patched tree, with the
+# revisions "base" and "series") and tmp (a folder of its own).
 # shellcheck disable=SC2034 # the checks read it
 src=${VFIO_REGOPS_SOURCE:-$("$SCRIPTS/source.sh")}
 tree=$("$SCRIPTS/tree.sh")
 tmp=$(mktemp -d "$CACHE/tmp-checks.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 
-# The result must not depend on anyone's git configuration.
+# Ignore the user's git configuration.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=false
 
-# touched FILTER PATTERN...: the files of the series; FILTER as that of git
-# diff: A for those that are new, AMR for all.
+# touched FILTER PATTERN...: print the files that the series touches. FILTER is
+# --diff-filter of git diff: A for new files, AMR for all.
 # shellcheck disable=SC2317,SC2329 # the checks call it
 touched()
 {
 	git -C "$tree" diff -M --name-only --diff-filter="$1" base series -- "${@:2}"
 }
 
-# Only what is not ignored; out/ and .git/ are not ours to check.
+# own_files: print the files of this repository that git does not ignore.
 # shellcheck disable=SC2317,SC2329 # the checks call it
 own_files()
 {
@@ -49,7 +49,7 @@ own_files()
 		! -name '.*.sw?' ! -name '*~' ! -name '.checkpatch-*' -printf '%P\n') | sort
 }
 
-# run NAME: a check is a few lines on top of what is here.
+# run NAME: source a check.
 run()
 {
 	# shellcheck disable=SC2034 # the checks read it
@@ -63,7 +63,7 @@ run()
 mkdir -p "$CACHE/log" "$OUT"
 for name; do
 	say "checking: $name"
-	# Not "|| status=...", which would let a check go on after an error.
+	# "|| status=..." would disable set -e inside the check.
 	set +e
 	(set -e; run "$name") | tee "$tmp/log"
 	status=${PIPESTATUS[0]}
@@ -73,7 +73,7 @@ for name; do
 	f=$(grep -c '^not ok ' "$tmp/log" || true)
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	if [ "$status" -ne 0 ] || [ $((p + f + s)) -eq 0 ]; then
-		result 1 "$name: the check runs to its end"
+		result 1 "$name: the check completes"
 	fi
 done
 totals

@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# clean.sh [--cache]: remove the results in out/; with --cache also the root,
-# the kernels and all else that was built or downloaded.
+# clean.sh [--cache]: remove the results in out/; with --cache, also everything
+# built or downloaded.
 
 . "$(dirname "$0")/lib.sh"
 
 case "${1-}" in
 '' | --cache) ;;
 --as-root)
-	# Files of other users of the root's user namespace, too. Nothing is
-	# mounted in it here: each mount of ours is in its own namespace.
+	# As root of the user namespace, which may remove files of all its users.
+	# No mount is visible here: each one is in its own mount namespace.
 	rm -rf --one-file-system "$2"
 	exit
 	;;
 *) die "unknown argument '$1'; usage: clean.sh [--cache]" ;;
 esac
 
-[ -z "$IN_ROOT" ] || die "this cannot be done from inside the root"
+[ -z "$IN_ROOT" ] || die "clean.sh cannot run inside the root; run it on the host"
 rm -rf "$OUT"
 if [ "${1-}" = --cache ] && [ -e "$CACHE" ]; then
 	exec {fd}>>"$CACHE/lock-use"

@@ -1,23 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced by scripts that unpack the packages of another Debian suite, or too
-# many for the root, into a folder of their own.
+# Sourced by scripts that unpack Debian packages into a folder instead of the root.
 
 # unpack_debs WORK PACKAGE SUITE...: in the root, unpack PACKAGE of the last SUITE
-# and all that it needs into WORK/root. Earlier suites provide what the last one
-# lacks. The caller removes WORK.
+# and its dependencies into WORK/root. Earlier suites provide packages that the last
+# one lacks. The caller removes WORK.
 unpack_debs()
 {
 	local work=$1 package=$2 mirror options suite deb
 	shift 2
 
-	# As root.sh wrote it
 	mirror=$(sed -n 's/^deb \([^ ]*\) trixie main$/\1/p' /etc/apt/sources.list)
 	rm -rf "$work"
 	mkdir -p "$work/lists/partial" "$work/debs/partial" "$work/cache" "$work/root"/usr/{bin,sbin,lib,lib64}
 	ln -s usr/{bin,sbin,lib,lib64} "$work/root"
-	# To apt this is another system, on which nothing is installed.
+	# Present an empty system to apt, so that it downloads all dependencies.
 	: >"$work/status"
 	for suite; do
 		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
 #
-# The module aliases of vendor drivers come from their id tables, in two ways:
-# by the modpost of a patched kernel, and by scripts/vendor-aliases.sh for one
-# that is not. Both must say the same.
+# Two tools make the module aliases of vendor drivers from their id tables: modpost
+# of a patched kernel, and scripts/vendor-aliases.sh for an unpatched one. Check
+# that both make the same aliases.
 
 modules=$("$SCRIPTS/modules.sh" release ours)
 find "$CACHE/${modules#/cache/}" -path '*/updates/*' -name '*.ko' | sort >"$tmp/files"
@@ -27,8 +27,8 @@ while read -r file; do
 	sed -n 's/^MODULE_ALIAS("\(vfio-pci-vendor:.*\)");$/\1/p' "$tmp/modpost/$name.mod.c" | sort -u >"$tmp/modpost/aliases"
 	diff "$tmp/modpost/aliases" "$tmp/aliases" >"$tmp/out" || status=1
 	modinfo -F alias "$file" | grep '^vfio-pci-vendor:' | sort | diff "$tmp/aliases" - >>"$tmp/out" || status=1
-	result "$status" "the aliases of $name are those of its id table" "$tmp/out"
+	result "$status" "the aliases of $name match its id table" "$tmp/out"
 done <"$tmp/files"
 status=0
 [ "$checked" -gt 0 ] || status=1
-result "$status" "$checked modules have such aliases"
+result "$status" "$checked modules have aliases of vendor drivers"

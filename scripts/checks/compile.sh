@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
 #
-# drivers/vfio with every driver, by gcc with W=1 and by sparse: nothing that
-# stock does not say. The suite "variants" does the same for other
-# architectures, in the same folders.
+# Compile all drivers of drivers/vfio with W=1 and sparse, and compare the messages
+# with stock. The suite "variants" does the same for other architectures, in the
+# same build folders.
 
 . "$SCRIPTS/vfio-build.sh"
 
@@ -13,6 +13,6 @@ build_rev "$tree" series || status=$?
 result "$status" "drivers/vfio compiles" "$work/errors"
 grep -v -F '[-W' "$work/new" >"$tmp/sparse" || true
 grep -F '[-W' "$work/new" >"$tmp/gcc" || true
-empty "W=1 has nothing new" "$tmp/gcc"
-empty "sparse has nothing new ($(wc -l <"$work/stock/messages") messages in stock)" "$tmp/sparse"
+empty "W=1 gives no new warning" "$tmp/gcc"
+empty "sparse gives no new warning ($(wc -l <"$work/stock/messages") messages in stock)" "$tmp/sparse"
 unlock

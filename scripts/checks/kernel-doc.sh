@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
 #
-# kernel-doc on the kernel files of the series: new ones must have nothing to
-# report, of changed ones it is what upstream's have not.
+# Run kernel-doc on the kernel files of the series. Warnings of the same file in
+# stock do not count.
 
-# report DIR FILE: what kernel-doc says of DIR/FILE.
+# report DIR FILE: print the warnings for DIR/FILE without line numbers.
 report()
 {
 	[ -e "$1/$2" ] || return 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
 #
-# All shell scripts of this repository have nothing that shellcheck reports.
+# Run shellcheck on all shell scripts of this repository.
 
 mapfile -t files < <(own_files | while read -r file; do
 	case "$file" in
@@ -9,7 +9,7 @@ mapfile -t files < <(own_files | while read -r file; do
 	*) if head -n 1 "$REPO/$file" | grep -q -a -E '^#!.*\b(ba|da)?sh\b'; then echo "$file"; fi ;;
 	esac
 done)
-# What a script sources lies next to it or in scripts/.
+# Scripts source files from their own folder or from scripts/.
 (cd "$REPO" && shellcheck -x -P SCRIPTDIR:scripts -f gcc "${files[@]}") >"$tmp/out" 2>&1 || true
 for file in "${files[@]}"; do
 	grep -F "$file:" "$tmp/out" >"$tmp/file" || true
