@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# demo.sh: from nothing to userspace that drives a PCI device through vfio-pci,
-# with our modules on Debian's own kernel, in a VM, with the sample vendor driver
-# and without it; and to QEMU that migrates a guest from one device to another,
-# by both protocols; then say where the time went. Fails if the device does not do
-# what it should. KERNEL and MODULES name others, as for vm.sh.
+# demo.sh: boot Debian's kernel with our vfio modules in a VM, and drive a PCI device
+# from userspace, with and without the sample vendor driver. Then let QEMU migrate a
+# nested guest from one device to another, by both protocols. Print the time that
+# each step took. Fail if a step fails. KERNEL and MODULES work as for vm.sh.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -21,14 +20,14 @@ now()
 	echo $(($(date +%s%N) / 1000000))
 }
 
-# took NAME BEGAN ENDED: one row of the table at the end; times in ms.
+# took NAME BEGAN ENDED: add a row to the table of times; both are in ms.
 rows=()
 took()
 {
 	rows+=("$(printf '%6d.%d s  %s' $((($3 - $2) / 1000)) $((($3 - $2) / 100 % 10)) "$1")")
 }
 
-# timed NAME COMMAND...: run a command with its output in $result.
+# timed NAME COMMAND...: run a command and record its time; set result to its output.
 timed()
 {
 	local began name=$1
@@ -39,7 +38,7 @@ timed()
 	took "$name" "$began" "$(now)"
 }
 
-# show: pass on what the guest prints; note when its first line comes.
+# show: copy stdin to stdout, and record the time of the guest's first line.
 show()
 {
 	local line
@@ -54,22 +53,21 @@ show()
 }
 
 start=$(now)
-timed 'root: a Debian to build in and to boot' "$SCRIPTS/root.sh"
-timed 'source: the kernel that the series is for' "$SCRIPTS/source.sh"
+timed 'root: the Debian for builds and VMs' "$SCRIPTS/root.sh"
+timed 'source: the pristine kernel' "$SCRIPTS/source.sh"
 timed "kernel: $kernel" "$SCRIPTS/kernel.sh" "$kernel"
 timed "modules: vfio, $kind" "$SCRIPTS/modules.sh" "$kernel" "$kind"
-timed 'programs: the one that drives the device' "$SCRIPTS/userspace.sh"
+timed 'programs: the demo programs' "$SCRIPTS/userspace.sh"
 userspace=$result
 qemu72=
 if [ "$kind" = ours ]; then
 	mkdir -p "$OUT/demo"
-	timed 'programs: QEMU 7.2, and what its guest runs' "$SCRIPTS/qemu.sh" bookworm
+	timed 'programs: QEMU 7.2' "$SCRIPTS/qemu.sh" bookworm
 	qemu72=$result
 	"$SCRIPTS/guest-payload.sh" scripts/guest/guest_dma.c out/demo/payload
 fi
 
-# What the guest runs. The module that drives the device must be the one that
-# was built, not one of Debian's.
+# The commands for the guest. They check that the loaded module is ours, not Debian's.
 in_guest=$(cat <<END
 set -e
 bdf=\${VM_DEVICES%%=*}
@@ -82,17 +80,17 @@ echo "       \$file"
 objcopy -O binary --only-section=.note.gnu.build-id "\$file" /tmp/built
 cmp /tmp/built "\$loaded"
 if grep '^vfio_pci_edu ' /proc/modules >/tmp/edu; then
-	echo "guest: loaded by itself: \$(cut -d ' ' -f 1 /tmp/edu), for"
+	echo "guest: vfio-pci has loaded \$(cut -d ' ' -f 1 /tmp/edu), by the alias"
 	modinfo -F alias vfio_pci_edu | sed 's/^/       /'
 	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
 	$userspace/vfio_pci_vendor_demo "\$bdf"
 	rmmod vfio_pci_edu 2>/tmp/why || sed 's/^rmmod: ERROR: /guest: /' /tmp/why
 	scripts/guest/without-vendor.sh vfio_pci_edu
-	echo "guest: bound again without vfio_pci_edu: the device as it is"
+	echo "guest: the same device without vfio_pci_edu"
 fi
 $userspace/vfio_pci_edu_demo "\$bdf"
 [ -n "$qemu72" ] || exit 0
-echo "guest: the device is migrated, with a guest of QEMU that uses it all the time:"
+echo "guest: QEMU migrates a nested guest that uses the device all the time:"
 modprobe vfio_pci_edu_migration
 scripts/guest/bind.sh all none
 scripts/guest/bind.sh all vfio-pci
@@ -107,13 +105,13 @@ status=0
 KERNEL=$kernel MODULES=$kind DEVICES='edu edu' NAME=demo APPEND=$NO_MIGRATION "$SCRIPTS/vm.sh" "$in_guest" </dev/null |
 	tee "$log" | show || status=$?
 ended=$(now)
-[ -e "$log.up" ] || die "the VM did not come up (log: $log)"
+[ -e "$log.up" ] || die "the VM did not boot (log: $log)"
 up=$(cat "$log.up")
-took 'boot: the VM, until it runs its first command' "$began" "$up"
-took 'run: all that the device did above, and power off' "$up" "$ended"
-took 'in all' "$start" "$ended"
+took 'boot: the VM, until its first command' "$began" "$up"
+took 'run: the output above, and power off' "$up" "$ended"
+took 'total' "$start" "$ended"
 [ "$status" -eq 0 ] || die "the demo failed with status $status; see above (log: $log)"
 
 echo
-echo "Where the time went:"
+echo "Time by step:"
 printf '%s\n' "${rows[@]}"

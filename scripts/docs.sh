@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# docs.sh [FOLDER]: make HTML of the documents of the series in FOLDER, out/docs
-# by default. Sphinx runs with the kernel's own extensions, so the pages include
-# the kernel-doc of the headers and sources. A warning is an error.
+# docs.sh [FOLDER]: build the documents of the series as HTML in FOLDER (default:
+# out/docs). The kernel's Sphinx extensions include the kernel-doc of headers and
+# sources. A warning is an error.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -23,7 +23,7 @@ tree=$("$SCRIPTS/tree.sh")
 tmp=$(mktemp -d "$CACHE/tmp-docs.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 
-# At their paths, so that references from one to another become links
+# Keep the paths of the documents, so that cross-references become links.
 git -C "$tree" -c core.quotePath=false diff -M --name-only --diff-filter=AMR base series -- 'Documentation/*.rst' |
 	grep -v '/index\.rst$' | sed -e 's,^Documentation/,,' -e 's/\.rst$//' >"$tmp/names"
 while read -r name; do

@@ -1,23 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# dpdk.sh: make sure that Debian's testpmd exists, with DPDK's drivers for PCI
-# and for e1000 and igb devices, and print the path of the program in the root.
-# Its package needs 340 others. Of these the folder keeps only the libraries
-# that the program loads.
+# dpdk.sh: unpack Debian's testpmd with DPDK's drivers for e1000 and igb devices, if
+# it is missing, and print its path in the root. The package depends on 340 others;
+# keep only the libraries that testpmd loads.
 
 . "$(dirname "$0")/lib.sh"
 . "$SCRIPTS/debs.sh"
 
-[ $# -eq 0 ] || die "unknown argument '$1'; dpdk.sh takes none"
+[ $# -eq 0 ] || die "unknown argument '$1'; usage: dpdk.sh"
 
-# In the root: unpack DIR WORK
+# unpack DIR WORK: in the root, unpack testpmd into DIR.
 unpack()
 {
 	local dir=$1 work=$2 lib=lib/x86_64-linux-gnu file files
 
 	set -euo pipefail
-	# shellcheck disable=SC2064 # as they are now
+	# shellcheck disable=SC2064 # expand now
 	trap "rm -rf '$work' '$dir.new'" EXIT
 	unpack_debs "$work" dpdk-dev trixie
 	rm -rf "$dir.new"
@@ -34,12 +33,11 @@ unpack()
 	cp "$work/root/$lib/ld-linux-x86-64.so.2" "${files[0]}" "$dir.new/"
 	awk '$2 == "=>" { print $3 }' "$work/needed" | sort -u | xargs cp -L -t "$dir.new"
 	cp -L "${files[@]:1}" "$dir.new/drivers/"
-	# A driver that another one needs is loaded once only if it is one file.
+	# Link duplicates: the loader would load a second file as a second driver.
 	for file in "$dir.new"/drivers/*; do
 		[ ! -e "$dir.new/${file##*/}.25" ] || ln -sf "../${file##*/}.25" "$file"
 	done
-	# The program with its own libc, and with these drivers. DPDK looks for
-	# others in a folder of the system, where none are.
+	# Run the program with its own libc and drivers.
 	cat >"$dir.new/testpmd" <<-'END'
 	#!/bin/sh
 	dir=$(dirname "$(readlink -f "$0")")
@@ -47,7 +45,7 @@ unpack()
 		"$dir/dpdk-testpmd" -d "$dir/drivers" "$@"
 	END
 	chmod +x "$dir.new/testpmd"
-	# It may lack a library.
+	# Fail if a library is missing.
 	"$dir.new/testpmd" --help >/dev/null
 	mv -T "$dir.new" "$dir"
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Print how fast the TSC of this machine runs, in kHz. This also works on a busy
- * machine, because the program drops each reading that was interrupted.
+ * Print the TSC frequency of this machine in kHz. On a busy machine, too: of many
+ * readings, use the fastest, which no interrupt has delayed.
  */
 
 #include <stdint.h>
@@ -25,7 +25,6 @@ static uint64_t now(void)
 	return time.tv_sec * 1000000000ull + time.tv_nsec;
 }
 
-/* Of many readings, the one that took the least time. */
 static struct reading read_both(void)
 {
 	uint64_t least = UINT64_MAX, before, tsc, after;
@@ -53,7 +52,7 @@ int main(void)
 	nanosleep(&span, NULL);
 	last = read_both();
 	if (last.ns <= first.ns || last.tsc <= first.tsc) {
-		fprintf(stderr, "error: the TSC of this machine does not count\n");
+		fprintf(stderr, "error: the TSC of this machine does not increase; use ACCEL=kvm\n");
 		return 1;
 	}
 	printf("%.0f\n", (last.tsc - first.tsc) * 1e6 / (last.ns - first.ns));

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# host-tsc.sh: print how fast the TSC of this machine runs, in kHz. That of an
-# emulated processor runs as fast.
+# host-tsc.sh: print the TSC frequency of this machine in kHz. An emulated processor
+# has the same frequency.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -11,7 +11,7 @@
 program=host-tsc-$(key <"$SCRIPTS/host-tsc.c")
 if [ ! -e "$CACHE/$program" ]; then
 	lock host-tsc
-	# Static, as the root's libc may be newer than this machine's.
+	# Link statically: the root's libc may be newer than this machine's.
 	# shellcheck disable=SC2016 # for the shell in the root
 	[ -e "$CACHE/$program" ] ||
 		step "building the program that measures the TSC" "$CACHE/log/host-tsc.log" "$SCRIPTS/in-root.sh" sh -ec '

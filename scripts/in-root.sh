@@ -1,21 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# in-root.sh COMMAND...: run a command inside the root, as root, with the
-# checkout at /repo, the cache at /cache, and /proc, /dev and /sys. The working
-# directory is /repo; the status is the command's.
+# in-root.sh COMMAND...: run a command as root inside the root and return its status.
+# The checkout is at /repo (the working directory), the cache at /cache.
 #
-#     BIND  a folder outside of the checkout, for the command at /run/bind
+#     BIND  a folder outside the checkout, to mount at /run/bind
 
 . "$(dirname "$0")/lib.sh"
 
 [ $# -gt 0 ] || die "no command; usage: in-root.sh COMMAND..."
 
-# Second half, as root in a mount namespace of its own.
+# as_root runs this script again with --mounted, in a new mount namespace.
 if [ "$1" = --mounted ]; then
 	root=$2
 	shift 2
-	# A user namespace may only bind what it inherited as a whole: rbind.
+	# A user namespace may only bind inherited mounts with their submounts.
 	for dir in proc dev sys; do
 		mount --rbind "/$dir" "$root/$dir"
 	done
@@ -29,7 +28,7 @@ if [ "$1" = --mounted ]; then
 		unset BIND
 	fi
 	unset VFIO_REGOPS_REPO VFIO_REGOPS_CACHE XDG_CACHE_HOME XDG_RUNTIME_DIR TMPDIR
-	# Nor what would change a build.
+	# These would change a build.
 	unset ARCH CROSS_COMPILE CC LD CFLAGS CPPFLAGS LDFLAGS KCFLAGS KCPPFLAGS "${!KBUILD_@}" V O M C W
 	unset LANG LANGUAGE "${!LC_@}"
 	export HOME=/root LC_ALL=C.UTF-8
@@ -39,7 +38,7 @@ fi
 
 [ -z "$IN_ROOT" ] || exec "$@"
 root=$("$SCRIPTS/root.sh")
-# As long as the command runs, the cache is in use.
+# clean.sh --cache refuses to run while a command holds this lock.
 exec {use}>>"$CACHE/lock-use"
 flock -s "$use"
 export VFIO_REGOPS_REPO=$REPO VFIO_REGOPS_CACHE=$CACHE

@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kernel-stock.sh: Debian's own 7.3 image, for kernel.sh. The packages are
-# unpacked, not installed, as nothing here has a boot loader to care for.
+# kernel-stock.sh: unpack Debian's 7.3 kernel image for kernel.sh. Installing the
+# packages would only add a boot loader configuration.
 
 . "$(dirname "$0")/lib.sh"
 
-# What a test may need of Debian's 4000 modules; vfio is built outside. Not in
-# capitals: the environment may hold a MODULES, which says what vm.sh boots.
+# Keep only these of Debian's 4000 modules; modules.sh builds vfio. The variable is
+# lower case because the environment may contain MODULES for vm.sh.
 folders=(arch crypto lib virt fs/9p fs/netfs fs/overlayfs net/9p
 	drivers/{block,char,dca,i2c,iommu,misc,nvme,pci,ptp,uio,virtio}
 	drivers/net/ethernet/intel drivers/net/virtio_net.ko.xz)
 
-# The rest runs in the root. fetch ABI VERSION
+# fetch ABI VERSION: in the root, download the packages.
 fetch()
 {
 	set -euo pipefail
@@ -20,7 +20,7 @@ fetch()
 	apt-get -q -o APT::Sandbox::User=root download "linux-binary-$1=$2" "linux-modules-$1=$2" "linux-base-$1=$2"
 }
 
-# assemble FOLDER ABI VERSION MODULES...
+# assemble FOLDER ABI VERSION MODULES...: in the root, unpack the packages.
 assemble()
 {
 	local dir=$1 abi=$2 version=${3/:/%3a} lib=usr/lib/modules/$2 module
@@ -40,7 +40,7 @@ assemble()
 	rm -r unpack
 	echo "$abi" >release
 	ln -s "/usr/src/linux-headers-$abi" build
-	# The root is on 9p, which this kernel has as modules: load them, go there.
+	# The root is on 9p. This kernel has 9p as modules, so the initrd loads them.
 	mkdir -p initrd.d/{bin,dev,proc,newroot}
 	cp /usr/bin/busybox initrd.d/bin/busybox
 	for module in fs/netfs/netfs net/9p/9pnet net/9p/9pnet_virtio fs/9p/9p; do
@@ -68,11 +68,11 @@ INIT
 	touch complete
 }
 
-# choose [--recent]: which image; sets version, abi and dir.
+# choose [--recent]: select the image; set version, abi and dir.
 choose()
 {
 	read -r version abi < <("$SCRIPTS/version.sh" "$@") || exit 1
-	[ "$version" != tree ] || die "a kernel tree was given as LINUX=, so there is no Debian image of it; use KERNEL=release"
+	[ "$version" != tree ] || die "Debian has no image of the kernel tree in LINUX=; use KERNEL=release"
 	[ "$abi" != - ] || die "the Debian archive has no image of Linux $version; use KERNEL=release"
 	dir=kernel-stock-$({ echo "$version $abi ${folders[*]}"; declare -f assemble; } | key)
 }

@@ -1,21 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kernel.sh release|debug|stock: make sure that the kernel is built, and print
-# its folder in the root, which holds
-#     vmlinuz     what QEMU boots
-#     initrd      only of a kernel that cannot mount its root by itself
-#     release     what `uname -r` says
-#     build       what external modules are built against
-#     modules/    the kernel's own modules, without those of vfio
-# A build that was interrupted goes on where it stopped.
+# kernel.sh release|debug|stock: build a kernel if it is missing, and print its
+# folder in the root:
+#     vmlinuz     the kernel for QEMU
+#     initrd      only for the stock kernel
+#     release     the kernel release (`uname -r`)
+#     build       the build folder for external modules
+#     modules/    the kernel's modules, except those of vfio
+# An interrupted build continues where it stopped.
 
 . "$(dirname "$0")/lib.sh"
 
 usage="usage: kernel.sh release|debug|stock"
-[ $# -eq 1 ] || die "one kernel is needed; $usage"
+[ $# -eq 1 ] || die "kernel.sh needs one argument; $usage"
 
-# The rest runs in the root: $1 is the folder, $2 the source.
+# configure FOLDER SOURCE FRAGMENT...: in the root, write the configuration.
 configure()
 {
 	local missing
@@ -24,8 +24,8 @@ configure()
 	mkdir -p "$1/build"
 	cat "${@:3}" >"$1/fragments"
 	make -C "$2" O="$1/build" KCONFIG_ALLCONFIG="$1/fragments" allnoconfig
-	# A later fragment overrides an earlier one; kconfig drops in silence what
-	# depends on something that is not set.
+	# A later fragment overrides an earlier one. Kconfig silently drops options
+	# with unmet dependencies.
 	missing=$(awk -F'[ =]' '/^CONFIG_/ { want[$1] = $0 }
 			/^# CONFIG_.* is not set/ { want[$2] = $0 }
 			END { for (o in want) print want[o] }' "$1/fragments" |
@@ -39,10 +39,11 @@ configure()
 	[ -z "$missing" ] || { echo "not set: $missing"; exit 1; }
 }
 
+# compile FOLDER JOBS: in the root, build the kernel and its modules.
 compile()
 {
 	set -euo pipefail
-	# vfio is built outside of the kernel, and not twice.
+	# The build includes vfio for its dependencies; modules.sh replaces it.
 	make -C "$1/build" -j"$2" KBUILD_BUILD_USER=vfio KBUILD_BUILD_HOST=regops bzImage modules
 	rm -rf "$1/modules"
 	make -C "$1/build" INSTALL_MOD_PATH="$1/modules" modules_install

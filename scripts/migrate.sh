@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced, after lib.sh and result.sh, by the suites in which real clients
-# migrate an edu device.
+# Sourced after lib.sh and result.sh by suites in which QEMU migrates an edu device.
 
-# migrate_with PAYLOAD: in the guest, have the devices bound with the driver that
-# goes with it: what they can do is known then.
-migrate_with()
+# load_driver PAYLOAD: in the guest, load the vendor driver for a payload and bind
+# the devices. Load it first: the driver reports its migration abilities at bind.
+load_driver()
 {
 	scripts/guest/bind.sh all none
 	modprobe -r -a vfio_pci_torture_migration vfio_pci_edu_migration vfio_pci_edu
@@ -18,11 +17,11 @@ migrate_with()
 	scripts/guest/bind.sh all vfio-pci
 }
 
-# migrate NAME RUN...: in one VM, let QEMU migrate a guest between two edu devices:
-# a RUN is the Debian suite whose QEMU that is, type1 or iommufd, and cases (see
-# scripts/guest/migrate.py, which judges them). "large" before the cases: not by
-# the sample, but by the driver for tests, with a state of some MiB, part of it
-# sent while the device runs. Results and logs are in out/NAME.
+# migrate NAME RUN...: in one VM, let QEMU migrate a nested guest between two edu
+# devices. A RUN is "SUITE type1|iommufd [large] CASE...": SUITE is the Debian suite
+# of QEMU, a CASE is one of scripts/guest/migrate.py. "large" uses the test driver,
+# with 8 MiB of state and 2 MiB of pre-copy data, instead of the sample driver. Results
+# and logs are in out/NAME.
 migrate()
 {
 	local folder=$OUT/$1 name=$1 status=0 run suite iommu cases qemu commands=()
@@ -35,7 +34,7 @@ migrate()
 	for payload in guest_dma guest_memory; do
 		"$SCRIPTS/guest-payload.sh" "scripts/guest/$payload.c" "out/$name/$payload" >>"$folder/gcc.log" 2>&1 || status=$?
 	done
-	result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
+	result "$status" "the payloads for nested guests compile" "$folder/gcc.log"
 
 	for run; do
 		read -r suite iommu cases <<<"$run"
@@ -46,21 +45,21 @@ migrate()
 			payload=guest_memory
 			cases=${cases#large }
 		fi
-		commands+=("migrate_with $payload"
+		commands+=("load_driver $payload"
 			"scripts/guest/migrate.py out/$name/$payload out/$name/$suite-$iommu-$payload $qemu $iommu $cases || true")
 	done
 
 	status=0
 	KERNEL=${KERNEL:-release} MODULES=ours DEVICES='edu edu' NAME=$name TIMEOUT=${TIMEOUT:-3600} APPEND=$NO_VENDOR \
-		"$SCRIPTS/vm.sh" "set -e; $(declare -f migrate_with); $(printf '%s\n' "${commands[@]}")" \
+		"$SCRIPTS/vm.sh" "set -e; $(declare -f load_driver); $(printf '%s\n' "${commands[@]}")" \
 		</dev/null >"$folder/log" 2>"$folder/errors" || status=$?
 	cat "$folder/log"
-	result "$status" "the VM ends well" "$folder/errors"
+	result "$status" "the VM succeeds" "$folder/errors"
 
 	read -r p f s < <(counts "$folder/log")
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	# A run that says nothing has failed.
+	# A run without results has failed.
 	status=0
 	[ $((p + f)) -ge $# ] || status=1
-	result "$status" "all runs have a result" "$folder/errors"
+	result "$status" "all runs have results" "$folder/errors"
 }

@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# qemu.sh SUITE: make sure that the QEMU of another Debian suite exists, with the
-# libraries and the firmware that it needs, unpacked into a folder of its own,
-# and print the path of the program in the root: bookworm has QEMU 7.2,
-# trixie-backports QEMU 11. The root itself has that of trixie, QEMU 10.
+# qemu.sh SUITE: unpack the QEMU of another Debian suite with its libraries and
+# firmware, if it is missing, and print its path in the root. bookworm has QEMU 7.2,
+# trixie-backports has QEMU 11. The root itself has QEMU 10, from trixie.
 
 . "$(dirname "$0")/lib.sh"
 . "$SCRIPTS/debs.sh"
@@ -13,22 +12,22 @@ usage="usage: qemu.sh bookworm|trixie-backports"
 [ $# -eq 1 ] || die "a Debian suite is needed; $usage"
 case "$1" in
 bookworm) suites=(bookworm) ;;
-# Which is no suite by itself
+# Backports depend on packages of trixie.
 trixie-backports) suites=(trixie trixie-backports) ;;
 *) die "unknown suite '$1'; $usage" ;;
 esac
 
-# In the root: unpack DIR WORK SUITE...: QEMU of the last of them.
+# unpack DIR WORK SUITE...: in the root, unpack QEMU of the last SUITE into DIR.
 unpack()
 {
 	local dir=$1 work=$2
 	shift 2
 
 	set -euo pipefail
-	# shellcheck disable=SC2064 # as they are now
+	# shellcheck disable=SC2064 # expand now
 	trap "rm -rf '$work'" EXIT
 	unpack_debs "$work" qemu-system-x86 "$@"
-	# The program with its own libc, modules and firmware.
+	# Run the program with its own libc, modules and firmware.
 	cat >"$work/root/qemu-system-x86_64" <<-'END'
 	#!/bin/sh
 	dir=$(dirname "$(readlink -f "$0")")
@@ -38,7 +37,7 @@ unpack()
 		"$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios" "$@"
 	END
 	chmod +x "$work/root/qemu-system-x86_64"
-	# It may lack a library, or a module.
+	# Fail if a library or a module is missing.
 	"$work/root/qemu-system-x86_64" --version
 	echo quit | "$work/root/qemu-system-x86_64" -nodefaults -display none -accel tcg -S -monitor stdio
 	mv -T "$work/root" "$dir"

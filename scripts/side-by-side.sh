@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced, after lib.sh and result.sh, by suites that compare: run the same with
-# stock modules and with ours at the same time.
+# Sourced after lib.sh and result.sh by suites that compare stock modules with ours.
 
 export APPEND=$NO_VENDOR
 
-# side_by_side SUITE FUNCTION FOLDER: run "FUNCTION stock" and "FUNCTION ours",
-# with FOLDER/stock.log and FOLDER/ours.log, and report whether they ended well.
-# A group of processes each, so that both end if we do.
+# side_by_side SUITE FUNCTION FOLDER: run "FUNCTION stock" and "FUNCTION ours" in
+# parallel, with logs in FOLDER, and report their results. Each is a process group,
+# so that the trap can end all its processes.
 side_by_side()
 {
 	local modules status
@@ -27,7 +26,7 @@ side_by_side()
 	for modules in stock ours; do
 		status=0
 		wait "${pids[$modules]}" || status=$?
-		result "$status" "$1: the VM with $modules modules ends well" "$3/$modules.log"
+		result "$status" "$1: the VM with $modules modules succeeds" "$3/$modules.log"
 	done
 	pids=()
 }

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# source.sh: make sure that the pristine kernel source exists, and print its
-# path in the root. It is Debian's linux-source package, or a copy of the tree
-# that LINUX=/path names.
+# source.sh: unpack the pristine kernel source if it is missing, and print its path
+# in the root. The source is Debian's linux-source package, or a copy of
+# LINUX=/path.
 
 . "$(dirname "$0")/lib.sh"
 
-[ $# -eq 0 ] || die "unknown argument '$1'; source.sh takes none (a kernel tree is given as LINUX=/path)"
+[ $# -eq 0 ] || die "unknown argument '$1'; to use a kernel tree, set LINUX=/path"
 
-# Both run in the root; $1 is the folder to make, $2 the package version.
+# unpack_package FOLDER VERSION: in the root, unpack Debian's source package.
 unpack_package()
 {
 	local deb
@@ -25,17 +25,18 @@ unpack_package()
 	mv "$1.new" "$1"
 }
 
+# unpack_tree FOLDER: in the root, unpack the tar file on stdin.
 unpack_tree()
 {
 	set -euo pipefail
 	mkdir -p "$1.new/linux"
 	tar -x -C "$1.new/linux" --no-same-owner
-	# Builds with O= refuse a tree that was built in.
+	# A build with O= needs a clean source tree.
 	make -C "$1.new/linux" mrproper
 	mv "$1.new" "$1"
 }
 
-# choose [--recent]: which source; sets version and dir.
+# choose [--recent]: select the source; set version and dir.
 choose()
 {
 	read -r version _ < <("$SCRIPTS/version.sh" "$@") || exit 1

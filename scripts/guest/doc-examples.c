@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * doc-examples BDF: open a device and print how the modules of the guides change it, a
- * line for each module.  The device is an edu or an igb; the igb has a ROM.
+ * doc-examples BDF: open a device (edu, or igb with a ROM) and print the effect of
+ * each example module of the documentation.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 #define WINDOW_TYPE		(VFIO_REGION_TYPE_PCI_VENDOR_TYPE | 0x8086)
 #define WINDOW_SUBTYPE		100
 #define WINDOW			0x5000
-/* In the window: the MAC address */
+/* Offset of the MAC address in the window */
 #define RECEIVE_ADDRESS		0x400
 
 static int fd;
@@ -64,7 +64,6 @@ static void guard_factorial(void)
 	int error = put(0x08, 13) == 4 ? 0 : errno;
 
 	VFIO_ASSERT_EQ(put(0x08, 5), 4);
-	/* The device computes for a while */
 	while (get(0x20, 4) & 1)
 		;
 	printf("factorial: 13 %s, 5! is %u\n", strerror(error), get(0x08, 4));
@@ -98,7 +97,7 @@ static int set_state(__u32 state)
 	return mig.data_fd;
 }
 
-/* Write 5, save the state, write 6, load the state */
+/* Save the register, overwrite it, and load it */
 static void migrate_register(void)
 {
 	char data[4096];
@@ -162,7 +161,7 @@ static void patch_rom(void)
 	       rom[1], rom[3], sum);
 }
 
-/* Find a region by its type, as the guide says */
+/* Find a region by its type, as the documentation shows */
 static int find_region(__u32 type, __u32 subtype, __u64 *offset)
 {
 	struct vfio_device_info device_info = { .argsz = sizeof(device_info) };
@@ -232,7 +231,7 @@ int main(int argc, char *argv[])
 	}
 	fflush(stdout);
 
-	/* It lists the regions while the device is open */
+	/* debugfs shows the region table only while the device is open */
 	snprintf(path, sizeof(path), "cat /sys/kernel/debug/vfio/%s/pci/regions", bdf);
 	system(path);
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The interrupt of the device as a message, for programs that start as guest-payload.h
- * says: the count of those that have come.
- */
+/* Count the MSIs of the device, for programs that use guest-payload.h. */
 #ifndef GUEST_PAYLOAD_MSI_H
 #define GUEST_PAYLOAD_MSI_H
 
@@ -13,7 +10,7 @@
 #define  MSI_ENABLE		0x00010000
 #define  MSI_64_BIT		0x00800000
 
-/* The first processor, and registers of its interrupt controller */
+/* The local APIC of CPU 0 */
 #define APIC			0xfee00000
 #define APIC_EOI		0xb0
 #define APIC_SPURIOUS		0xf0
@@ -33,7 +30,7 @@ struct table {
 	u32 base;
 } __attribute__((packed));
 
-/* Flat, as it was before; the loader's may be gone by now */
+/* Flat segments: the loader's table may be overwritten */
 static const u32 segments[][2] = {
 	{ 0, 0 },
 	{ 0x0000ffff, 0x00cf9a00 },
@@ -85,7 +82,7 @@ static inline void enable_msi(u32 device)
 	set_gate(VECTOR_SPURIOUS, on_spurious);
 	asm volatile("lidt %0" : : "m" (idt), "m" (gates));
 
-	/* Whatever the firmware has had interrupts for */
+	/* Mask the interrupts of the firmware */
 	port_write8(PIC_MASK_1, 0xff);
 	port_write8(PIC_MASK_2, 0xff);
 	apic_write(APIC_SPURIOUS, APIC_ENABLE | VECTOR_SPURIOUS);
@@ -98,7 +95,7 @@ static inline void enable_msi(u32 device)
 	}
 	if (!cap) {
 		print("no-msi\n");
-		leave(EXIT_LOST);
+		exit_qemu(EXIT_FAILED);
 	}
 	data = 8;
 	config_write(device, cap + 4, APIC);
@@ -112,9 +109,9 @@ static inline void enable_msi(u32 device)
 }
 
 /*
- * After what raises one, where there have been so many before.  One that gets lost
- * is waited for forever.  Nothing but the processor may wait: QEMU's thread that
- * brings the message would have to wait for accesses of the device.
+ * Wait until the count of interrupts exceeds @before.  A lost interrupt hangs the
+ * guest, and the test fails.  Halt instead of polling the device: QEMU's thread
+ * that delivers the message would wait for these accesses.
  */
 static inline void wait_for_msi(u32 before)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the programs share that run in the guest of a guest: started by the
- * firmware as a multiboot kernel, they use the edu device that QEMU has by
- * vfio-pci, and print on the first serial port.
+ * Common code of the programs for nested guests.  The firmware starts such a
+ * program as a multiboot kernel.  It uses the edu device that QEMU passes
+ * through by vfio-pci, and prints to the first serial port.
  *
- * Freestanding, 32 bits: physical addresses are all that there is, and those
- * are the ones that the device uses too.
+ * The programs are freestanding 32-bit code without paging, so pointers are
+ * DMA addresses.
  */
 #ifndef GUEST_PAYLOAD_H
 #define GUEST_PAYLOAD_H
@@ -19,10 +19,10 @@ typedef unsigned int u32;
 #define  SERIAL_RECEIVED	0x01
 #define  SERIAL_CAN_SEND	0x20
 
-/* isa-debug-exit: QEMU ends with twice the value, plus one */
+/* isa-debug-exit: the exit status of QEMU is twice the value plus one */
 #define DEBUG_EXIT		0xf4
 #define  EXIT_DONE		0x10
-#define  EXIT_LOST		0x20
+#define  EXIT_FAILED		0x20
 
 #define PCI_ADDRESS		0xcf8
 #define PCI_DATA		0xcfc
@@ -60,7 +60,7 @@ typedef unsigned int u32;
 #define EDU_BUFFER		0x40000
 #define EDU_BUFFER_SIZE		4096
 
-/* What a multiboot loader looks for, and where it jumps to */
+/* The multiboot header and the entry point */
 asm(".section .text.start, \"ax\"\n"
 	".balign 4\n"
 	".long 0x1badb002, 0, -0x1badb002\n"
@@ -72,7 +72,6 @@ asm(".section .text.start, \"ax\"\n"
 
 u8 stack[16384];
 
-/* Begins here */
 void run(void);
 
 static unsigned long bar;
@@ -124,9 +123,9 @@ static inline void show(const char *name, u32 value)
 	print(text);
 }
 
-static inline void leave(u8 how)
+static inline void exit_qemu(u8 value)
 {
-	port_write8(DEBUG_EXIT, how);
+	port_write8(DEBUG_EXIT, value);
 	for (;;)
 		asm volatile("cli; hlt");
 }
@@ -144,13 +143,12 @@ static inline void config_write(u32 device, u32 reg, u32 value)
 }
 
 /*
- * Have QEMU see that memory is written from now on, for a guest that is migrated.
- * If a page becomes dirty again before it was sent, its TCG may no longer look: up
- * to 11.1, cpu_physical_memory_sync_dirty_bitmap() clears the bit of such a page, but
- * the TLB only if others became dirty, too.  Without paging, this bit of CR0
- * does nothing but empty the TLB.
+ * Make QEMU log later writes to memory as dirty.  Work around a bug of QEMU up to
+ * 11.1 with TCG: cpu_physical_memory_sync_dirty_bitmap() clears the dirty bit of a
+ * page that is still to be sent, but resets the TLB only if another page became
+ * dirty.  Without paging, toggling CR0.WP only flushes the TLB.
  */
-static inline void be_seen(void)
+static inline void flush_tlb(void)
 {
 	u32 cr0;
 
@@ -162,18 +160,18 @@ static inline u32 bar_read(u32 reg)
 {
 	u32 value;
 
-	be_seen();
+	flush_tlb();
 	asm volatile("movl %1, %0" : "=r" (value) : "m" (*(u32 *)(bar + reg)));
 	return value;
 }
 
 static inline void bar_write(u32 reg, u32 value)
 {
-	be_seen();
+	flush_tlb();
 	asm volatile("movl %1, %0" : "=m" (*(u32 *)(bar + reg)) : "r" (value));
 }
 
-/* Returns its number on the bus */
+/* Enable the edu device and return its number on the bus. */
 static inline u32 find_device(void)
 {
 	u32 device;
@@ -183,13 +181,13 @@ static inline u32 find_device(void)
 			break;
 	if (device == 32) {
 		print("no-device\n");
-		leave(EXIT_LOST);
+		exit_qemu(EXIT_FAILED);
 	}
 
 	bar = config_read(device, PCI_BAR0);
 	show("bar", bar);
 	if (!bar)
-		leave(EXIT_LOST);
+		exit_qemu(EXIT_FAILED);
 
 	config_write(device, PCI_COMMAND, PCI_COMMAND_MEMORY |
 		     PCI_COMMAND_MASTER | PCI_COMMAND_NO_INTX);

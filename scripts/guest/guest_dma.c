@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What runs in the guest of a guest that is migrated: it goes on using the edu
- * device, and prints "round N" after each round.  A round leaves something in
- * every register and in the device's buffer, all of it made from its number,
- * which the next round has to find there; so a device that is not as the memory
- * says is noticed, be it lost, old or new.  Then it says "wrong: ...", and ends.
+ * Program for a nested guest that QEMU migrates: use the edu device in rounds, and
+ * print "round N" after each.  A round writes values derived from its number to
+ * every register and to the device's buffer.  The next round checks them, and so
+ * detects lost, old and new state.  On a mismatch, print "wrong: ..." and exit.
  *
- * Most of the time there is a transfer on its way, and in every other round a
- * factorial, too.  All that interrupts does so by a message, which must come: a
- * migration may add some, but none may get lost.
+ * A DMA transfer is active most of the time, and in every other round the device
+ * also computes a factorial.  The program waits for each MSI: a migration may add
+ * interrupts, but must not lose any.
  */
 
 #include "guest-payload-msi.h"
 
-/* A round fills one half of the buffer: some of it is always to be read later */
+/* A round fills one half of the buffer, so the other half keeps older data */
 #define HALF			(EDU_BUFFER_SIZE / 2)
 #define WORDS			(HALF / 4)
 
-/* Pages that the device has written last, which nobody else does */
+/* Pages for DMA from the device; the program only reads them */
 #define PAGES			4
 
-/* So large that it takes some 0.1 s, and is 0 as far as the register goes */
+/* The device computes it for about 0.1 s; the 32-bit result is 0 */
 #define LONG_FACTORIAL		0x08000000
 
-/* What the halves are filled from, apart from each other */
+/* One page for DMA to each half of the buffer */
 static u32 out[2][2 * WORDS] __attribute__((aligned(4096)));
 static volatile u32 in[PAGES][2 * WORDS] __attribute__((aligned(4096)));
 
-/* The last transfer, which the registers are to tell of until the next one */
+/* The last transfer: the registers must keep its parameters until the next one */
 static u32 last_source, last_destination, last_count, last_command;
 
 static u32 number;
@@ -42,7 +41,7 @@ static void expect(const char *what, u32 expected, u32 found)
 	show("\nwrong: in round", number);
 	show("wrong: expected", expected);
 	show("wrong: found", found);
-	leave(EXIT_LOST);
+	exit_qemu(EXIT_FAILED);
 }
 
 static u32 pattern(u32 round, u32 word)
@@ -67,13 +66,13 @@ static u32 factorial_result(u32 round)
 	return product;
 }
 
-/* Which of the interrupts that are raised by hand a round leaves */
+/* The interrupt status that a round leaves raised */
 static u32 raised(u32 round)
 {
 	return 1u << round % 8;
 }
 
-/* For a round that has a long factorial: it is done again and again */
+/* Restart a long factorial when it is done */
 static void keep_computing(u32 round)
 {
 	if (factorial(round) != LONG_FACTORIAL ||
@@ -114,7 +113,7 @@ static void transfer(u32 round, u32 source, u32 destination, u32 count,
 	while (bar_read(EDU_DMA_COMMAND) & EDU_DMA_START)
 		keep_computing(round);
 	wait_for_msi(before);
-	/* The device has read or written memory */
+	/* The device may have written to memory */
 	asm volatile("" : : : "memory");
 
 	last_source = source;
@@ -124,19 +123,19 @@ static void transfer(u32 round, u32 source, u32 destination, u32 count,
 	expect_last_transfer();
 }
 
-/* What was in the buffer after a round */
+/* Check the copy of the device's buffer that a round left */
 static void expect_buffer(u32 round)
 {
 	u32 i;
 
 	for (i = 0; i < 2 * WORDS; i++)
-		expect("memory that the device has written",
+		expect("memory written by DMA",
 		       pattern(i / WORDS == round % 2 ? round : round - 1, i),
 		       in[round % PAGES][i]);
 }
 
-/* What the round before has left */
-static void find(u32 before)
+/* Check the state that the last round left */
+static void check_round(u32 before)
 {
 	u32 i;
 
@@ -157,13 +156,13 @@ static void find(u32 before)
 	       bar_read(EDU_FACTORIAL));
 }
 
-/* This goes before anything that takes time, so that something is always left */
-static void leave_for_next(u32 round)
+/* Write the state first and wait afterwards, so that a migration finds new state */
+static void write_round(u32 round)
 {
 	u32 *half = out[round % 2];
 	u32 i, before;
 
-	/* The device cannot be reset, and another guest may just have had it */
+	/* A previous guest may have left a factorial running; edu has no reset */
 	wait_for_factorial();
 	bar_write(EDU_FACTORIAL, factorial(round));
 	bar_write(EDU_LIVENESS, round);
@@ -187,8 +186,8 @@ void run(void)
 
 	for (number = 0; ; number++) {
 		if (number > 1)
-			find(number - 1);
-		leave_for_next(number);
+			check_round(number - 1);
+		write_round(number);
 		show("round", number);
 	}
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What runs in the guest of a guest that is migrated with a device whose state is
- * made up: it changes memory, in which it has to find what the round before has
- * left, and prints "round N".  Of the device it just reads a register.
+ * Program for a nested guest that QEMU migrates: in each round, check the memory
+ * that the last round wrote, write it again, read a register of the device, and
+ * print "round N".  scripts/migrate.sh uses it with a vendor driver that invents
+ * the state of the device.
  */
 
 #include "guest-payload.h"
@@ -25,17 +26,17 @@ void run(void)
 	for (round = 0; ; round++) {
 		for (i = 0; i < WORDS; i++) {
 			if (i % 256 == 0)
-				be_seen();
+				flush_tlb();
 			if (round && memory[i] != pattern(round - 1, i)) {
 				show("wrong: memory in round", round);
-				leave(EXIT_LOST);
+				exit_qemu(EXIT_FAILED);
 			}
 			memory[i] = pattern(round, i);
 		}
 		for (i = 0; i < READS; i++) {
 			if (bar_read(EDU_IDENTIFICATION) != 0x010000ed) {
 				show("wrong: device in round", round);
-				leave(EXIT_LOST);
+				exit_qemu(EXIT_FAILED);
 			}
 		}
 		show("round", round);

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154 # igd.sh sets the variables
 #
-# Sourced by igd.sh: the graphics device under its vendor driver and another one,
-# which overrides registers and adds a region, loaded in both orders; without the
-# former; and what debugfs says.
+# Sourced by igd.sh: test vfio_pci_igd together with vfio_pci_torture, which overrides
+# registers and adds a region. Load the two in both orders, and unload each.
 
 bdf=${bdfs[0]}
 read -r vendor <"/sys/bus/pci/devices/$bdf/vendor"
@@ -15,14 +14,14 @@ torture()
 	echo "range 0 0x1008 8; add 0xffff 1 0x2000 3" >/sys/module/vfio_pci_torture/parameters/setup
 }
 
-# while_open COMMAND...: run it while the device is open
+# while_open COMMAND...: run a command while the device is open.
 while_open()
 {
 	scripts/guest/while-open.py "$bdf" "$@" | sed '1{/^open: ok$/d}'
 }
 
-# both NAME: what userspace sees, and debugfs
-both()
+# record NAME: write the transcripts and the region table.
+record()
 {
 	transcript "$1" iommufd "$bdf" --stage added
 	transcript "$1-read" iommufd "$bdf" --quick --stage read
@@ -31,24 +30,24 @@ both()
 
 transcript alone iommufd "$bdf" --stage added
 torture
-both igd-first
-# The bound device pins both, closed or open
+record igd-first
+# The bound device pins both modules, closed or open
 rmmod vfio_pci_igd >"$folder/pinned" 2>&1 || true
 while_open rmmod vfio_pci_torture >>"$folder/pinned" 2>&1 || true
 scripts/guest/without-vendor.sh vfio_pci_igd vfio_pci_torture
 lsmod >"$folder/unloaded"
 
-# Without the module the device still opens, and the log names the module
+# Without vfio_pci_igd the device still opens, and the log names the module
 dmesg -C
 transcript without iommufd "$bdf" --stage added
 dmesg >"$folder/hint"
-# Loaded later, it takes part from the next open on
+# A module loaded after bind takes effect at the next open
 modprobe vfio_pci_igd
 transcript late iommufd "$bdf" --stage added
 scripts/guest/without-vendor.sh vfio_pci_igd
 
 torture
 modprobe vfio_pci_igd
-both igd-last
+record igd-last
 scripts/guest/without-vendor.sh vfio_pci_torture
 transcript again iommufd "$bdf" --stage added

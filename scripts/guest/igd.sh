@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# igd.sh PROGRAM FOLDER NAME:opens|fails|differs|refused...: in the guest, write to
-# FOLDER/NAME.MODE.txt what a program sees of the graphics devices of VM_DEVICES,
-# which are these, and its status to FOLDER/NAME.MODE.status; then of the first
-# without the bridges. With our modules, also what is said of vendor drivers.
+# igd.sh PROGRAM FOLDER NAME:opens|fails|differs|refused...: in the guest, run PROGRAM
+# on each graphics device of VM_DEVICES. The arguments give their names and expected
+# results. Write the output to FOLDER/NAME.MODE.txt and the status to
+# FOLDER/NAME.MODE.status. With our modules, also run igd-vendors.sh. Last, remove the
+# bridges and run PROGRAM on the first device.
 
 set -euo pipefail
 
@@ -28,7 +29,7 @@ transcript()
 	printf '%s %s: status %d, up %s s\n' "$MODULES" "$name" "$status" "$(cut -d. -f1 /proc/uptime)"
 }
 
-# remove BDF NAME: what is there if a bridge is not
+# remove BDF NAME: remove a bridge and write a transcript of the first device.
 remove()
 {
 	echo 1 >"/sys/bus/pci/devices/$1/remove"

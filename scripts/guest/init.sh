@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash disable=SC1090,SC2154
 #
-# The guest's init: make a usable system of the read-only root, run the command
-# that vm.sh left, report its status by a port, power off. Busybox, as each
-# fork and exec costs milliseconds under emulation.
+# The guest's init: mount file systems, run the command of vm.sh, report its status
+# through a virtio port, power off. Use busybox: each fork and exec takes milliseconds
+# under emulation.
 
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-linux}"
@@ -12,7 +12,7 @@ export PATH HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-linux}"
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-# A root that an ordinary user made has no /dev/console to begin with.
+# A root built without privileges has no /dev/console before this mount.
 exec </dev/console >/dev/console 2>&1
 mkdir -p /dev/pts /dev/shm /dev/hugepages
 mount -t devpts devpts /dev/pts
@@ -29,7 +29,7 @@ ln -s /proc/self/fd/0 /dev/stdin
 ln -s /proc/self/fd/1 /dev/stdout
 ln -s /proc/self/fd/2 /dev/stderr
 
-# The checkout is writable, so that tests can leave results in out/.
+# The checkout is writable: tests write results to out/.
 read -r line </proc/cmdline
 for word in $line; do
 	case $word in
@@ -45,8 +45,8 @@ for port in /sys/class/virtio-ports/*; do
 	read -r name <"$port/name" && eval "port_$name=/dev/${port##*/}"
 done
 
-# VM_DEVICES names what was plugged in by address; one behind a port of its own
-# ("0000:00:02.0/=igb") has an address only now.
+# VM_DEVICES lists the devices as BDF=TYPE. Replace the address of a root port
+# ("0000:00:02.0/=igb") by that of the device behind it.
 . "$run.env"
 devices=
 for device in $VM_DEVICES; do
@@ -61,8 +61,8 @@ for device in $VM_DEVICES; do
 done
 export VM_DEVICES="$devices"
 
-# A new file has the time of the host. Uptime cannot be longer than the VM has run;
-# with 2 s for the rounding of three numbers.
+# Check the guest's clock: the uptime must not exceed the time since the start of the
+# VM. A new file in /repo has the host's time. Allow 2 s for rounding.
 . "$run.began"
 if [ -n "$VM_CLOCK" ]; then
 	: >"$run.clock"
@@ -85,14 +85,14 @@ if [ -n "$VM_SHELL" ]; then
 	TERM=$VM_TERM setsid -c bash -i </dev/hvc0 >/dev/hvc0 2>&1
 	status=$?
 else
-	# A port opens only once, and a command may open its output again: so
-	# through a pipe.
+	# A virtio port opens only once. The command may reopen its output, so give
+	# it a pipe.
 	mkfifo /run/output
 	cat /run/output >"$port_out" &
 	cat=$!
 	setsid bash "$run" </dev/null >/run/output 2>&1
 	status=$?
-	# What the command left behind may hold the pipe; do not wait for it.
+	# A background process may still hold the pipe: wait 10 s at most.
 	tries=100
 	while kill -0 $cat 2>/dev/null && [ $tries -gt 0 ]; do
 		usleep 100000
@@ -100,8 +100,8 @@ else
 	done
 fi
 
-# Leaks: only what is older than 5 s is reported. What one scan sees may have
-# been on its way from one list to another; then a second does not.
+# kmemleak reports objects older than 5 s. Scan twice: one scan may miss a pointer
+# that moves from one list to another.
 leaks=/sys/kernel/debug/kmemleak
 if [ -e $leaks ]; then
 	sleep 6

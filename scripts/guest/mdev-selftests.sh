@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# mdev-selftests.sh FOLDER OUTPUT BDF: in the guest, make a PCI device a mediated
-# device, and run on it, by its character device, what of the vfio selftests of
-# FOLDER can be. They are as upstream has them, and look for that device below the
-# PCI device: so they are shown a folder of PCI devices where it is. Writes
-# OUTPUT/PROGRAM.tap and OUTPUT/PROGRAM.status.
+# mdev-selftests.sh FOLDER OUTPUT BDF: in the guest, create a mediated device of a PCI
+# device, and run upstream's vfio selftests in FOLDER on its character device. Write
+# OUTPUT/PROGRAM.tap and OUTPUT/PROGRAM.status. The unchanged programs look for the
+# character device below the PCI device, so mount a view of /sys/bus/pci/devices that
+# has it there.
 #
-# Not vfio_pci_sriov_uapi_test: it makes VFs of the device that it opens, which
-# vfio-mdev-pci refuses. Not vfio_pci_driver_test on edu, for which libvfio has no
-# driver. Not what takes containers, which is by the IOMMU group of the PCI device
-# and knows of no mediated one; our own programs do that.
+# Some tests cannot run on a mediated device:
+# - vfio_pci_sriov_uapi_test creates VFs, which vfio-mdev-pci refuses.
+# - vfio_pci_driver_test needs a libvfio driver, and there is none for edu.
+# - Tests with containers use the IOMMU group of the PCI device. Our own programs
+#   cover containers.
 
 set -euo pipefail
 
@@ -31,7 +32,7 @@ done
 ln -s "/sys/bus/mdev/devices/$uuid/vfio-dev" "$view/$bdf/vfio-dev"
 mount --bind "$view" /sys/bus/pci/devices
 
-# Some tests map memory by large pages
+# Some tests map huge pages
 echo 64 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 
@@ -40,7 +41,7 @@ for program in "$folder"/vfio_*_test; do
 	options='-v iommufd'
 	case $name-${VM_DEVICES#*"$bdf="} in
 	vfio_pci_sriov_uapi_test-* | vfio_pci_driver_test-edu*) continue ;;
-	# All of it is by the character device
+	# All cases use the character device
 	vfio_iommufd_setup_test-* | vfio_pci_device_test-*) options= ;;
 	vfio_dma_mapping_test-*) options='-v iommufd -v iommufd_anonymous -v iommufd_anonymous_hugetlb_2mb' ;;
 	esac

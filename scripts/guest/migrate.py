@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """
-migrate.py PAYLOAD FOLDER QEMU type1|iommufd CASE...: in the guest, let QEMU
-migrate a guest of its own, which runs PAYLOAD (see guest_dma.c), between the first
-two devices of VM_DEVICES. Each CASE is what befalls the migration, and is tried
-on the guest that the one before has left, so that the guest has to run on, its
-device at work, after each. Prints a line for each thing that is as it should be,
-or not, and how long it took; leaves in FOLDER what the guests and QEMU print.
+migrate.py PAYLOAD FOLDER QEMU type1|iommufd CASE...: in the guest, let QEMU migrate
+a nested guest that runs PAYLOAD (see guest_dma.c) between the first two devices of
+VM_DEVICES. Each CASE is one migration. It continues with the nested guest of the
+previous case, and passes only if the guest and its device keep working. Print a
+result and times for each case. Write the output of the guests and of QEMU to FOLDER.
 
-QEMU is a program whose version says by which protocol devices are migrated. If
-the module vfio_pci_torture_migration is there, it migrates them, with a state that
-is made up and large; PAYLOAD is guest_memory.c then.
+The version of QEMU determines the migration protocol. If the test driver
+vfio_pci_torture_migration is loaded, it migrates the devices with a large synthetic
+state; PAYLOAD must then be guest_memory.c.
 """
 
 import json
@@ -25,7 +24,7 @@ import threading
 import time
 import traceback
 
-# What the data of a device is made of: Documentation/driver-api/vfio-pci-migration.rst
+# The format of migration data: Documentation/driver-api/vfio-pci-migration.rst
 MAGIC = b"VFIO-PCI"
 HEADER = 80
 HEADER_DEVICE = 18
@@ -35,11 +34,11 @@ RECORD_HEAD = 16
 
 MODULE = "/sys/module/vfio_pci_torture_migration/parameters/"
 
-DEADLINE = 600          # seconds; for firmware, or for a few rounds
+DEADLINE = 600          # seconds
 
 
 class Failure(Exception):
-    """What was expected did not happen"""
+    """A check failed"""
 
 
 def crc32c_table():
@@ -53,82 +52,82 @@ CRC32C = tuple(crc32c_table())
 
 
 def crc32c(crc, data):
-    """As the kernel's"""
+    """The kernel's crc32c()"""
     for byte in data:
         crc = crc >> 8 ^ CRC32C[(crc ^ byte) & 0xff]
     return crc
 
 
-class Parts:
+class StreamParser:
     """
-    Tells in a stream of QEMU's the parts that the data of a device has: its
-    "header", and the records of "precopy", "data" and "end". QEMU has other things
-    between them, but their checksums tell which they are.
+    Find the migration data of a device in QEMU's stream: its "header", and the
+    records "precopy", "data" and "end". QEMU's own data surrounds them; a matching
+    checksum identifies a record.
     """
 
     def __init__(self):
-        self.held = b""
-        # The checksum until here, and until the part before
+        self.pending = b""
+        # The checksums up to the last part and up to the part before it
         self.crc = None
-        self.before = None
-        self.over = False
+        self.previous_crc = None
+        self.ended = False
 
     def feed(self, data):
         """
-        What has come whole: pairs of a part, or None, and its bytes. What may be
-        the begin of a part waits for more.
+        Yield pairs of a part (None for QEMU's data) and its bytes. Keep bytes back
+        that may be the start of an incomplete part.
         """
-        self.held += data
-        while found := self.find():
-            self.before = self.crc
+        self.pending += data
+        while found := self.next_part():
+            self.previous_crc = self.crc
             start, end, part, self.crc = found
             if start:
-                yield None, self.held[:start]
-            yield part, self.held[start:end]
-            self.held = self.held[end:]
-            # Nobody would send what the last bytes may wait for
-            self.over = part == "end"
-        keep = self.unknown()
-        if keep < len(self.held):
-            yield None, self.held[:len(self.held) - keep]
-            self.held = self.held[len(self.held) - keep:]
+                yield None, self.pending[:start]
+            yield part, self.pending[start:end]
+            self.pending = self.pending[end:]
+            # Nothing follows the last part, so keep no bytes back
+            self.ended = part == "end"
+        keep = self.incomplete()
+        if keep < len(self.pending):
+            yield None, self.pending[:len(self.pending) - keep]
+            self.pending = self.pending[len(self.pending) - keep:]
 
-    def find(self):
-        """The first part that is whole"""
-        self.maybe = None
-        if self.over:
+    def next_part(self):
+        """Return the first complete part: start, end, name, checksum"""
+        self.candidate = None
+        if self.ended:
             return None
         if self.crc is None:
-            start = self.held.find(MAGIC)
+            start = self.pending.find(MAGIC)
             if start < 0:
                 return None
             end = start + HEADER
-            self.maybe = start
-            if len(self.held) < end:
+            self.candidate = start
+            if len(self.pending) < end:
                 return None
-            return start, end, "header", int.from_bytes(self.held[end - 4:end], "little")
-        for record in RECORD.finditer(self.held):
+            return start, end, "header", int.from_bytes(self.pending[end - 4:end], "little")
+        for record in RECORD.finditer(self.pending):
             start = record.start()
             payload = start + RECORD_HEAD
             end = payload + int.from_bytes(record[2], "little")
-            if end > len(self.held):
-                self.maybe = start if self.maybe is None else self.maybe
+            if end > len(self.pending):
+                self.candidate = start if self.candidate is None else self.candidate
                 continue
-            crc = crc32c(crc32c(self.crc, self.held[start:payload - 4]), self.held[payload:end])
+            crc = crc32c(crc32c(self.crc, self.pending[start:payload - 4]), self.pending[payload:end])
             if crc == int.from_bytes(record[3], "little"):
                 return start, end, PARTS[record[1][0]], crc
         return None
 
-    def unknown(self):
-        """How many of the last bytes wait"""
-        if self.over:
+    def incomplete(self):
+        """Return the number of bytes at the end that may start a part"""
+        if self.ended:
             return 0
-        if self.maybe is not None:
-            return len(self.held) - self.maybe
+        if self.candidate is not None:
+            return len(self.pending) - self.candidate
         if self.crc is not None:
-            return min(RECORD_HEAD - 1, len(self.held))
+            return min(RECORD_HEAD - 1, len(self.pending))
         keep = len(MAGIC) - 1
-        while not self.held.endswith(MAGIC[:keep]):
+        while not self.pending.endswith(MAGIC[:keep]):
             keep -= 1
         return keep
 
@@ -140,28 +139,33 @@ def wait_for(what, condition, seconds=DEADLINE):
         if value:
             return value
         time.sleep(0.05)
-    raise Failure("no %s after %d s" % (what, seconds))
+    raise Failure("timeout: no %s after %d s" % (what, seconds))
 
 
 class Proxy:
     """
-    Is between two QEMUs: what one sends to `path` goes to `to`. It does something
-    in the middle of a part of the data of a device (see Parts): "cut" the
-    connection, "flip" a bit, or "stall" until it is closed; or it says that it is
-    of "other" devices; or has it "forge" what is in a record, with a checksum that
-    is right; or does nothing but "see" it. Then it is `done`, and `seen`
-    is the begin of that part; `parts` are the names of all that there were, of
-    `sent` bytes.
+    Forward the stream of a migration from the socket `path` to the socket `to`, and
+    do one action in a part of the migration data (see StreamParser):
+
+    watch        nothing
+    flip         flip a bit in the middle of the part
+    forge        flip a bit of a record and correct the checksum
+    id-mismatch  change the device id in the header and correct the checksum
+    cut          close the connection in the middle of the part
+    stall        stop forwarding in the middle of the part, until close()
+
+    `done` is set after the action; `head` has the first bytes of the part. `parts`
+    lists all parts so far, and `sent` is their size.
     """
 
-    def __init__(self, path, to, what=None, part="header"):
+    def __init__(self, path, to, action=None, part="header"):
         self.to = to
-        self.what = what
+        self.action = action
         self.part = part
         self.done = threading.Event()
         self.parts = []
         self.sent = 0
-        self.ends = []
+        self.sockets = []
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(path)
         self.server.listen(1)
@@ -171,18 +175,18 @@ class Proxy:
         try:
             source, _ = self.server.accept()
             destination = socket.socket(socket.AF_UNIX)
-            self.ends = [source, destination]
+            self.sockets = [source, destination]
             destination.connect(self.to)
         except OSError:
             return self.close()
-        threading.Thread(target=self.back, args=(source, destination), daemon=True).start()
+        threading.Thread(target=self.backward, args=(source, destination), daemon=True).start()
         try:
             self.forward(source, destination)
         except OSError:
             pass
         self.close()
 
-    def back(self, source, destination):
+    def backward(self, source, destination):
         try:
             while data := destination.recv(65536):
                 source.sendall(data)
@@ -191,53 +195,53 @@ class Proxy:
         self.close()
 
     def forward(self, source, destination):
-        parts = Parts()
+        parser = StreamParser()
         while data := source.recv(1 << 20):
-            if not self.what:
+            if not self.action:
                 destination.sendall(data)
                 continue
-            for part, piece in parts.feed(data):
+            for part, piece in parser.feed(data):
                 if part:
                     self.parts.append(part)
                     self.sent += len(piece)
-                if self.what and part == self.part and not self.done.is_set():
-                    piece = self.act(bytearray(piece), parts.before, source, destination)
+                if self.action and part == self.part and not self.done.is_set():
+                    piece = self.act(bytearray(piece), parser.previous_crc, source, destination)
                     self.done.set()
                 destination.sendall(piece)
-        destination.sendall(parts.held)
+        destination.sendall(parser.pending)
 
     def act(self, piece, crc, source, destination):
-        self.seen = bytes(piece[:256])
+        self.head = bytes(piece[:256])
         middle = HEADER // 2 if self.part == "header" else RECORD_HEAD + 4
-        if self.what == "flip":
+        if self.action == "flip":
             piece[middle] ^= 1
-        elif self.what == "other":
+        elif self.action == "id-mismatch":
             piece[HEADER_DEVICE] ^= 1
             piece[-4:] = crc32c(0xffffffff, piece[:-4]).to_bytes(4, "little")
-        elif self.what == "forge":
+        elif self.action == "forge":
             piece[RECORD_HEAD] ^= 1
             crc = crc32c(crc32c(crc, piece[:RECORD_HEAD - 4]), piece[RECORD_HEAD:])
             piece[RECORD_HEAD - 4:RECORD_HEAD] = crc.to_bytes(4, "little")
-        elif self.what in ("cut", "stall"):
+        elif self.action in ("cut", "stall"):
             destination.sendall(piece[:middle])
             self.done.set()
-            # While it sends to us, QEMU does nothing else
-            while self.what == "stall" and source.recv(1 << 20):
+            # Keep reading: QEMU answers its monitor only if it can send
+            while self.action == "stall" and source.recv(1 << 20):
                 pass
             raise OSError
         return bytes(piece)
 
     def close(self):
         self.server.close()
-        for end in self.ends:
+        for connection in self.sockets:
             try:
-                end.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
 
 
 class Qemu:
-    """A QEMU with a device; `incoming` is where it waits for a guest"""
+    """A QEMU process with a device; with the socket `incoming`, it waits for a migration"""
     all = []
 
     def __init__(self, setup, device, incoming=None):
@@ -262,16 +266,16 @@ class Qemu:
         self.errors = open(self.name + ".errors", "wb")
         self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=self.errors,
                                         stderr=self.errors)
-        self.monitor = wait_for("monitor of QEMU", lambda: self.connect(monitor)).makefile("rwb")
+        self.monitor = wait_for("QEMU monitor", lambda: self.connect(monitor)).makefile("rwb")
         self.receive()
         self.command("qmp_capabilities")
         self.capability("return-path", True)
         if incoming:
-            wait_for("socket of QEMU", lambda: self.ended() or os.path.exists(incoming))
+            wait_for("QEMU migration socket", lambda: self.ended() or os.path.exists(incoming))
 
     def connect(self, path):
         if self.ended():
-            raise Failure("QEMU ended at once: " + self.said())
+            raise Failure("QEMU exited at startup: " + self.diagnostics())
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(DEADLINE)
         try:
@@ -287,7 +291,7 @@ class Qemu:
             except OSError:
                 line = b""
             if not line:
-                raise Failure("QEMU is gone: " + self.said())
+                raise Failure("QEMU exited: " + self.diagnostics())
             message = json.loads(line)
             if "event" not in message:
                 return message
@@ -304,14 +308,14 @@ class Qemu:
             raise Failure("%s: %s" % (name, message["error"]["desc"]))
         return message["return"]
 
-    def said(self):
-        """The last words of QEMU, and what its guest has found wrong"""
+    def diagnostics(self):
+        """Return the last errors of QEMU and of its guest"""
         with open(self.name + ".errors", errors="replace") as file:
             lines = file.read().splitlines()[-3:]
-        lines += [line for line in self.printed().splitlines() if "wrong" in line]
+        lines += [line for line in self.guest_output().splitlines() if "wrong" in line]
         return " | ".join(lines)
 
-    def printed(self):
+    def guest_output(self):
         try:
             with open(self.name + ".serial") as file:
                 return file.read()
@@ -331,7 +335,7 @@ class Qemu:
             pass
 
     def capability(self, name, state):
-        """Where there is none of that name it is off"""
+        """Set a migration capability; a QEMU that lacks it counts as off"""
         known = self.command("query-migrate-capabilities")
         if state or any(capability["capability"] == name for capability in known):
             self.command("migrate-set-capabilities",
@@ -342,7 +346,7 @@ class Qemu:
 
 
 class Setup:
-    """The guest, wherever it is"""
+    """The nested guest, and the QEMU process that runs it now"""
 
     def __init__(self, payload, qemu, iommu):
         self.payload = payload
@@ -355,54 +359,54 @@ class Setup:
             self.option = "x-enable-migration=on"
         self.devices = [device.split("=")[0] for device in os.environ["VM_DEVICES"].split()[:2]]
         self.guest = None
-        self.before = ""
-        self.large = os.path.exists(MODULE)
-        # Whether it asks what a device has written, for which the kernel must have bitmaps
-        self.logs = self.version >= (8, 0) and os.path.exists("/dev/iommu")
+        self.earlier_output = ""
+        self.test_driver = os.path.exists(MODULE)
+        # QEMU 8 and later log DMA, if the kernel has dirty bitmaps for it
+        self.dma_logging = self.version >= (8, 0) and os.path.exists("/dev/iommu")
         self.seed = 0
-        # Files that are read while they are written are no good on 9p
+        # 9p is unreliable for files that are read while they are written
         self.work = tempfile.mkdtemp(dir="/run")
 
     def boot(self):
-        """A new guest, with the first device"""
-        self.before = ""
+        """Start a new guest with the first device"""
+        self.earlier_output = ""
         self.guest = Qemu(self, self.devices[0])
 
-    def other(self, path, ack=False):
-        """A destination, with the device that the guest has not"""
+    def start_destination(self, path, ack=False):
+        """Start a destination with the other device"""
         destination = Qemu(self, self.devices[self.guest.device == self.devices[0]], path)
         for qemu in self.guest, destination:
             qemu.capability("switchover-ack", ack)
         return destination
 
     def rounds(self):
-        """All rounds of the guest; fails if they are not as they should be"""
-        text = self.before + self.guest.printed()
+        """Return the number of rounds of the guest; check that none is wrong or missing"""
+        text = self.earlier_output + self.guest.guest_output()
         if "wrong" in text:
-            raise Failure("the guest says: " + text[text.index("wrong"):].replace("\n", ", "))
+            raise Failure("the guest found an error: " + text[text.index("wrong"):].replace("\n", ", "))
         lines = text.split("\n")[:-1]
         if lines and not re.fullmatch(r"bar 0x\w{5}000", lines[0]) or \
            lines[2:] != ["round 0x%08x" % n for n in range(len(lines) - 2)]:
-            raise Failure("the guest has not printed one round after the other: " + " ".join(lines[-4:]))
+            raise Failure("the guest's rounds are not consecutive: " + " ".join(lines[-4:]))
         return len(lines[2:])
 
-    def run(self, more):
-        """Let the guest do so many rounds more, and a part of one"""
-        until = self.rounds() + more
-        wait_for("further round of the guest",
+    def run_rounds(self, count):
+        """Wait for more rounds of the guest"""
+        until = self.rounds() + count
+        wait_for("new round of the guest",
                  lambda: self.guest.ended() or self.rounds() >= until)
         if self.guest.ended():
             self.rounds()
-            raise Failure("QEMU has ended: " + self.guest.said())
+            raise Failure("QEMU exited: " + self.guest.diagnostics())
 
     def migrate(self, path, proxy, bandwidth=1 << 40, stop=True):
         """
-        With little bandwidth, memory is sent for a few rounds before the guest
-        stops, which it does only if it is to "stop".
+        Start a migration. A low bandwidth makes QEMU send memory for a few rounds of
+        the guest before it stops the guest. Without `stop`, it never stops the guest.
         """
-        if self.large:
+        if self.test_driver:
             bandwidth *= 64
-        # QEMU 7.2 has data of devices sent early only if there is nothing else to send
+        # QEMU 7.2 sends pre-copy data of devices only when no memory is left to send
         if self.version < (8, 0) and stop:
             bandwidth = 1 << 40
         self.limit(bandwidth, 1)
@@ -412,38 +416,36 @@ class Setup:
         if not stop:
             return
         if not paused:
-            wait_for("data of a device that runs", lambda:
+            wait_for("pre-copy data of the device", lambda:
                      proxy.done.is_set() or "precopy" in proxy.parts or
                      self.early_saves() > saves or
                      self.progress()["status"] not in ("setup", "active"))
-        # Under QEMU 7.2 all of memory is always dirty, as it is under a kernel without
-        # iommufd, which has no bitmaps to log DMA to; so this would never end if the
-        # guest were not allowed to be stopped for long. Nor might it with a large state,
-        # if the machine is slow.
-        self.limit(bandwidth, 1000 if self.logs and not self.large else 2000000)
+        # Without DMA logging, all memory counts as dirty, so the migration converges only
+        # with a long downtime. On a slow machine, a large state needs one, too.
+        self.limit(bandwidth, 1000 if self.dma_logging and not self.test_driver else 2000000)
 
     def limit(self, bandwidth, downtime):
         self.guest.command("migrate-set-parameters", **{"max-bandwidth": bandwidth,
                                                         "downtime-limit": downtime})
 
     def early_saves(self):
-        """How often a driver that counts that was asked for data of a device that runs"""
-        return self.calls("precopy_save") if self.large else 0
+        """Return the number of calls of precopy_save() of the test driver"""
+        return self.calls("precopy_save") if self.test_driver else 0
 
     @staticmethod
     def calls(operation):
-        """How often a driver that counts that was asked for something"""
+        """Return the number of calls of an operation of the test driver"""
         with open(MODULE + "calls") as file:
             return int(re.search(r"^%s (\d+)" % operation, file.read(), re.MULTILINE)[1])
 
-    def give_seed(self):
-        """A state that no device has had"""
+    def set_seed(self):
+        """Give the device of the guest a new synthetic state"""
         self.seed += 0x123456789
         with open(MODULE + "seed", "w") as file:
             file.write("%s %d" % (self.guest.device, self.seed))
 
-    def expect_seed(self):
-        """The state is that of the device that the guest has now, which runs"""
+    def check_seed(self):
+        """Check that the current device of the guest has the synthetic state and runs"""
         with open(MODULE + "devices") as file:
             expect("the device", next(line for line in file if line.startswith(self.guest.device)).split()[:3],
                    [self.guest.device, "running", "%#x" % self.seed])
@@ -453,15 +455,15 @@ class Setup:
     def progress(self):
         return self.guest.command("query-migrate")
 
-    def end(self):
-        """What the migration has come to"""
+    def wait_end(self):
+        """Wait for the end of the migration and return its information"""
         return wait_for("end of the migration", lambda:
                         (info := self.progress())["status"] in ("completed", "failed", "cancelled")
                         and info)
 
-    def moved(self, destination):
-        """The guest is there now"""
-        self.before += self.guest.printed()
+    def switch_to(self, destination):
+        """Make the destination the current guest, and kill the source"""
+        self.earlier_output += self.guest.guest_output()
         self.guest.kill()
         self.guest = destination
 
@@ -472,56 +474,56 @@ def expect(what, found, *expected):
 
 
 def computing(proxy):
-    """Whether edu was computing: `status` in the state of vfio_pci_edu_migration"""
-    return proxy.seen[RECORD_HEAD + 8] & 1
+    """Return whether edu was computing: `status` in the state of vfio_pci_edu_migration"""
+    return proxy.head[RECORD_HEAD + 8] & 1
 
 
 def move(setup, path, paused=False, ack=False):
-    """It reaches the other device, a few rounds after it began"""
-    destination = setup.other(path + ".to", ack)
-    proxy = Proxy(path, path + ".to", None if setup.large else "see", "data")
-    if setup.large:
-        setup.give_seed()
+    """Migrate the guest to the other device"""
+    destination = setup.start_destination(path + ".to", ack)
+    proxy = Proxy(path, path + ".to", None if setup.test_driver else "watch", "data")
+    if setup.test_driver:
+        setup.set_seed()
         before = {operation: setup.calls(operation) for operation in ("log_start", "log_sync")}
     setup.migrate(path, proxy, 1 << 19)
-    info = setup.end()
+    info = setup.wait_end()
     if info["status"] != "completed":
-        raise Failure("the migration has %s: %s; destination: %s" % (
-            info["status"], info.get("error-desc", setup.guest.said()), destination.said()))
+        raise Failure("the status of the migration is %s: %s; destination: %s" % (
+            info["status"], info.get("error-desc", setup.guest.diagnostics()), destination.diagnostics()))
     expect("the state of the source", setup.guest.status(), "postmigrate")
-    wait_for("guest that came", lambda: destination.status() != "inmigrate")
+    wait_for("migrated guest", lambda: destination.status() != "inmigrate")
     expect("the state of the destination", destination.status(), "paused" if paused else "running")
-    setup.moved(destination)
-    # Debian's QEMU 7.2 does not say that of devices
+    setup.switch_to(destination)
+    # Debian's QEMU 7.2 does not report the size of device data
     sent = info.get("vfio", {}).get("transferred", proxy.sent or "unknown")
-    note = "%d ms, of these %d ms stopped; %d bytes, of devices %s; " % (
+    note = "%d ms, downtime %d ms; %d bytes, %s of the device; " % (
         info["total-time"], info["downtime"], info["ram"]["transferred"], sent)
-    if setup.large:
+    if setup.test_driver:
         if not paused:
-            setup.expect_seed()
+            setup.check_seed()
         for operation, count in before.items():
-            if setup.logs and setup.calls(operation) == count:
-                raise Failure("the driver was not asked for %s" % operation)
+            if setup.dma_logging and setup.calls(operation) == count:
+                raise Failure("QEMU did not use %s of the driver" % operation)
         if setup.version >= (8, 0):
             with open(MODULE + "size") as size, open(MODULE + "precopy") as precopy:
-                # All of what comes first is only waited for if the destination is
+                # Only with switchover-ack, QEMU waits for all pre-copy data
                 least = int(size.read()) + (int(precopy.read()) if ack else 1)
             if sent < least:
-                raise Failure("%d bytes of the device were sent, not %d" % (sent, least))
-        return note + "made up"
-    expect("what was sent of the device", proxy.parts, ["header", "precopy", "data", "end"],
-           # If it was stopped before; or just then QEMU had nothing to wait for
+                raise Failure("QEMU sent %d bytes of the device, not %d or more" % (sent, least))
+        return note + "synthetic state"
+    expect("the sequence of device data", proxy.parts, ["header", "precopy", "data", "end"],
+           # QEMU may skip pre-copy if the guest is paused, or without switchover-ack
            *[["header", "data", "end"]] * (paused or not ack and setup.version >= (8, 0)))
     return note + ("computing" if computing(proxy) else "not computing")
 
 
 def move_ack(setup, path):
-    """It waits for the destination to say that it has what is sent first of the device"""
+    """Migrate with switchover-ack: stop the guest when the destination has all pre-copy data"""
     return move(setup, path, ack=True)
 
 
 def move_paused(setup, path):
-    """So does one that was stopped before, and goes on when it is told to"""
+    """Migrate a paused guest, and resume it on the destination"""
     setup.guest.command("stop")
     done = setup.rounds()
     note = move(setup, path, True)
@@ -531,76 +533,80 @@ def move_paused(setup, path):
 
 
 def there_and_back(setup, path):
-    """Ten times each, or as often as it takes for a factorial to be on its way, and none"""
+    """
+    Migrate back and forth, 20 times or more, until the device was computing in at
+    least one migration and idle in another
+    """
     notes = []
     while len(notes) < 20 or len({note.split("; ")[-1] for note in notes}) < 2:
         if len(notes) == 60:
-            raise Failure("the device was always " + notes[0].split("; ")[-1])
+            raise Failure("in 60 migrations, the device was always " + notes[0].split("; ")[-1])
         notes.append(move(setup, "%s-%d" % (path, len(notes))))
-        setup.run(2)
+        setup.run_rounds(2)
     return "".join("\n#   " + note for note in notes)
 
 
-def refused(setup, path, what, part, error=""):
-    """The destination does not take what it gets, and QEMU is told the right error"""
-    destination = setup.other(path + ".to")
-    proxy = Proxy(path, path + ".to", what, part)
+def refused(setup, path, action, part, error=""):
+    """The destination refuses manipulated data, and QEMU reports the expected error"""
+    destination = setup.start_destination(path + ".to")
+    proxy = Proxy(path, path + ".to", action, part)
     setup.migrate(path, proxy)
-    info = setup.end()
+    info = setup.wait_end()
     if not proxy.done.is_set():
-        raise Failure("there was no such data of a device")
+        raise Failure("QEMU sent no %s of the device" % part)
     expect("the migration", info["status"], "failed")
-    wait_for("end of the destination", destination.ended, 20)
-    if error not in destination.said():
-        raise Failure("there is no '%s' in: %s" % (error, destination.said()))
+    wait_for("exit of the destination", destination.ended, 20)
+    if error not in destination.diagnostics():
+        raise Failure("QEMU did not report '%s': %s" % (error, destination.diagnostics()))
     destination.kill()
 
 
-def begin(setup, path):
-    """A migration that goes no further than to a part of the data of a device"""
-    destination = setup.other(path + ".to")
+def stall(setup, path):
+    """Start a migration that stalls in the device data"""
+    destination = setup.start_destination(path + ".to")
     proxy = Proxy(path, path + ".to", "stall", "data")
     setup.migrate(path, proxy)
-    wait_for("data of a device", proxy.done.is_set)
+    wait_for("device data", proxy.done.is_set)
     return destination, proxy
 
 
-def give_up(setup, destination, proxy):
+def cancel_migration(setup, destination, proxy):
     expect("the migration", setup.progress()["status"], "active", "device")
     setup.guest.command("migrate_cancel")
     proxy.close()
-    # QEMU 7.2 may notice first that it has shut its socket
-    expect("the migration", setup.end()["status"], "cancelled", "failed")
+    # QEMU 7.2 may report the socket that it closed itself as a failure
+    expect("the migration", setup.wait_end()["status"], "cancelled", "failed")
     destination.kill()
 
 
 def cancel(setup, path):
-    """It is given up while memory is sent"""
-    destination = setup.other(path + ".to")
+    """Cancel while QEMU sends memory"""
+    destination = setup.start_destination(path + ".to")
     proxy = Proxy(path, path + ".to")
     setup.migrate(path, proxy, 1 << 16, False)
     wait_for("memory", lambda: setup.progress().get("ram", {}).get("transferred"))
-    give_up(setup, destination, proxy)
+    cancel_migration(setup, destination, proxy)
 
 
 def cancel_data(setup, path):
-    """It is given up while the data of the device is sent"""
-    give_up(setup, *begin(setup, path))
+    """Cancel while QEMU sends device data"""
+    cancel_migration(setup, *stall(setup, path))
 
 
 def kill_destination(setup, path):
-    destination, proxy = begin(setup, path)
+    """Kill the destination while QEMU sends device data"""
+    destination, proxy = stall(setup, path)
     destination.kill()
     proxy.close()
-    expect("the migration", setup.end()["status"], "failed")
+    expect("the migration", setup.wait_end()["status"], "failed")
 
 
 def kill_source(setup, path):
-    """Neither device is in the way of a new guest"""
-    destination, proxy = begin(setup, path)
+    """Kill the source while it sends device data; a new guest works with the same device"""
+    destination, proxy = stall(setup, path)
     setup.guest.kill()
     proxy.close()
-    wait_for("end of the destination", destination.ended, 20)
+    wait_for("exit of the destination", destination.ended, 20)
     destination.kill()
     setup.boot()
 
@@ -621,7 +627,7 @@ CASES = {
     "flip-data": lambda *args: refused(*args, "flip", "data", "Bad message"),
     "flip-end": lambda *args: refused(*args, "flip", "end", "Bad message"),
     "revision": lambda *args: refused(*args, "forge", "precopy", "Invalid argument"),
-    "other": lambda *args: refused(*args, "other", "header", "Invalid argument"),
+    "id-mismatch": lambda *args: refused(*args, "id-mismatch", "header", "Invalid argument"),
     "kill-destination": kill_destination,
     "kill-source": kill_source,
 }
@@ -635,15 +641,15 @@ def main(payload, folder, qemu, iommu, *cases):
 
     try:
         setup.boot()
-        setup.run(3)
+        setup.run_rounds(3)
         for number, case in enumerate(cases, 1):
             began = time.monotonic()
             note = CASES[case](setup, "%s/%d" % (setup.work, number))
-            setup.run(3)
-            print("ok - %s: %s, and the guest runs on" % (label, case))
+            setup.run_rounds(3)
+            print("ok - %s, %s: the guest keeps running" % (label, case))
             print("# %.1f s%s" % (time.monotonic() - began, ": " + note if note else ""), flush=True)
     except Exception as failure:
-        print("not ok - %s: %s, and the guest runs on" % (label, case))
+        print("not ok - %s, %s: the guest keeps running" % (label, case))
         if isinstance(failure, Failure):
             print("#   %s" % failure)
         else:

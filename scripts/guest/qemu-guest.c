@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What runs in the guest of a guest: started by the firmware as a multiboot
- * kernel, it finds the edu device that QEMU has by vfio-pci, uses its registers
- * and its DMA engine, and prints what it saw on the first serial port, a name
- * and a value a line.  It judges nothing but whether it can go on.
+ * Program for a nested guest: use the registers and the DMA engine of the edu
+ * device, and print the results to the serial port, a name and a value per line.
+ * scripts/test/qemu-guest.sh checks the values.
  *
- * After "look" it waits for a byte, so that somebody can look at the device
- * from outside while QEMU still has it.
+ * After "look" the program waits for a byte, so that qemu-guest.sh can inspect
+ * the device while QEMU has it open.
  */
 
 #include "guest-payload.h"
@@ -18,7 +17,7 @@ static u32 out[WORDS];
 static u32 in[WORDS];
 static u32 beyond[4];
 
-/* How often we used the page that has overridden registers, and these */
+/* Count accesses to the page with overridden registers, and to these registers */
 static u32 page_reads, page_writes, dma_writes;
 
 static u32 read(u32 reg)
@@ -39,7 +38,7 @@ static void write(u32 reg, u32 value)
 	bar_write(reg, value);
 }
 
-/* None of these is overridden; all but the last are next to ones that are */
+/* No register here is overridden; all but the last share a page with ones that are */
 static void use_registers(void)
 {
 	show("identification", read(EDU_IDENTIFICATION));
@@ -74,11 +73,11 @@ static void finish(void)
 {
 	while (read(EDU_DMA_COMMAND) & EDU_DMA_START)
 		;
-	/* The device has written to memory */
+	/* The device may have written to memory */
 	asm volatile("" : : : "memory");
 }
 
-/* Through the device's buffer, and back to other memory */
+/* Copy memory to the device's buffer, and back to other memory */
 static void transfer(u32 seed)
 {
 	u32 i, equal = 0;
@@ -102,10 +101,10 @@ static void transfer(u32 seed)
 }
 
 /*
- * What a guard has to refuse, but what does no harm without one, even to a
- * device that checks nothing: the last 8 bytes of its buffer, and 8 more; and
- * to behind the buffer, nothing at all.  The command that the device has is then
- * a new one or not; that it runs is over at some time.
+ * Start two transfers outside the device's buffer.  The first one reads the last 8
+ * bytes of the buffer and 8 more.  The second one writes 0 bytes behind the buffer.
+ * The vendor driver must refuse both.  Both are harmless without it.  The command
+ * register shows whether a transfer started.
  */
 static void leave_buffer(void)
 {
@@ -142,7 +141,7 @@ void run(void)
 
 	transfer(0x01234567);
 	leave_buffer();
-	/* It still works, and takes its time, in which the others would be done */
+	/* The device still works; bad transfers would end before this one does */
 	transfer(0x89abcdef);
 	for (i = 0; i < 4; i++)
 		show("beyond", beyond[i]);
@@ -155,5 +154,5 @@ void run(void)
 	while (!(port_read8(SERIAL_STATUS) & SERIAL_RECEIVED))
 		;
 	print("done\n");
-	leave(EXIT_DONE);
+	exit_qemu(EXIT_DONE);
 }

@@ -1,12 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# qemu-guest.sh PAYLOAD DEVICE_LOG FOLDER type1|iommufd [DEVICE]: in the guest, start
-# QEMU with the first device of VM_DEVICES, or what of it QEMU knows as DEVICE
-# (sysfsdev=...), by a container or by iommufd, and PAYLOAD in it (see qemu-guest.c).
-# Writes to FOLDER what it prints, QEMU's errors and status, what is new about edu
-# in DEVICE_LOG, which is that of the QEMU around us; and the region table and the
-# counts of vfio_pci_edu while QEMU has the device.
+# qemu-guest.sh PAYLOAD DEVICE_LOG FOLDER type1|iommufd [DEVICE]: in the guest, boot
+# PAYLOAD (see qemu-guest.c) in QEMU, with the first device of VM_DEVICES passed
+# through. DEVICE replaces the default option host=BDF. DEVICE_LOG is the log of the
+# outer QEMU. Write to FOLDER:
+#
+#     printed          output of PAYLOAD
+#     errors, status   of QEMU
+#     device           new lines about edu in DEVICE_LOG
+#     regions, counts  the region table, and the counters of vfio_pci_edu, while
+#                      QEMU has the device open
 
 set -euo pipefail
 
@@ -28,9 +32,9 @@ timeout 400 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reb
 qemu=$!
 exec {in}>/run/qemu-guest.in {out}</run/qemu-guest.out
 
-# counts PID: the region that the sample adds is nothing that QEMU knows. Read it
-# by the file that QEMU has, with pidfd_open, pidfd_getfd and pread64: region 9,
-# a name and four numbers.
+# counts PID: print the region that vfio_pci_edu adds, a name and four numbers. QEMU
+# ignores this region. Duplicate QEMU's device file by pidfd_open and pidfd_getfd,
+# and read region 9 by pread64.
 counts()
 {
 	# shellcheck disable=SC2016 # perl's variables

@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# region-diff.sh PROGRAM FOLDER NAME:INDEX:MODE:OPTIONS...: in the guest, write
-# the transcript of a device of VM_DEVICES, counted from 0, in an IOMMU mode to
-# FOLDER/NAME.MODE.txt, and the program's status to FOLDER/NAME.MODE.status.
-# With our modules, the modes of type1 are run under vendor drivers, of which one
-# does nothing and one overrides each region with nothing.
+# region-diff.sh PROGRAM FOLDER NAME:INDEX:MODE:OPTIONS...: in the guest, run PROGRAM
+# on device INDEX of VM_DEVICES (from 0) in an IOMMU mode. Write the transcript to
+# FOLDER/NAME.MODE.txt and the status to FOLDER/NAME.MODE.status. With our modules,
+# type1 modes run under vendor drivers whose overrides pass all accesses through.
 
 set -euo pipefail
 
@@ -28,7 +27,7 @@ for subject; do
 	# shellcheck disable=SC2086 # options are words
 	"$program" --iommu "$mode" ${options-} "$bdf" >"/tmp/$name.$mode" 2>"/tmp/$name.$mode.err" || status=$?
 	if [ -e /sys/module/vfio_pci_torture ]; then
-		# Not equal because it was not there
+		# Fail if the vendor drivers were not attached
 		[ "$(cat /sys/module/vfio_pci_torture/parameters/releases)" -ge 9 ] || status=1
 		scripts/guest/without-vendor.sh vfio_pci_torture
 	fi

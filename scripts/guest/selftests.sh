@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# selftests.sh FOLDER OUTPUT: in the guest, run all vfio selftests of FOLDER on
-# the first device of the VM, with the scripts that come with them. Writes
-# OUTPUT/PROGRAM.tap and OUTPUT/PROGRAM.status. With QUICK=1, what takes minutes
-# and not much of which is about the device is not run in all IOMMU modes; then
-# OUTPUT/PROGRAM.part says so. With VENDOR=1, all is under vendor drivers of which
-# one does nothing and one overrides each region with nothing.
+# selftests.sh FOLDER OUTPUT: in the guest, run all vfio selftests in FOLDER, by their
+# own scripts, on the first device of the VM. Write OUTPUT/PROGRAM.tap and
+# OUTPUT/PROGRAM.status.
+#
+#     QUICK=1   run slow programs that hardly depend on the device in fewer IOMMU
+#               modes; write the options to OUTPUT/PROGRAM.part
+#     VENDOR=1  run all programs under vendor drivers whose overrides pass all
+#               accesses through
 
 set -euo pipefail
 
@@ -16,8 +18,8 @@ bdf=${VM_DEVICES%%=*}
 
 # One test makes VFs
 modprobe vfio-pci enable_sriov=1
-# Some tests map memory by large pages. One fills 1 GiB of shared memory within
-# its 30 s for each case: page by page, the debug kernel would need longer.
+# Some tests map huge pages. One fills 1 GiB of shared memory in each case: with small
+# pages, the debug kernel would exceed the time limit of 30 s.
 echo 64 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 
@@ -42,7 +44,7 @@ for program in "$folder"/vfio_*_test; do
 	[ -z "$options" ] || echo "$options" >"$output/$name.part"
 	# shellcheck disable=SC2086 # options are words
 	bash "$folder/scripts/run.sh" "$program" $options >"/tmp/$name" 2>&1 || status=$?
-	# VFs that it left: a PF that has some cannot be unbound without a warning
+	# Remove leftover VFs: unbinding a PF with VFs gives a warning
 	[ ! -e "/sys/bus/pci/devices/$bdf/sriov_numvfs" ] || echo 0 >"/sys/bus/pci/devices/$bdf/sriov_numvfs"
 	cp "/tmp/$name" "$output/$name.tap"
 	echo "$status" >"$output/$name.status"
@@ -50,7 +52,7 @@ for program in "$folder"/vfio_*_test; do
 done
 bash "$folder/scripts/cleanup.sh" "$bdf" >/dev/null
 if [ -n "${VENDOR-}" ]; then
-	# All was as without only if it was there
+	# The suite checks that the vendor drivers were attached
 	grep -H . /sys/module/vfio_pci_torture/parameters/{releases,opens,closes} >"$output/vendor"
 	scripts/guest/without-vendor.sh vfio_pci_torture
 fi

@@ -1,20 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# userspace-drivers.sh TESTPMD FOLDER: in the guest, run DPDK and QEMU's NVMe
-# driver on the first two igb devices and the first nvme device of VM_DEVICES.
-# With our modules, run them again with overridden registers. Writes to FOLDER,
-# for each run NAME, what the program prints (NAME.log) and its status
-# (NAME.status); of DPDK also the files that it has open (NAME.files), what it
-# maps of the devices (NAME.maps) and the region table of the first device
-# (NAME.regions). The nvme device gets what FOLDER/image holds.
+# userspace-drivers.sh TESTPMD FOLDER: in the guest, run DPDK on the first two igb
+# devices of VM_DEVICES, and QEMU's NVMe driver on the first nvme device. With our
+# modules, run both again with overridden registers. The NVMe runs write FOLDER/image
+# to the device. Write to FOLDER for each run NAME:
+#
+#     NAME.log, NAME.status  output and status of the program
+#     NAME.files, NAME.maps  vfio files and mappings of DPDK
+#     NAME.regions           the region table of the first igb device
 
 set -euo pipefail
 
 testpmd=$1
 folder=$2
 
-# devices TYPE: the addresses of the devices of this type
+# devices TYPE: print the addresses of all devices of a type.
 devices()
 {
 	tr ' ' '\n' <<<"$VM_DEVICES" | sed -n "s/=$1\$//p"
@@ -23,8 +24,8 @@ devices()
 mapfile -t igb < <(devices igb)
 nvme=nvme://$(devices nvme)/1
 
-# note NAME COMMAND...: run it, keep output and status.
-note()
+# record NAME COMMAND...: run a command and keep its output and status.
+record()
 {
 	local status=0
 
@@ -33,8 +34,8 @@ note()
 	echo "$MODULES $1: status $status, up $(cut -d. -f1 /proc/uptime) s"
 }
 
-# look NAME: what the process that has a vfio device open holds of it
-look()
+# inspect NAME: record files and mappings of the process that has a vfio device open.
+inspect()
 {
 	local fd dir
 
@@ -48,14 +49,14 @@ look()
 	cp "/sys/kernel/debug/vfio/${igb[0]}/pci/regions" "$folder/$1.regions" 2>/dev/null || true
 }
 
-# pmd ARGUMENT...: one processor forwards, the other takes commands.
+# pmd ARGUMENT...: run testpmd; one CPU forwards, the other one takes commands.
 pmd()
 {
 	stdbuf -oL "$testpmd" -l 0,1 --in-memory -a "${igb[0]}" -a "${igb[1]}" -- --total-num-mbufs=4096 "$@"
 }
 
-# prints FILE NUMBER PATTERN: wait until the file has so many such lines.
-prints()
+# wait_for_lines FILE NUMBER PATTERN: wait until NUMBER lines match, or 60 s.
+wait_for_lines()
 {
 	for _ in {1..300}; do
 		[ "$(grep -c "$3" "$1")" -lt "$2" ] || return 0
@@ -63,50 +64,49 @@ prints()
 	done
 }
 
-# forward NAME: packets that the ports exchange go round until they are told to
-# stop. A link that comes up late loses all of them, and a busy machine forwards
-# few: then once more, for longer.
+# forward NAME: forward packets between the ports for some seconds. If a port received
+# fewer than 1000 (a late link loses all, a busy machine forwards few), retry for
+# longer.
 forward()
 {
 	local log=$folder/$1.log try
 
 	{
-		prints "$log" 1 'testpmd> '
+		wait_for_lines "$log" 1 'testpmd> '
 		for try in {1..6}; do
 			printf '%s\n' 'clear port stats all' 'start tx_first'
 			sleep "$((2 * try))"
-			look "$1"
+			inspect "$1"
 			printf '%s\n' stop 'show port stats all'
-			prints "$log" "$((2 * try))" TX-errors:
+			wait_for_lines "$log" "$((2 * try))" TX-errors:
 			[ "$(grep 'RX-packets:.*RX-missed:' "$log" | tail -n 2 | awk '$2 >= 1000' | wc -l)" -lt 2 ] || break
 		done
 		echo quit
 	} | pmd -i
 }
 
-# Each command opens the device anew.
+# blocks: write and read the nvme device; each command reopens it.
 blocks()
 {
 	qemu-img convert -n -f raw -O raw "$folder/image" "$nvme"
 	qemu-img compare -f raw -F raw "$folder/image" "$nvme"
 	qemu-io -f raw -c 'write -P 0x5a 1M 1M' -c 'write -z 4M 64k' -c 'read -P 0x5a 1M 1M' -c 'read -P 0 4M 64k' "$nvme"
 	qemu-io -f raw -c 'read -P 0x5a 1M 1M' -c 'read -P 0 4M 64k' "$nvme"
-	# 16 requests at a time
 	qemu-img bench -f raw -c 2000 -d 16 -s 4096 -o 8M -w --pattern=60 "$nvme"
 	qemu-io -f raw -c 'read -P 60 8M 8000k' "$nvme"
 }
 
-# timeout needs a program to run
+# run() calls this script again, because timeout cannot run a function.
 case "${3-}" in
 forward) forward "$4"; exit ;;
 pmd) pmd; exit ;;
 blocks) set -x; blocks; exit ;;
 esac
 
-# run NAME FUNCTION
+# run NAME FUNCTION: record a run of a function of this script.
 run()
 {
-	note "$1" "$0" "$testpmd" "$folder" "$2" "$1"
+	record "$1" "$0" "$testpmd" "$folder" "$2" "$1"
 }
 
 echo 64 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
@@ -119,16 +119,16 @@ lsmod | cut -d ' ' -f 1 >"$folder/modules"
 modprobe vfio_pci_torture ids=8086:10c9,1b36:0010
 overrides=/sys/module/vfio_pci_torture/parameters/setup
 
-# The last page of BAR0, which neither driver uses
+# Override a register in the last page of BAR0, which neither driver uses
 echo 'range 0 0x1f000 4' >$overrides
 run forward-beside forward
-# The device status register of igb, the controller configuration register of nvme
+# Override the status register of igb, then the controller configuration of nvme
 echo 'range 0 0x8 4' >$overrides
 dmesg -C
 run forward-override pmd
 dmesg >"$folder/forward-override.dmesg"
 echo 'range 0 0x14 4' >$overrides
-note nvme-override qemu-io -f raw -c 'read 0 4k' "$nvme"
+record nvme-override qemu-io -f raw -c 'read 0 4k' "$nvme"
 echo >$overrides
 run forward-again forward
-note nvme-again qemu-io -f raw -c 'read -P 0x5a 1M 1M' "$nvme"
+record nvme-again qemu-io -f raw -c 'read -P 0x5a 1M 1M' "$nvme"

@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""while-open.py BDF [COMMAND...]: in the guest, open a device that is bound to
-vfio-pci, by its group and type1, and run a command meanwhile. Prints the errno
-if the open fails."""
+"""while-open.py BDF [COMMAND...]: in the guest, open a vfio-pci device by its group
+and type1, print the result, and run a command while the device is open."""
 
 import errno
 import fcntl
@@ -23,7 +22,7 @@ group = os.open("/dev/vfio/" + os.path.basename(link), os.O_RDWR)
 vfio(group, 4, struct.pack("i", container))
 vfio(container, 2, 3)
 try:
-    # Stays open until the end
+    # The device stays open until this process exits
     vfio(group, 6, bdf.encode() + b"\0")
 except OSError as error:
     print("open:", errno.errorcode[error.errno])

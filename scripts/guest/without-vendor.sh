@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# without-vendor.sh MODULE...: in the guest, unload vendor modules and keep them
-# from being loaded by their aliases. A bound device pins its vendor drivers, so
-# all devices of the VM are unbound meanwhile. `modprobe MODULE` still loads one.
+# without-vendor.sh MODULE...: in the guest, unload vendor modules and blacklist their
+# aliases; `modprobe MODULE` still loads one. A bound device pins its vendor drivers,
+# so unbind all devices first and bind them again afterwards.
 
 set -euo pipefail
 

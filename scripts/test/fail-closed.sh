@@ -115,7 +115,7 @@ in_both='modprobe vfio-pci ids=1234:11e8,,zz,8086:10c9:1:2:20000:ff0000,1234:11e
 status=0
 KERNEL=release MODULES=ours DEVICES='edu pci-testdev' NAME=fail-closed APPEND=$NO_MIGRATION "$SCRIPTS/vm.sh" "$in_guest
 $in_both" </dev/null >"$folder/log" 2>&1 || status=$?
-result "$status" "the VM ends well" "$folder/log"
+result "$status" "the VM succeeds" "$folder/log"
 KERNEL=release MODULES=stock NAME=fail-closed-stock "$SCRIPTS/vm.sh" "$in_both" </dev/null >"$folder/log-stock" 2>&1 || true
 
 # has NAME PATTERN WHAT, has_not NAME PATTERN WHAT: lines of what was found
@@ -151,7 +151,7 @@ has required-any '^open: ok' "any driver will do"
 has required-declines '^open: ENODEV' "a required driver that declines the device fails the open"
 has required-declines.log 'required vendor driver vfio_pci_torture does not support the device' "the log says so"
 has required-accepts '^open: ok' "once it accepts the device, the open works"
-has bind-fails 'did not take' "a failing bind callback fails the bind"
+has bind-fails 'did not bind' "a failing bind callback fails the bind"
 has bind-fails.log 'vendor driver vfio_pci_torture failed to bind: -5' "the log names the driver"
 has bind-fails.refcnt '^0$' "then the module is not pinned"
 has bind-works '^0$' "the device can be bound without the driver"

@@ -37,7 +37,7 @@ MODULES=ours NAME=kunit-$KERNEL "$SCRIPTS/vm.sh" 'set -e
 		modprobe "$module" ${options:+rounds=100}
 		modprobe -r "$module"
 	done' >"$folder/vm.log" 2>&1 || status=$?
-result "$status" "kunit: the VM ends well" "$folder/vm.log"
+result "$status" "kunit: the VM succeeds" "$folder/vm.log"
 
 for module in "${modules[@]}"; do
 	tap=$folder/$module.tap

@@ -148,7 +148,7 @@ run()
 	pid=$!
 	[ "$vm" = nommu ] || meddle "$folder/$vm" "$pid" &
 	wait "$pid" || status=$?
-	result "$status" "$vm: the VM ends well" "$folder/$vm/log"
+	result "$status" "$vm: the VM succeeds" "$folder/$vm/log"
 }
 
 # passes VM NAME WHAT [SKIPPED]: all of its tests do, as many as it has, but for so

@@ -18,7 +18,7 @@ migrate migration-clients \
 	'bookworm type1 move cancel flip-data kill-destination move' \
 	'trixie type1 move cut-end kill-source move' \
 	'trixie iommufd move-ack cancel-data flip-data revision kill-destination move' \
-	'trixie-backports iommufd move other flip-precopy move-ack' \
+	'trixie-backports iommufd move id-mismatch flip-precopy move-ack' \
 	'trixie type1 large move move-ack' \
 	'trixie-backports iommufd large move-ack move'
 totals

@@ -26,7 +26,7 @@ KERNEL=${KERNEL:-debug} MODULES=ours DEVICES=igb SMP=1 NAME=migration-fuzz APPEN
 	export FUZZ_STREAMS=$streams ${FUZZ_SEED:+FUZZ_SEED=$FUZZ_SEED}
 	$programs/vfio_pci_migration_fuzz -v iommufd 0000:00:02.0 2>&1 | tee out/migration-fuzz/fuzz.tap
 	exit \${PIPESTATUS[0]}" </dev/null >"$folder/log" 2>&1 || status=$?
-result "$status" "the VM ends well" "$folder/log"
+result "$status" "the VM succeeds" "$folder/log"
 for way in file mapping region; do
 	status=0
 	line=$(grep -o "$way:seed [0-9]*: $streams streams, [0-9]* taken, of these [0-9]* forged" "$tap" || true)

@@ -11,7 +11,7 @@ SUITE_CPUS=1 SUITE_MANUAL=1
 . "$SCRIPTS/result.sh"
 . "$SCRIPTS/migrate.sh"
 
-cases='cancel cancel-data cut-header cut-precopy cut-data cut-end flip-header flip-precopy flip-data flip-end other
+cases='cancel cancel-data cut-header cut-precopy cut-data cut-end flip-header flip-precopy flip-data flip-end id-mismatch
 kill-destination move move-paused there-and-back cancel-data flip-data kill-source move'
 runs=()
 for run in 'bookworm type1' 'trixie type1' 'trixie iommufd' 'trixie-backports type1' 'trixie-backports iommufd'; do

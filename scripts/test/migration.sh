@@ -109,7 +109,7 @@ for kernel in "${kernels[@]}"; do
 	status=0
 	KERNEL=$kernel MODULES=ours DEVICES='port/edu port/edu igb' NAME=migration-$kernel APPEND=$NO_VENDOR \
 		"$SCRIPTS/vm.sh" "$(in_guest "$kernel")" </dev/null >"$folder/$kernel/log" 2>&1 || status=$?
-	result "$status" "$kernel: the VM ends well" "$folder/$kernel/log"
+	result "$status" "$kernel: the VM succeeds" "$folder/$kernel/log"
 	judge "$kernel"
 done
 totals

@@ -38,7 +38,7 @@ status=0
 KERNEL=release MODULES=ours DEVICES=edu NAME=qemu-guest APPEND=$NO_MIGRATION TIMEOUT=${TIMEOUT:-1800} \
 	QEMU='-d guest_errors -D /repo/out/qemu-guest/device.log' \
 	"$SCRIPTS/vm.sh" "$in_guest" </dev/null >"$folder/log" 2>&1 || status=$?
-result "$status" "the VM ends well" "$folder/log"
+result "$status" "the VM succeeds" "$folder/log"
 
 # prints RUN WHAT: of what the guest of QEMU prints, the lines that begin with
 # one of the words that lines of stdin begin with are equal to these.

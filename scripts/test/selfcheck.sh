@@ -81,7 +81,7 @@ check "vm.sh: devices at their addresses, and their groups; bind.sh" \
 0x11e8 1 0x10c9 1 0x0010 1 0x10d3 1 0x0005 1 0x1111 1
 8
 7
-error: there is no PCI device 0000:00:1a.0'
+error: there is no PCI device 0000:00:1a.0; see lspci'
 
 # --- the clock of a VM ---
 # busy COMMAND...: run it beside three processes that do nothing but run

@@ -118,7 +118,7 @@ reap()
 	wait -n -p pid "${!running[@]}" || status=$?
 	read -r kernel modules device <<<"${running[$pid]}"
 	unset "running[$pid]"
-	result "$status" "selftests: the VM of $modules modules with $device on kernel $kernel ends well" \
+	result "$status" "selftests: the VM of $modules modules with $device on kernel $kernel succeeds" \
 		"$folder/$kernel/$modules-$device.log"
 	# Keep what stock gives only if all of it ran.
 	[ "$modules" = stock ] && [ "$status" -eq 0 ] || return 0

@@ -89,7 +89,7 @@ for modules in ours stock; do
 			-blockdev driver=file,node-name=disk,filename=/repo/out/userspace-drivers/$modules/disk" \
 		"$SCRIPTS/vm.sh" "scripts/guest/userspace-drivers.sh $testpmd out/userspace-drivers/$modules" \
 		</dev/null >"$folder/$modules/log" 2>&1 || status=$?
-	result "$status" "$modules: the VM ends well" "$folder/$modules/log"
+	result "$status" "$modules: the VM succeeds" "$folder/$modules/log"
 
 	forwards "$modules/forward"
 	has "$modules/forward.log" 'Using IOMMU type 1 (Type 1)' "DPDK uses the IOMMU"

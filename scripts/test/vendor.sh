@@ -78,7 +78,7 @@ for kernel in "${kernels[@]}"; do
 	status=0
 	KERNEL=$kernel MODULES=ours DEVICES='edu port/edu pci-testdev' NAME=vendor-$kernel \
 		"$SCRIPTS/vm.sh" "$(in_guest "$kernel" "$options")" </dev/null >"$folder/$kernel/log" 2>&1 || status=$?
-	result "$status" "$kernel: the VM ends well" "$folder/$kernel/log"
+	result "$status" "$kernel: the VM succeeds" "$folder/$kernel/log"
 
 	status=0
 	for module in vfio_pci_edu vfio_pci_edu_migration; do
