@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """
-opregions.py FOLDER: describe graphics devices for vfio_user.py that differ in
-their OpRegion, as FOLDER/NAME.json, and write all of these OpRegions into
-FOLDER/opregions, which belongs at address 0x30000000 of the VM. Prints the names
-of the devices, after each whether it "opens" or "fails" to; or opens with stock, but
-"differs" from it or is "refused" with our modules.
+opregions.py FOLDER: write descriptions of graphics devices for vfio_user.py, with
+different OpRegions, to FOLDER/NAME.json. Write all OpRegions to FOLDER/opregions; the
+VM must load this file at address 0x30000000. Print each name with its expected result:
+
+opens    userspace can open the device, and sees the same with stock and our modules
+fails    the open fails
+differs  the device opens, but with our modules its data differs
+refused  the device opens only with stock modules
 """
 
 import json
@@ -15,7 +18,7 @@ import struct
 import sys
 
 BASE = 0x30000000
-SLICE = 0x10000         # of the file, for each device
+SLICE = 0x10000         # bytes of the file for each device
 ASLS = "0xfc"
 
 SIGNATURE = b"IntelGraphicsMem"
@@ -24,18 +27,18 @@ OPREGION = 0x2000
 
 
 class OpRegion:
-    """What the firmware would leave in memory for a device"""
+    """The OpRegion that firmware leaves in memory for a device"""
 
     def __init__(self, name, version, vbt=0, length=0, relative=True, kilobytes=8,
                  signature=SIGNATURE, asls=None, result="opens"):
         self.name, self.result = name, result
         self.asls = asls
         self.header = signature, kilobytes, version
-        # Where the extended VBT is in the slice, and its length
+        # Offset of the extended VBT in the slice, and its length
         self.vbt, self.length, self.relative = vbt, length, relative
 
     def contents(self, base):
-        """The slice that begins at an address"""
+        """Return the bytes of the slice at address `base`"""
         data = bytearray(random.Random(self.name).randbytes(SLICE))
         signature, kilobytes, version = self.header
         data[0:16] = signature
@@ -46,8 +49,6 @@ class OpRegion:
         return data
 
 
-# Lengths of VBTs that end within a page, and one of more than one read of 64 KB
-# less the rest
 REGIONS = (
     OpRegion("vbt20", 0x0200, vbt=0x4000, length=0x1c01, relative=False),
     OpRegion("vbt21", 0x0201, vbt=0x2000, length=0x2400),
@@ -55,10 +56,10 @@ REGIONS = (
     OpRegion("vbt23", 0x0203, vbt=0x3000, length=0x1000),
     OpRegion("plain20", 0x0200),
     OpRegion("plain21", 0x0201),
-    # Half of what names an extended VBT is none
+    # An extended VBT needs both an address and a length
     OpRegion("half20", 0x0200, vbt=0x4000, relative=False),
     OpRegion("half21", 0x0201, length=0x1000),
-    # Before 2.0, other things are there
+    # Before version 2.0, these fields have another meaning
     OpRegion("old10", 0x0100, vbt=0x4000, length=0x1000),
     OpRegion("small", 0x0201, vbt=0x2000, length=0x2000, kilobytes=4),
     OpRegion("large", 0x0100, kilobytes=16),
@@ -66,14 +67,14 @@ REGIONS = (
     OpRegion("ones", 0x0200, asls=0xffffffff),
     OpRegion("unsigned", 0x0200, signature=b"IntelGraphicsMeM", result="fails"),
     OpRegion("nothing", 0x0200, kilobytes=0, result="fails"),
-    # Sizes that no OpRegion has: the most that there is, 4 GB and 2 KB more, a VBT of
-    # all that is above memory, and an OpRegion that claims what follows its VBT
+    # Invalid sizes: the maximum, 4 GB + 2 KB, a VBT above the end of memory, and an
+    # OpRegion that overlaps its VBT
     OpRegion("most", 0x0200, kilobytes=0xffffffff),
     OpRegion("wraps", 0x0201, vbt=0x2000, length=0x1800, kilobytes=0x400002),
     OpRegion("vast", 0x0200, vbt=0x40000000, length=0xbfff0000),
     OpRegion("past", 0x0201, vbt=0x2000, length=0x2000, kilobytes=16),
-    # With stock, one gives what is in memory after its VBT, and the other is a region
-    # of no bytes
+    # With stock, the first one exposes memory after its VBT, and the second one is an
+    # empty region
     OpRegion("leaks", 0x0201, vbt=0x2000, length=0x1c01, kilobytes=16, result="differs"),
     OpRegion("empty", 0x0200, kilobytes=0x400000, result="refused"),
 )

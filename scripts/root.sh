@@ -1,14 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# root.sh [--update | --add PACKAGE...]: make sure that the root exists, a Debian trixie
-# with trixie-backports, and print its path. It is the build environment and
-# the guest's root file system. --add installs more packages in it, --update
-# fetches the archive's package lists anew.
+# root.sh [--update | --add PACKAGE...]: create the root if it is missing, and print
+# its path. The root is a Debian trixie with trixie-backports. It is the build
+# environment and the guest's root file system.
 #
-# Downloaded packages stay in $CACHE/apt, so that an interrupted build resumes.
+#     --add     install more packages in the root
+#     --update  download new package lists
+#
+# $CACHE/apt keeps downloaded packages, so that an interrupted build can resume.
 
-# shellcheck disable=SC2016 # apt and mmdebstrap expand these themselves
+# shellcheck disable=SC2016 # for apt and mmdebstrap
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,15 +18,15 @@ SUITE=trixie
 PACKAGES=$REPO/configs/packages
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# mirrors: print "MAIN SECURITY" as this host's apt has them; either may be
-# empty.
+# mirrors: print "MAIN SECURITY", the Debian mirrors of this host's apt, or - for a
+# missing one.
 mirrors()
 {
 	local targets
 
 	targets=$(apt-get indextargets --format '$(REPO_URI)|$(ORIGIN)|$(LABEL)' \
 		'Created-By: Packages' 2>/dev/null | sort -u || true)
-	# Without package lists apt knows neither origin nor label.
+	# Without package lists, apt has no origin and no label: use the URL.
 	[[ "$targets" == *"|Debian|"* ]] ||
 		targets=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
 			sort -u | sed -E -e 's,(.*debian-security/?)$,\1|Debian|Debian-Security,' \
@@ -34,7 +36,7 @@ mirrors()
 		END { print (main ? main : "-"), (sec ? sec : "-") }' <<<"$targets"
 }
 
-# sources MAIN SECURITY: the lines of sources.list.
+# sources MAIN SECURITY: print sources.list.
 sources()
 {
 	echo "deb $1 $SUITE main"
@@ -43,7 +45,7 @@ sources()
 	[ "$2" = - ] || echo "deb $2 $SUITE-security main"
 }
 
-# proxies: this host's apt options that say how to reach the mirror.
+# proxies: print this host's apt options for proxies, certificates and timeouts.
 proxies()
 {
 	apt-config dump | grep -E '^Acquire::(http|https)::(Proxy|CaInfo|Timeout)' || true
@@ -55,7 +57,7 @@ install_mmdebstrap()
 
 	command -v mmdebstrap >/dev/null && [ -e "$KEYRING" ] && return
 	command -v apt-get >/dev/null ||
-		die "unsupported host: no apt here; use Debian 12 or later, or a container of it"
+		die "unsupported host: it has no apt-get; use Debian 12 or later, or a container of it"
 	if [ "$(id -u)" -ne 0 ]; then
 		sudo -n true 2>/dev/null || { [ -t 0 ] && command -v sudo >/dev/null; } ||
 			die "mmdebstrap is missing; run: apt-get install --no-install-recommends mmdebstrap debian-archive-keyring"
@@ -66,7 +68,7 @@ install_mmdebstrap()
 			{ apt-get update && apt-get install -y --no-install-recommends mmdebstrap debian-archive-keyring; }'
 }
 
-# in_chroot ROOT COMMAND...: with what a package's scripts need.
+# in_chroot ROOT COMMAND...: run a command with the mounts that package scripts need.
 in_chroot()
 {
 	local root=$1
@@ -81,7 +83,7 @@ in_chroot()
 		chroot "$root" "$@"
 }
 
-# build ROOT: as root in a mount namespace of its own. ROOT appears when done.
+# build ROOT: create the root. Call by as_root; ROOT appears when it is complete.
 build()
 {
 	local root=$1 tmp=$1.new main security include
@@ -91,8 +93,7 @@ build()
 	rm -rf --one-file-system "$tmp"
 	mkdir -p "$tmp.d" "$VFIO_REGOPS_CACHE/apt/partial"
 	proxies >"$tmp.d/proxy"
-	# Nothing here survives a crash of the machine, so do not wait for the disk;
-	# documentation and translations are never read.
+	# force-unsafe-io: a crash loses nothing but a build, so skip fsync.
 	sources "$main" "$security" |
 		mmdebstrap --mode=root --variant=minbase --format=directory \
 			--architectures=amd64 --keyring="$KEYRING" \
@@ -108,8 +109,8 @@ build()
 			--customize-hook='umount "$1/var/cache/apt/archives"' \
 			--include="$include" "$SUITE" "$tmp" -
 	rm -r "$tmp.d"
-	# Mount points of in-root.sh and of the guest, and the mark by which
-	# scripts know that they run inside.
+	# Mount points for in-root.sh and the guest. lib.sh detects the root by
+	# etc/vfio-regops/complete.
 	mkdir -p "$tmp/repo" "$tmp/cache" "$tmp/lib/modules" "$tmp/etc/vfio-regops"
 	printf '[safe]\n\tdirectory = *\n' >"$tmp/etc/gitconfig"
 	chroot "$tmp" gcc -dumpfullversion >"$tmp/etc/vfio-regops/gcc"
@@ -118,14 +119,14 @@ build()
 	mv "$tmp" "$root"
 }
 
-# add ROOT PACKAGE...: as root in a mount namespace of its own.
+# add ROOT PACKAGE...: install packages. Call by as_root.
 add()
 {
 	local root=$1
 	shift
 
 	cp -L /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
-	# An installation that was interrupted is finished first.
+	# Finish an interrupted installation first.
 	in_chroot "$root" dpkg --configure -a
 	in_chroot "$root" apt-get install -y --no-install-recommends "$@" ||
 		{
@@ -135,7 +136,7 @@ add()
 	touch "$root/etc/vfio-regops/added-$(printf '%s\n' "$@" | key)"
 }
 
-# update ROOT: as root in a mount namespace of its own.
+# update ROOT: download the package lists. Call by as_root.
 update()
 {
 	cp -L /etc/resolv.conf "$1/etc/resolv.conf" 2>/dev/null || true
@@ -155,10 +156,10 @@ case "${1-}" in
 esac
 
 [ -z "$IN_ROOT" ] || { echo /; exit; }
-[ "$(uname -m)" = x86_64 ] || die "unsupported host: $(uname -m); an x86-64 one is needed"
+[ "$(uname -m)" = x86_64 ] || die "unsupported host: $(uname -m); use an x86-64 machine"
 
 export VFIO_REGOPS_CACHE=$CACHE
-# The number changes when build() makes a different root.
+# Increment the number when build() changes the root.
 ROOT=$CACHE/root-$({ echo 1; sed -e 's/#.*//' "$PACKAGES" | xargs; } | key)
 
 if [ ! -e "$ROOT/etc/vfio-regops/complete" ]; then
@@ -168,7 +169,7 @@ if [ ! -e "$ROOT/etc/vfio-regops/complete" ]; then
 		install_mmdebstrap
 		read -r main _ < <(mirrors)
 		[ "$main" != - ] ||
-			die "apt on this machine has no Debian mirror in its sources; add one (deb ... $SUITE main) and run apt-get update"
+			die "apt on this machine has no Debian mirror in its sources; add a line \"deb URL $SUITE main\" and run apt-get update"
 		(as_root true) || exit 1
 		step "building the Debian $SUITE root from $main" "$CACHE/log/root.log" \
 			"$SCRIPTS/root.sh" --as-root --build "$ROOT"

@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# series-import.sh [--shrink] [--overwrite] TREE BASE: bring the commits BASE..HEAD of
-# the kernel git tree TREE into this repository. TREE may come from scripts/tree.sh.
-# An edit of an upstream file becomes patches/NNNN-name.patch. A file that a commit
-# adds is copied to its kernel path, as the last commit leaves it; the patches hold
-# what later commits change in it. patches/series ties the two together.
-# A patch of this repository that only adds files, none of which TREE has, stays at
-# the end of the series: its files (tests, say) are worked on here.
 #
-#     --shrink     accept a series with fewer patches or fewer new files than now
-#     --overwrite  replace files of this repository that git cannot give back
+# series-import.sh [--shrink] [--overwrite] TREE BASE: import the commits BASE..HEAD of
+# the kernel git tree TREE. TREE may be a copy of the tree that scripts/tree.sh makes.
+#
+# Each commit becomes patches/NNNN-name.patch with its edits of existing files. A file
+# that a commit adds goes to its kernel path, with the content of the last commit.
+# patches/series lists the patches and their new files. A patch of this repository
+# stays at the end of the series if it only adds files, and TREE has none of them.
+#
+#     --shrink     accept fewer patches or fewer new files than before
+#     --overwrite  replace files with uncommitted changes
 
 set -euo pipefail
 
@@ -29,10 +30,10 @@ while [[ "${1-}" == --* ]]; do
 	shift
 done
 [ $# -eq 2 ] || die "two arguments needed; $usage"
-git -C "$1" rev-parse --git-dir >/dev/null 2>&1 || die "$1 is not a git tree; name the tree that holds the commits"
+git -C "$1" rev-parse --git-dir >/dev/null 2>&1 || die "$1 is not a git tree; name the tree with the commits"
 tree=$(git -C "$1" rev-parse --show-toplevel)
 
-# While git is in the middle of something, HEAD is not the end of the series.
+# During a rebase or similar, HEAD is not the last commit of the series.
 while read -r state what; do
 	[ ! -e "$(git -C "$tree" rev-parse --path-format=absolute --git-path "$state")" ] ||
 		die "$what is in progress in $tree, so HEAD may lack later commits; finish or abort it, then import"
@@ -46,7 +47,7 @@ done <<-END
 	BISECT_LOG a bisection
 END
 base=$(git -C "$tree" rev-parse --quiet --verify "$2^{commit}") ||
-	die "$2 is no commit in $tree; name the commit that the series starts from"
+	die "$2 is not a commit in $tree; name the commit before the series"
 git -C "$tree" merge-base --is-ancestor "$base" HEAD ||
 	die "$2 is not an ancestor of HEAD in $tree; rebase the series onto it"
 
@@ -54,26 +55,27 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 mkdir "$tmp/patches" "$tmp/new" "$tmp/objects"
 
-# One result whatever the user's git configuration says.
+# tgit: run git in TREE without the user's configuration.
 tgit() {
 	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null git -C "$tree" \
 		-c core.quotePath=false -c diff.noprefix=false -c diff.mnemonicPrefix=false "$@"
 }
 
-# A scratch index and object store, to prove every step without writing to the tree.
+# sgit: run git with a temporary index and object store, so that TREE stays unchanged.
 objects=$(realpath "$(git -C "$tree" rev-parse --path-format=absolute --git-path objects)")
 sgit() {
 	GIT_INDEX_FILE=$tmp/index GIT_OBJECT_DIRECTORY=$tmp/objects \
 		GIT_ALTERNATE_OBJECT_DIRECTORIES=$objects tgit "$@"
 }
 
-# The slug that git format-patch would choose, without its number.
+# slug COMMIT: print the name that git format-patch would choose, without its number.
 slug() {
 	tgit show -s --format=%f "$1" | cut -c1-52 | sed 's/[-.]*$//'
 }
 
+# message COMMIT: print the head of a patch. The sender signs the series off. Zero the
+# hash: nobody else has this commit.
 message() {
-	# The person who sends the series signs it off; the hash of a working tree's commit means nothing to others.
 	tgit show -s --pretty=email "$1" |
 		sed -e '1s/^From [0-9a-f]*/From 0000000000000000000000000000000000000000/' -e '/^Signed-off-by:/d' |
 		sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
@@ -109,7 +111,7 @@ import() {
 			tgit cat-file blob "$commit:$path" >"$tmp/new/$path"
 			[ "$mode" = 100644 ] || chmod +x "$tmp/new/$path"
 		else
-			# This repository holds a file of ours as the last commit leaves it.
+			# A new file of the series gets the content of its last commit.
 			if [ -n "${added_by[$path]:-}" ]; then
 				[ "$status" = M ] || die "commit \"$subject\" moves or removes $path," \
 					"which \"${added_by[$path]}\" of the same series adds; fold it"
@@ -128,31 +130,31 @@ import() {
 	fi
 	echo "$name${new[*]:+ ${new[*]}}" >>"$tmp/patches/series"
 
-	# The step that was written must be the step that was read.
+	# The patch and the new files must give the tree of the commit.
 	[ ${#keep[@]} -eq 0 ] || sgit apply --cached --whitespace=nowarn "$tmp/patches/$name" ||
-		die "commit \"$subject\" does not survive the way through $name"
+		die "commit \"$subject\": $name does not apply; report a bug of series-import.sh"
 	for path in ${new[@]+"${new[@]}"}; do
 		mode=100644
 		[ ! -x "$tmp/new/$path" ] || mode=100755
 		sgit update-index --add --cacheinfo "$mode,$(sgit hash-object -w "$tmp/new/$path"),$path"
 	done
 	[ "$(sgit write-tree)" = "$(tgit rev-parse "$commit^{tree}")" ] ||
-		die "commit \"$subject\" does not survive the way through $name"
+		die "commit \"$subject\": $name gives another tree; report a bug of series-import.sh"
 	echo "$name: $((${#keep[@]})) edited files, ${#new[@]} new files"
 }
 
 commits=$(tgit rev-list --reverse --topo-order "$base..HEAD")
-[ -n "$commits" ] || die "no commits between $2 and HEAD in $tree; commit the work first"
+[ -n "$commits" ] || die "no commits between $2 and HEAD in $tree; commit your changes first"
 sgit read-tree "$base"
 for commit in $commits; do
 	import "$commit"
 done
 [ -z "$(tgit status --porcelain --untracked-files=no)" ] ||
-	echo "note: $tree has changes that are not committed; they are not imported" >&2
+	echo "note: uncommitted changes in $tree are not imported" >&2
 tgit ls-files --others --exclude-standard -- '*.[chS]' '*.rst' '*.sh' '*.py' '*Kconfig*' '*Makefile*' ':!*.mod.c' |
-	sed "s,^,note: $tree has a file that is not committed and not imported: ," >&2
+	sed "s,^,note: an uncommitted file in $tree is not imported: ," >&2
 
-# A patch of only new files, all unknown to TREE, keeps its place at the end.
+# keep_patch NAME FILE...: keep a patch if it only adds files and TREE has none of them.
 keep_patch() {
 	local name=$1 path to
 	shift
@@ -176,24 +178,25 @@ if [ -f "$repo/patches/series" ]; then
 	done <"$repo/patches/series"
 fi
 
-# old_files / new_files: the files that the series adds, before and after.
+# old_files, new_files: print the files that the series adds, before and after the
+# import.
 old_files() { [ ! -f "$repo/patches/series" ] || cut -s -d' ' -f2- "$repo/patches/series" | tr ' ' '\n' | sed '/^$/d' | sort; }
 new_files() { cut -s -d' ' -f2- "$tmp/patches/series" | tr ' ' '\n' | sed '/^$/d' | sort; }
 
-# A series that shrinks is more often a mistake than a decision.
+# A smaller series is most likely a mistake.
 if [ -z "$shrink" ] && [ -f "$repo/patches/series" ]; then
 	old=$(grep -c . "$repo/patches/series" || true)
 	[ "$number" -ge "$old" ] ||
-		die "the import has $number patches and patches/series has $old; pass --shrink if that is intended." \
+		die "the import has $number patches and patches/series has $old; pass --shrink to accept that." \
 			"Missing: $(comm -23 <(sed -n 's/^[0-9]*-\([^ ]*\)\.patch.*/\1/p' "$repo/patches/series" | sort) \
 				<(sed -n 's/^[0-9]*-\([^ ]*\)\.patch.*/\1/p' "$tmp/patches/series" | sort) | xargs)"
 	[ "$(new_files | wc -l)" -ge "$(old_files | wc -l)" ] ||
 		die "the import has $(new_files | wc -l) new files and patches/series has $(old_files | wc -l);" \
-			"pass --shrink if that is intended. Missing: $(comm -23 <(old_files) <(new_files) | xargs)"
+			"pass --shrink to accept that. Missing: $(comm -23 <(old_files) <(new_files) | xargs)"
 fi
 
-# known FILE: does git have this content? It knows what was committed or staged,
-# and what an earlier import wrote.
+# known FILE: return success if git has the content of FILE, because it was committed,
+# staged, or written by an earlier import.
 known() {
 	local blob
 
@@ -211,18 +214,18 @@ if [ -z "$overwrite" ] && git -C "$repo" rev-parse --git-dir >/dev/null 2>&1; th
 		cmp -s "$by" "$repo/$path" || known "$path" || echo "$path"
 	done | xargs)
 	[ -z "$lost" ] ||
-		die "these files have changes that are not committed and would be lost: $lost; commit them, or pass --overwrite"
+		die "uncommitted changes in these files would be lost: $lost; commit them, or pass --overwrite"
 fi
 
-# Files that the old series added and the new one does not: remove what git can give back, name the rest.
+# Remove files that only the old series added, if git has them; name the others.
 comm -23 <(old_files) <(new_files) | while read -r path; do
 	[ -e "$repo/$path" ] || continue
 	if git -C "$repo" ls-files --error-unmatch "$path" >/dev/null 2>&1 &&
 	   git -C "$repo" diff --quiet HEAD -- "$path"; then
 		rm -- "$repo/$path"
-		echo "removed $path: no patch adds it any more"
+		echo "removed $path: no patch adds it now"
 	else
-		echo "note: no patch adds $path any more; remove it" >&2
+		echo "note: no patch adds $path now, and it has uncommitted changes; remove it" >&2
 	fi
 done
 (cd "$tmp/new" && find . -type f -printf '%P\n') | while read -r path; do
@@ -233,11 +236,11 @@ done
 mkdir -p "$repo/patches"
 rm -f "$repo"/patches/[0-9][0-9][0-9][0-9]-*.patch
 cp "$tmp"/patches/* "$repo/patches/"
-# So that the next import knows these files as its own.
+# Store the files in git, so that known() finds them at the next import.
 if git -C "$repo" rev-parse --git-dir >/dev/null 2>&1; then
 	{
 		(cd "$tmp/new" && find . -type f -printf '%P\n')
 		(cd "$tmp" && ls patches/*)
 	} | git -C "$repo" hash-object -w --no-filters --stdin-paths >/dev/null
 fi
-echo "patches/ has $number patches now"
+echo "imported: $number patches"

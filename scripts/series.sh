@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# series.sh [--build]: write the series to out/series as git format-patch
-# does, with a cover letter, and prove that git am on the pristine source makes
-# exactly the tree that is tested. --build also compiles every step of it, all
-# drivers and then with the options of vfio-pci off; no warning is let pass.
+# series.sh [--build]: export the series to out/series by git format-patch, with a cover
+# letter. Check that git am on the pristine source gives the tested tree. --build also
+# compiles every step, with all drivers and with the options of vfio-pci off; a warning
+# is an error.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -27,28 +27,29 @@ cover=$REPO/patches/cover-letter.txt
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=false
 
-# export_series DIR: write the patches of $tree.
+# export_series DIR: write the patches of $tree to DIR.
 export_series()
 {
-	# The author of the last patch writes the cover letter, at its time, so
-	# that the same series is always the same files.
+	# The cover letter has the author and the date of the last patch, so that
+	# exports are reproducible.
 	GIT_COMMITTER_NAME=$(git -C "$tree" log -1 --format=%an) \
 	GIT_COMMITTER_EMAIL=$(git -C "$tree" log -1 --format=%ae) \
 	GIT_COMMITTER_DATE=$(git -C "$tree" log -1 --format=%aI) \
 		git -C "$tree" format-patch -q -M --zero-commit --no-signature --abbrev=12 \
 		--cover-letter --description-file="$cover" --cover-from-description=subject \
 		-o "$1" base..series
-	# Where git would name a base commit, which no one else has, name the release.
+	# Name the release: nobody else has the base commit.
 	printf 'base: %s\n' "$(git -C "$tree" log -1 --format=%s base)" >>"$1/0000-cover-letter.patch"
 }
 
-# blobs REPO REV [PATH...]: mode, content and name of files.
+# blobs REPO REV [PATH...]: print mode, hash and name of files.
 blobs()
 {
 	git -C "$1" ls-tree -r "$2" -- "${@:3}"
 }
 
-# prove DIR: apply the patches of DIR to the pristine files and compare.
+# prove DIR: apply the patches in DIR to the pristine source and compare the result
+# with $tree.
 prove()
 {
 	local am=$tmp/am files patches=("$1"/0*.patch)
@@ -67,26 +68,24 @@ prove()
 	result 0 "git am applies all $((${#patches[@]} - 1)) patches to the pristine source"
 
 	diff <(blobs "$tree" series "${files[@]}") <(blobs "$am" HEAD) >"$tmp/why" || true
-	empty "git am makes the ${#files[@]} files that are tested" "$tmp/why"
+	empty "git am gives the ${#files[@]} tested files" "$tmp/why"
 	diff <(git -C "$tree" log --format='%an <%ae> %aI%n%B' base..series) \
 		<(git -C "$am" log --format='%an <%ae> %aI%n%B' base..HEAD) >"$tmp/why" || true
-	empty "git am makes the commits that are tested" "$tmp/why"
-	# All else that the modules are built from is upstream's.
+	empty "git am gives the tested commits" "$tmp/why"
 	blobs "$tree" base | while read -r _ _ blob file; do
 		[ -L "$src/$file" ] || [ "$(git hash-object --no-filters "$src/$file")" = "$blob" ] || echo "$file"
 	done >"$tmp/why"
 	empty "the rest of the tested tree is pristine" "$tmp/why"
 }
 
-# build_steps WHAT [PATTERN]: compile every step in the open build folder, but for
-# those that change only files that do not match the pattern, or none that are
-# compiled. Steps that compiled before, with the same content, are not compiled
-# again.
+# build_steps WHAT [PATTERN]: compile every step in the open build folder. With PATTERN,
+# compile only steps that change a file with a matching line, and the last one. Skip
+# steps that compiled before with the same content.
 build_steps()
 {
 	local n=0 of commit id name status options
 
-	# Another series may compile the same step with other options.
+	# The options depend on the whole series.
 	options=$({ printf '%s\n' ${symbols[@]+"${symbols[@]}"}; new_symbols "$tree"; changed_symbols "$tree"; } | key)
 
 	of=$(git -C "$tree" rev-list --count base..series)
@@ -113,12 +112,12 @@ build_steps()
 	unlock
 }
 
-[ -s "$cover" ] || die "patches/cover-letter.txt is missing; write the subject, an empty line and the letter into it"
+[ -s "$cover" ] || die "patches/cover-letter.txt is missing; write the subject, an empty line and the text to it"
 tree=$("$SCRIPTS/tree.sh")
 tmp=$(mktemp -d "$CACHE/tmp-series.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 
-# What is there is not of this series, if this one cannot be written.
+# If the export fails, leave no older series behind.
 rm -rf "$OUT/series" "$OUT/series.new"
 export_series "$tmp/series"
 prove "$tmp/series"
@@ -132,7 +131,7 @@ fi
 if [ -n "$build" ]; then
 	open_build x86_64 steps plain
 	build_steps "all drivers"
-	# Only vfio-pci itself, and without its options.
+	# vfio-pci alone, with its options off.
 	mapfile -t off < <(printf '%s n\n' VFIO_PCI_VGA VFIO_PCI_IGD VFIO_PCI_DMABUF
 		sed -n -E 's/^CONFIG_([A-Z0-9_]+_VFIO_PCI|VFIO_(PLATFORM[A-Z_]*|AMBA|MDEV|FSL_MC|CDX))=m$/\1 n/p' "$kobj/.config")
 	open_build x86_64 steps-off plain "${off[@]}"

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Our own test programs: every tools/testing/selftests/vfio/*.c is one, and
-# region_diff/, torture/, migration/ and mdev/ are more.
-# Needs: SRC (kernel source), SELF (the folder that has libvfio as vfio/lib),
-# HEADERS (of this kernel, for userspace), OURS (the folder of our programs),
-# OUTPUT.
+# Build our test programs: each tools/testing/selftests/vfio/*.c, and those in
+# region_diff/, torture/, migration/ and mdev/. Variables:
+#
+#     SRC      kernel source
+#     SELF     folder with libvfio as vfio/lib
+#     HEADERS  userspace headers of this kernel
+#     OURS     folder of our programs
+#     OUTPUT   output folder
 
 top_srcdir := $(SRC)
 selfdir := $(SELF)
 ARCH := x86
 
-# "../kselftest_harness.h" is found as if our files were in the kernel's folder; it
-# is the one in SELF, which has more patience.
+# "../kselftest_harness.h" must resolve to the copy in SELF, which has a longer timeout.
 CFLAGS := -std=gnu99 -O2 -g -Wall -Werror -D_GNU_SOURCE= -isystem $(HEADERS) \
 	-I$(SELF) -I$(SELF)/vfio -I$(SRC)/tools/testing/selftests -I$(SRC)/tools/testing/selftests/vfio -I$(SRC)/tools/include -MD
 LDFLAGS := -pthread

@@ -1,22 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# userspace.sh: make sure that the test programs are built, and print their
-# folder in the root. Our own programs are in it; in upstream/ are the vfio
-# selftests of the pristine kernel source, unchanged, with their scripts.
+# userspace.sh: build the test programs if they changed, and print their folder in the
+# root. Its folder upstream/ has the unchanged vfio selftests of the pristine source.
 
 . "$(dirname "$0")/lib.sh"
 
-[ $# -eq 0 ] || die "unknown argument '$1'; userspace.sh takes none"
+[ $# -eq 0 ] || die "unknown argument '$1'; usage: userspace.sh"
 
-# These run in the root; $1 is the folder to make, $2 the kernel source, $3 jobs.
+# build_upstream FOLDER SOURCE JOBS: in the root, build upstream's selftests.
 build_upstream()
 {
 	set -euo pipefail
 	rm -rf "$1.new"
 	mkdir -p "$1.new/headers" "$1.new/scripts"
 	make -C "$2" O="$1.new/headers" headers
-	# The tests are linked before they move: they load nothing by path.
 	make -C "$2/tools/testing/selftests/vfio" -j"$3" OUTPUT="$1.new" \
 		KHDR_INCLUDES="-isystem $1.new/headers/usr/include"
 	cp "$2"/tools/testing/selftests/vfio/scripts/*.sh "$1.new/scripts/"
@@ -24,16 +22,16 @@ build_upstream()
 	mv -T "$1.new" "$1"
 }
 
+# build_ours FOLDER SOURCE JOBS UPSTREAM LIB: in the root, build our programs. LIB is
+# libvfio with the changes of the series.
 build_ours()
 {
 	set -euo pipefail
 	rm -rf "$1.new"
 	mkdir -p "$1.new/self/vfio"
-	# libvfio as the series leaves it
 	cp -rs "$2/tools/testing/selftests/vfio/lib" "$1.new/self/vfio/lib"
 	ln -s "$2"/tools/testing/selftests/*.h "$1.new/self/"
-	# Under emulation, and on a machine with other work, a test takes longer than
-	# on the hardware that its time limit is for.
+	# Emulation and a busy machine make tests slow: multiply their timeout by 5.
 	sed 's/poll(&poll_child, 1, t->timeout \* 1000)/poll(\&poll_child, 1, t->timeout * 5 * 1000)/' \
 		"$2/tools/testing/selftests/kselftest_harness.h" >"$1.new/self/harness"
 	if cmp -s "$2/tools/testing/selftests/kselftest_harness.h" "$1.new/self/harness"; then
@@ -62,7 +60,7 @@ ours=userspace-$({ echo "$upstream"; declare -f build_ours; cat "$SCRIPTS/usersp
 	cd "$REPO/tools/testing/selftests/vfio"
 	find . -type f \( -name '*.c' -o -name '*.h' -o -name '*.mk' \) | sort | xargs sha256sum; } | key)
 
-# run LABEL NAME FUNCTION ARGUMENT...: build $CACHE/NAME, once.
+# run LABEL NAME FUNCTION ARGUMENT...: build $CACHE/NAME if it is missing.
 run()
 {
 	local label=$1 name=$2 function=$3

@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vendor-aliases.sh MODULE.ko...: write the vfio-pci-vendor: aliases of a vendor
-# module into it. Patched kernels need no such step: their modpost makes the
-# aliases from MODULE_VFIO_PCI_VENDOR_TABLE(). An unpatched kernel's modpost,
-# which builds external modules, does not know that table.
+# vendor-aliases.sh MODULE.ko...: add the vfio-pci-vendor: aliases of its id table to a
+# vendor module. modpost of a patched kernel makes these aliases from
+# MODULE_VFIO_PCI_VENDOR_TABLE(). External modules are built by modpost of an unpatched
+# kernel, which ignores that table.
 #
-# vendor-aliases.sh --print MODULE.ko: only print them.
+# vendor-aliases.sh --print MODULE.ko: print the aliases
 
 set -euo pipefail
 
-# print_aliases FILE: one alias for each entry of the tables, of 40 bytes each,
-# the last entry empty.
+# print_aliases FILE: print one alias for each entry of the id tables. An entry has 40
+# bytes; an empty one ends a table.
 print_aliases()
 {
 	local address size section name id class mask shift line part
@@ -51,7 +51,7 @@ fi
 for file; do
 	print_aliases "$file" | sort -u >"$tmp/aliases"
 	objcopy -O binary --only-section=.modinfo --set-section-flags .modinfo=alloc "$file" "$tmp/modinfo"
-	# Again after a second run, or with a patched modpost: no alias twice.
+	# Add no alias twice: the script may run again, or modpost may be patched.
 	tr '\0' '\n' <"$tmp/modinfo" | sed -n 's/^alias=//p' | sort -u >"$tmp/known"
 	comm -23 "$tmp/aliases" "$tmp/known" | while read -r alias; do
 		printf 'alias=%s\0' "$alias"

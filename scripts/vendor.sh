@@ -1,14 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vendor.sh [FOLDER [INSTALLED]]: build the vendor modules of FOLDER for our vfio
-# modules, and install them in INSTALLED, a folder in the checkout, for VMs. A VM
-# loads such a module by its alias when a device of its id table is bound to
-# vfio-pci.
+# vendor.sh [FOLDER [INSTALLED]]: build the vendor modules in FOLDER for our vfio
+# modules. Install them in INSTALLED, a folder in the checkout, for VMs. In a VM, binding
+# a device to vfio-pci loads the matching module by its alias.
 #
-#     M       FOLDER, if it is not an argument. It has a Kbuild or a Makefile with
-#             obj-m, as for any module outside of the kernel's tree.
-#     KERNEL  release (the default), debug or stock, as for the VM
+#     M       FOLDER, if there are no arguments. It has a Kbuild or Makefile with obj-m,
+#             like any external module.
+#     KERNEL  release (default), debug or stock, as for the VM
 
 . "$(dirname "$0")/lib.sh"
 
@@ -17,14 +16,14 @@ usage="usage: make vendor M=FOLDER [KERNEL=release|debug|stock]"
 folder=${1:-${M-}}
 installed=${2:-out/vendor-modules}
 KERNEL=${KERNEL:-release}
-[ -n "$folder" ] || die "no folder with a vendor module; $usage"
+[ -n "$folder" ] || die "no folder with a vendor module given; $usage"
 [ -d "$folder" ] || die "there is no folder $folder; $usage"
 folder=$(realpath "$folder")
 grep -q -s -E '^[[:space:]]*obj-m\b' "$folder/Kbuild" "$folder/Makefile" ||
 	die "$folder has no Kbuild or Makefile with obj-m; write one: obj-m += my_driver.o"
-[[ "$KERNEL" =~ ^(release|debug|stock)$ ]] || die "unknown KERNEL '$KERNEL'; there are release, debug and stock"
+[[ "$KERNEL" =~ ^(release|debug|stock)$ ]] || die "unknown KERNEL '$KERNEL'; use release, debug or stock"
 
-# The rest runs in the root. compile OBJ KERNEL MODULES JOBS
+# compile OBJ KERNEL MODULES JOBS: in the root, build the modules in OBJ.
 compile()
 {
 	local args
@@ -32,14 +31,14 @@ compile()
 	set -euo pipefail
 	mapfile -t args <"$3/devel/args"
 	make -C "$2/build" -j"$4" M=/run/bind MO="$1" W=1 "${args[@]}" modules
-	# The modpost of a kernel without the series makes no aliases.
+	# modpost of an unpatched kernel makes no aliases of vendor drivers.
 	sed 's/\.o$/.ko/' "$1/modules.order" | while read -r file; do
 		/repo/scripts/vendor-aliases.sh "$1/${file#"$1/"}"
 	done
 }
 
-# add INSTALLED OBJ KERNEL MODULES NAME: INSTALLED has the modules of other
-# folders, too.
+# add INSTALLED OBJ KERNEL MODULES NAME: in the root, add the modules to INSTALLED,
+# which may have modules of other folders.
 add()
 {
 	local to=$1 obj=$2 kernel=$3 modules=$4 name=$5 release dir file ko module
@@ -59,7 +58,7 @@ add()
 		module=$(basename "$ko")
 		[ -z "$(find -L "$dir" -name "${module%.ko}.ko*" -print -quit)" ] || {
 			rm -rf "$dir/vendor/$name"
-			echo "error: another module has the name $module"
+			echo "error: another module has the name $module; rename yours"
 			exit 1
 		}
 		strip --strip-debug -o "$dir/vendor/$name/$module" "$obj/${ko#"$obj/"}"
@@ -68,7 +67,7 @@ add()
 	echo "$modules" >"$to/base"
 }
 
-# aliases MODULE: its aliases for vendor drivers
+# aliases MODULE: print the aliases of a vendor module.
 aliases()
 {
 	"$SCRIPTS/in-root.sh" modinfo -F alias "$1" | grep '^vfio-pci-vendor:' || true
@@ -78,7 +77,7 @@ kernel=$("$SCRIPTS/kernel.sh" "$KERNEL")
 modules=$("$SCRIPTS/modules.sh" "$KERNEL" ours)
 name=$(basename "$folder")
 to=$installed/$KERNEL
-# Objects of another folder of this name, or for other modules, are none of ours.
+# The file "of" records the folder and the vfio modules of the objects in build/.
 obj=$to/build/$name
 log=$REPO/$to/$name.log
 lock "vendor-$(echo "$REPO/$obj" | key)"
@@ -90,7 +89,7 @@ fi
 status=0
 BIND=$folder "$SCRIPTS/in-root.sh" bash -c "$(declare -f compile)"'; compile "$@"' - \
 	"/repo/$obj" "$kernel" "$modules" "$JOBS" >"$log" 2>&1 </dev/null || status=$?
-# As the author knows the files
+# Print paths of the host, not of the root.
 sed -i "s,/run/bind/,$folder/,g" "$log"
 grep -E '(warning|error|WARNING|ERROR|fatal|undefined)( |:|!)' "$log" | grep -v '^make' >&2 || true
 [ "$status" -eq 0 ] || die "$folder does not build for the kernel $KERNEL (log: $log)"
@@ -100,15 +99,15 @@ loaded=()
 while read -r file; do
 	mapfile -t found < <(aliases "/repo/$obj/${file#"/repo/$obj/"}")
 	[ ${#found[@]} -gt 0 ] ||
-		say "warning: $(basename "$file") has no alias vfio-pci-vendor:...; only modprobe loads it"
+		say "warning: $(basename "$file") has no alias vfio-pci-vendor:..., so only modprobe loads it"
 	loaded+=("${found[@]}")
 done < <(sed 's/\.o$/.ko/' "$REPO/$obj/modules.order")
 [ ${#loaded[@]} -gt 0 ] ||
-	die "no module of $folder has an alias vfio-pci-vendor:..., so none is loaded when a device is bound; see Documentation/driver-api/vfio-pci-regops.rst"
+	die "no module in $folder has an alias vfio-pci-vendor:..., so binding a device loads none; add MODULE_VFIO_PCI_VENDOR_TABLE(), see Documentation/driver-api/vfio-pci-regops.rst"
 "$SCRIPTS/in-root.sh" bash -c "$(declare -f add)"'; add "$@"' - "/repo/$to" "/repo/$obj" "$kernel" "$modules" "$name" \
 	>>"$log" 2>&1 || die "$(sed -n 's/^error: //p' "$log" | tail -n 1) (log: $log)"
 unlock
 printf 'installed for make vm KERNEL=%s:\n' "$KERNEL"
 (cd "$REPO/$to/lib/modules"/*/vendor/"$name" && printf '  %s\n' *.ko)
-printf 'loaded when a device of these ids is bound to vfio-pci:\n'
+printf 'binding a device with these ids to vfio-pci loads them:\n'
 printf '  %s\n' "${loaded[@]}"

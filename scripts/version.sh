@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# version.sh [--recent]: print "SOURCE ABI", the version of the Debian package
-# linux-source-7.3 and the kernel release of the Debian image made from it: the
-# newest 7.3.y in the archive as the root knows it. --recent asks the mirror if
-# that was not done today, before a download: old packages leave the archive.
-# With LINUX=/path, that tree is the source and there is no image: "tree -".
+# version.sh [--recent]: print "SOURCE ABI" of the newest 7.3.y in the root's package
+# lists: the version of linux-source-7.3, and the kernel release of the Debian image
+# built from it. --recent updates the package lists if they are a day old. Use it before
+# a download, because the archive drops old packages. With LINUX=/path, print "tree -":
+# that tree is the source, and it has no image.
 
 . "$(dirname "$0")/lib.sh"
 
 SERIES=7.3
 
 if [ -n "${LINUX-}" ]; then
-	[ -d "$LINUX/drivers/vfio" ] || die "LINUX=$LINUX is not a kernel tree"
+	[ -d "$LINUX/drivers/vfio" ] || die "LINUX=$LINUX is not a kernel tree; name the top folder of a tree of Linux $SERIES"
 	version=$(awk '$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { p = $3 } END { print v "." p }' "$LINUX/Makefile")
-	[ "$version" = "$SERIES" ] || die "LINUX=$LINUX is Linux $version; $SERIES is needed"
+	[ "$version" = "$SERIES" ] || die "LINUX=$LINUX is Linux $version; use a tree of Linux $SERIES"
 	echo "tree -"
 	exit
 fi
@@ -22,8 +22,8 @@ fi
 root=$("$SCRIPTS/root.sh")
 file=$root/etc/vfio-regops/linux
 
-# Runs in the root. The image may lag behind the source, or the reverse, while
-# the archive is updated: take the newest image that fits the source, if any.
+# resolve SERIES: in the root, find the newest source and its image. While the archive
+# is updated, the newest image may be of another version than the source.
 resolve()
 {
 	local source abi
@@ -53,6 +53,6 @@ fi
 if [ ! -e "$file" ]; then
 	"$SCRIPTS/in-root.sh" bash -c "$(declare -f resolve); resolve $SERIES"
 	[ -e "$file" ] ||
-		die "the Debian archive has no Linux $SERIES; give a kernel tree as LINUX=/path"
+		die "the Debian archive has no Linux $SERIES; set LINUX=/path to a kernel tree"
 fi
 cat "$file"
