@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# host-tsc.sh: print the TSC frequency of this machine in kHz. An emulated processor
+# host-tsc.sh: print the TSC frequency of this machine in kHz. An emulated CPU
 # has the same frequency.
 
 . "$(dirname "$0")/lib.sh"

@@ -1,39 +1,36 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vm.sh [COMMAND...] | --shell: boot a VM, run a command in it as root, exit
-# with the command's status. The command sees the root read-only, the checkout
-# writable at /repo (its working directory) and the cache at /cache.
+# vm.sh [COMMAND...] | --shell: boot a VM, run a command in it as root, and exit with
+# the status of the command. The root is read-only in the VM. The checkout is writable
+# at /repo (the working directory), the cache at /cache.
 #
 #     RUN      the command, if there are no arguments
-#     KERNEL   release (the default), debug or stock
-#     MODULES  ours (the default) or stock
-#     DEVICES  QEMU devices with options, as "edu igb nvme,serial=x": at
-#              0000:00:02.0 and up, each in an IOMMU group of its own, and in
-#              the guest in $VM_DEVICES as "0000:00:02.0=edu ...". "port/igb"
-#              puts the device behind a PCIe root port. Block devices get an
-#              empty disk. "user:NAME" is a device of our own, as the file
-#              NAME.json in tools/testing/selftests/vfio/vfio_user describes it, or
-#              a file with a path, in the checkout; the VM is then QEMU 11's.
+#     KERNEL   release (default), debug or stock
+#     MODULES  ours (default) or stock
+#     DEVICES  QEMU devices with options: "edu igb nvme,serial=x". The first one is
+#              0000:00:02.0. Each has its own IOMMU group. In the guest, VM_DEVICES
+#              lists them as "0000:00:02.0=edu ...". "port/igb" puts the device behind
+#              a PCIe root port. Block devices get an empty disk. "user:NAME" is the
+#              device in tools/testing/selftests/vfio/vfio_user/NAME.json; NAME may also
+#              be the path of such a file in the checkout. The VM then uses QEMU 11.
 #     QEMU     more arguments for QEMU
-#     APPEND   more parameters for the kernel
-#     ACCEL    auto (the default: KVM if a kernel boots with it), kvm or tcg
-#     SMP MEM  processors (2) and memory (2G)
-#     ICOUNT=1 the guest's clock counts instructions (and SMP is 1)
-#     TIMEOUT  seconds that the VM may run (1800, with debug 3600; a shell has no
-#              limit)
-#     NAME     of the log files, out/vm/NAME.*; with it they are kept
-#     INSTALLED  a folder in the checkout, with modules that vendor.sh made; the
-#              VM has them beside ours (make vm and make shell: out/vendor-modules)
+#     APPEND   more kernel parameters
+#     ACCEL    auto (default: KVM if a kernel boots with it), kvm or tcg
+#     SMP MEM  CPUs (2) and memory (2G)
+#     ICOUNT=1 the guest's clock counts instructions; sets SMP=1
+#     TIMEOUT  time limit in seconds (1800; debug: 3600; none for a shell)
+#     NAME     keep the log files, as out/vm/NAME.*
+#     INSTALLED  a folder in the checkout with modules of vendor.sh; the VM has them
+#              in addition to ours (make vm and make shell: out/vendor-modules)
 #
-# Status, besides the command's own: 99 the kernel reported a bug (shown), 124
-# the time limit, 125 the VM did not start or died.
+# Other exit statuses: 99, the kernel reported a bug; 124, the time limit expired;
+# 125, the VM did not start or died.
 #
-# An emulated processor's TSC runs as fast as that of this machine. A kernel that
-# measures its rate while the machine is busy may be wrong by far, and its time
-# then runs many times too fast. So the kernel gets the rate as a parameter. The
-# guest compares its clock with ours before it runs the command. If its clock is
-# too fast, the VM starts again, three times in all.
+# An emulated TSC has the frequency of the host's TSC. On a busy machine, the guest
+# kernel may measure a wrong frequency, and its clock then runs many times too fast.
+# So pass the frequency as a kernel parameter. The guest also compares its clock with
+# the host's. If the clock is too fast, vm.sh restarts the VM, up to two times.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -50,7 +47,7 @@ shell=
 if [ "${1-}" = --shell ]; then
 	[ $# -eq 1 ] || die "unknown argument '$2'; usage: vm.sh [COMMAND...] | --shell"
 	if [ ! -t 0 ] || [ ! -t 1 ]; then
-		die "a shell needs a terminal; give a command as RUN='...' instead"
+		die "a shell needs a terminal; use make vm RUN='COMMAND' instead"
 	fi
 	shell=y
 	TIMEOUT=0
@@ -59,24 +56,24 @@ elif [ $# -gt 0 ]; then
 	run=$*
 else
 	run=${RUN-}
-	[ -n "$run" ] || die "nothing to run; give a command as RUN='...', or use make shell"
+	[ -n "$run" ] || die "nothing to run; set RUN='COMMAND', or use make shell"
 fi
 
-[[ "$KERNEL" =~ ^(release|debug|stock)$ ]] || die "unknown KERNEL '$KERNEL'; there are release, debug and stock"
-[[ "$MODULES" =~ ^(ours|stock)$ ]] || die "unknown MODULES '$MODULES'; there are ours and stock"
-[[ "$ACCEL" =~ ^(auto|kvm|tcg)$ ]] || die "unknown ACCEL '$ACCEL'; there are auto, kvm and tcg"
+[[ "$KERNEL" =~ ^(release|debug|stock)$ ]] || die "unknown KERNEL '$KERNEL'; use release, debug or stock"
+[[ "$MODULES" =~ ^(ours|stock)$ ]] || die "unknown MODULES '$MODULES'; use ours or stock"
+[[ "$ACCEL" =~ ^(auto|kvm|tcg)$ ]] || die "unknown ACCEL '$ACCEL'; use auto, kvm or tcg"
 [[ "$TIMEOUT" =~ ^[0-9]+$ ]] || die "TIMEOUT is a number of seconds, not '$TIMEOUT'"
-[[ "$SMP" =~ ^[1-9][0-9]*$ ]] || die "SMP is a number of processors, not '$SMP'"
-[[ "$MEM" =~ ^[1-9][0-9]*[MG]$ ]] || die "MEM is a size as 2G or 512M, not '$MEM'"
+[[ "$SMP" =~ ^[1-9][0-9]*$ ]] || die "SMP is a number of CPUs, not '$SMP'"
+[[ "$MEM" =~ ^[1-9][0-9]*[MG]$ ]] || die "MEM is a size such as 2G or 512M, not '$MEM'"
 [[ "${ICOUNT-}" =~ ^[01]?$ ]] || die "ICOUNT is 1 or nothing, not '$ICOUNT'"
-[[ "${NAME-}" =~ ^[A-Za-z0-9_.-]*$ ]] || die "NAME has other than letters, digits and _.- in it: '$NAME'"
+[[ "${NAME-}" =~ ^[A-Za-z0-9_.-]*$ ]] || die "NAME may only contain letters, digits and _.-, not '$NAME'"
 
 kernel=$("$SCRIPTS/kernel.sh" "$KERNEL")
 modules=$("$SCRIPTS/modules.sh" "$KERNEL" "$MODULES")
 installed=${INSTALLED:+$INSTALLED/$KERNEL}
 if [ -n "$installed" ] && [ "$MODULES" = ours ] && [ -e "$REPO/$installed/base" ]; then
 	[ "$(cat "$REPO/$installed/base")" = "$modules" ] ||
-		die "the vfio modules changed since make vendor built those in $installed; run make vendor M=... KERNEL=$KERNEL again, or remove $installed"
+		die "make vendor built the modules in $installed for other vfio modules; run make vendor M=... KERNEL=$KERNEL again, or remove $installed"
 	modules=/repo/$installed
 fi
 
@@ -85,8 +82,8 @@ mkdir -p "$OUT/vm"
 files=$OUT/vm/$name
 rm -f "$files".*
 
-# Our own devices are in slots 0x1b to 0x1d; igb needs a low slot, as its VFs
-# take numbers above its own.
+# The VM's own devices have the slots 0x1b to 0x1d. DEVICES start at 2: the VFs of igb
+# need higher numbers than igb.
 args=()
 vm_devices=
 slot=2
@@ -102,7 +99,7 @@ for device in $DEVICES; do
 		bus=port$at
 		place=$place/
 	fi
-	[ "$slot" -lt 27 ] || die "DEVICES names too many, 25 fit"
+	[ "$slot" -lt 27 ] || die "DEVICES has too many devices; use 25 at most"
 	slot=$((slot + 1))
 	type=${device%%,*}
 	if [[ "$type" =~ ^(nvme|virtio-blk-pci)$ && "$device" != *drive=* ]]; then
@@ -115,7 +112,7 @@ for device in $DEVICES; do
 	if [[ "$type" == user:* ]]; then
 		description=${type#user:}
 		[[ "$description" == */* ]] || description=tools/testing/selftests/vfio/vfio_user/$description.json
-		[ -f "$REPO/$description" ] || die "DEVICES: there is no $description in the checkout"
+		[ -f "$REPO/$description" ] || die "DEVICES: there is no file $description in the checkout"
 		sockets+=("/run/device$at=$description")
 		device="{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"/run/device$at\"}$(
 			tr ',' '\n' <<<"${device#"$type",}" | sed -E -e 's/^([^=]*)=(.*)$/,"\1":"\2"/' \
@@ -125,26 +122,26 @@ for device in $DEVICES; do
 	vm_devices+="${vm_devices:+ }$place=$type"
 done
 
-# With icount, the clock and the TSC count instructions: 1 ns each, or more.
+# With icount, the clock and the TSC count instructions, 1 ns each or more.
 [[ "${QEMU-}" == *-icount* ]] && icount=y || icount=
 if [ "${ICOUNT-}" = 1 ]; then
-	[ "$ACCEL" != kvm ] || die "ICOUNT=1 counts instructions of an emulated processor; it does not go with ACCEL=kvm"
+	[ "$ACCEL" != kvm ] || die "ICOUNT=1 needs an emulated CPU; remove ACCEL=kvm"
 	ACCEL=tcg
 	SMP=1
 	icount=y
 	args+=(-icount "shift=0,sleep=off")
 fi
 if [ "$ACCEL" = auto ]; then
-	# With the modules that are there already
+	# Use the modules that this run needs anyway.
 	ACCEL=$(KERNEL=$KERNEL MODULES=$MODULES "$SCRIPTS/accel.sh")
 fi
-# KVM tells the kernel the rate by itself.
+# KVM reports the TSC frequency to the kernel.
 tsc=''
 clock=y
 case $ACCEL in
 kvm) args+=(-accel kvm -cpu host) ;;
-# One thread for all processors: with more, QEMU's own devices race ("iotlb_to_section:
-# Assertion", and hangs). They still take turns at any point.
+# Use one thread for all CPUs: with more, QEMU's devices race ("iotlb_to_section:
+# Assertion", and hangs). QEMU still preempts a CPU at any instruction.
 tcg)
 	args+=(-accel "tcg,thread=${TCG_THREAD:-single}" -cpu "max,la57=off")
 	if [ -n "$icount" ]; then
@@ -157,11 +154,11 @@ tcg)
 	;;
 esac
 
-# On a busy machine nothing may happen for long, with nothing wrong in the kernel.
-patience=rcupdate.rcu_cpu_stall_timeout=120
+# On a busy machine, the default timeouts of the kernel's watchdogs are too short.
+timeouts=rcupdate.rcu_cpu_stall_timeout=120
 case $KERNEL in
-stock) patience+=" watchdog_thresh=60 sysctl.kernel.hung_task_timeout_secs=600" ;;
-debug) patience+=" sysctl.kernel.hung_task_timeout_secs=600" ;;
+stock) timeouts+=" watchdog_thresh=60 sysctl.kernel.hung_task_timeout_secs=600" ;;
+debug) timeouts+=" sysctl.kernel.hung_task_timeout_secs=600" ;;
 esac
 
 printf '%s\n' "$run" >"$files.run"
@@ -177,7 +174,7 @@ printf '%s\n' "$run" >"$files.run"
 
 qemu=(qemu-system-x86_64) machine=
 if [ ${#sockets[@]} -gt 0 ]; then
-	# Their server ends with it. It is told of the guest's memory, by a file.
+	# vfio_user.py starts QEMU and exits with it. It maps the guest's memory by a memfd.
 	qemu=(tools/testing/selftests/vfio/vfio_user/vfio_user.py "${sockets[@]}" -- "$("$SCRIPTS/qemu.sh" trixie-backports)")
 	args+=(-object "memory-backend-memfd,id=memory,size=$MEM,share=on")
 	machine=,memory-backend=memory
@@ -190,7 +187,7 @@ args+=(
 	-nodefaults -no-user-config -display none -no-reboot
 	-machine "q35,kernel-irqchip=split$machine" -smp "$SMP" -m "$MEM"
 	-kernel "$kernel/vmlinuz"
-	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable $tsc no_timer_check $patience kunit.enable=1 kunit.autorun=1 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap${APPEND:+ $APPEND}"
+	-append "console=ttyS0 loglevel=5 printk.time=1 panic=-1 oops=panic tsc=reliable $tsc no_timer_check $timeouts kunit.enable=1 kunit.autorun=1 intel_iommu=on root=root rootfstype=9p rootflags=$fs,cache=loose ro init=/repo/scripts/guest/init.sh vm.run=$out.run vm.repo=$fs,cache=mmap${APPEND:+ $APPEND}"
 	-serial "file:$out.console.log"
 	-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
 	-device "virtio-9p-pci,fsdev=root,mount_tag=root,bus=pcie.0,addr=0x1b"
@@ -204,14 +201,13 @@ if [ -n "$shell" ]; then
 else
 	args+=(-chardev "file,id=out,path=$out.fifo" -device "virtserialport,chardev=out,name=out")
 fi
-# The IOMMU must be there before what it translates for. Quotes in QEMU work as
-# in a shell.
+# QEMU needs the IOMMU before the devices behind it. xargs handles quotes in QEMU=.
 mapfile -t more < <(xargs -n 1 printf '%s\n' <<<"${QEMU-}" | sed '/^$/d')
 args=(-device "intel-iommu,intremap=on,caching-mode=on" "${args[@]}" "${more[@]}")
 
 command=("$SCRIPTS/in-root.sh" timeout --foreground --kill-after=5 "$TIMEOUT" "${qemu[@]}" "${args[@]}")
 
-# start: run the VM; sets began and status.
+# start: run the VM; set began and status.
 start()
 {
 	local fifo=$files.fifo cat vm
@@ -223,14 +219,13 @@ start()
 		"${command[@]}" || status=$?
 		return
 	fi
-	# By a pipe of its own: QEMU makes its output non-blocking, which must
-	# not happen to ours.
+	# QEMU sets its output to non-blocking. Give it a pipe instead of our output.
 	mkfifo "$fifo"
 	cat "$fifo" &
 	cat=$!
 	"${command[@]}" </dev/null >"$fifo" 2>"$files.qemu.log" &
 	vm=$!
-	# shellcheck disable=SC2064 # as they are now
+	# shellcheck disable=SC2064 # expand now
 	trap "kill $vm 2>/dev/null; wait; rm -f '$fifo'; exit 130" INT TERM HUP
 	wait "$vm" || status=$?
 	wait "$cat"
@@ -242,16 +237,16 @@ for attempt in 1 2 3; do
 	start
 	[ "$(cat "$files.status" 2>/dev/null)" = clock ] || break
 	if [ "$attempt" -eq 3 ]; then
-		printf 'error: the clock of the VM runs too fast (%s), 3 times in a row; is tsc_early_khz= right? Its console is in %s\n' \
+		printf 'error: the clock of the VM runs too fast (%s), 3 times in a row; check tsc_early_khz= in %s\n' \
 			"$(cat "$files.run.clock")" "$files.console.log" >&2
 		exit 125
 	fi
-	say "the clock of the VM runs too fast ($(cat "$files.run.clock")); starting it again"
+	say "the clock of the VM runs too fast ($(cat "$files.run.clock")); restarting the VM"
 	rm -f "$files.status" "$files.console.log" "$files.run.dmesg" "$files.run.kmemleak"
 done
 
-# What the kernel says when something is wrong. With oops=panic the worst ends
-# the VM, all else is found here.
+# Kernel messages that report a bug. oops=panic ends the VM on an oops; find the
+# others here.
 bugs='Kernel panic|Oops|BUG: |BUG at |WARNING: |------------\[ cut here|KASAN: |UBSAN: |KCSAN: |INFO: (possible|suspicious|trying|inconsistent|HARDIRQ|SOFTIRQ|task .* blocked|lockdep)|possible (circular|recursive|irq)|general protection fault|[uU]nable to handle|detected stall|soft lockup|hard LOCKUP|refcount_t: |list_(add|del) corruption|ODEBUG: |bad unlock balance|held lock freed|sleeping function called|scheduling while atomic|Bad page state|double free|Memory manager not clean'
 
 report=0
@@ -267,7 +262,7 @@ elif [ -s "$files.run.dmesg" ] && grep -q -E "$bugs" "$files.run.dmesg"; then
 	grep -n -E -A 60 "$bugs" "$files.run.dmesg" | head -n 100 >&2
 	report=99
 fi
-# Not what the kernel itself lost while it booted.
+# Ignore leaks of the kernel's own boot.
 if [ -s "$files.run.kmemleak" ]; then
 	awk '/^unreferenced/ { object = $0; getline; show = !/comm "swapper/; if (show) print object }
 		show' "$files.run.kmemleak" >"$files.kmemleak"
@@ -280,7 +275,7 @@ fi
 [ "$report" -eq 0 ] || exit "$report"
 
 if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
-	printf 'error: time limit: the VM ran for %d s (TIMEOUT=%s); its console is in %s\n' \
+	printf 'error: time limit: the VM ran for %d s (TIMEOUT=%s); console: %s\n' \
 		$(($(date +%s) - began)) "$TIMEOUT" "$files.console.log" >&2
 	exit 124
 fi
@@ -288,11 +283,11 @@ if [ ! -s "$files.status" ]; then
 	tail -n 10 "$files.console.log" 2>/dev/null >&2 || true
 	if [ -s "$files.qemu.log" ]; then
 		why=$(tail -n 1 "$files.qemu.log")
-		# Ours says what it is of
+		# vfio_user.py prints complete errors.
 		[[ "$why" == "error: "* ]] || why="error: QEMU: $why"
 		printf '%s\n' "$why" >&2
 	else
-		printf 'error: the VM died before the command ended; its console is in %s\n' "$files.console.log" >&2
+		printf 'error: the VM died before the command ended; console: %s\n' "$files.console.log" >&2
 	fi
 	exit 125
 fi

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The tools themselves: what a VM returns, what counts as a failure, and one
-# clear line for each kind of bad input, with nothing half-made behind it.
+# selfcheck.sh: the scripts themselves. vm.sh returns the status of its command and
+# detects failures. Bad input gives one line of error and leaves no partial result.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=120
@@ -14,34 +14,34 @@ trap 'rm -rf "$tmp"' EXIT
 export TIMEOUT=600
 unset RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT NAME T M INSTALLED LINUX
 
-# try COMMAND...: run it; $status, $tmp/out and $tmp/err are what it left.
+# try COMMAND...: run a command; set status, and write $tmp/out and $tmp/err.
 try()
 {
 	status=0
 	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null || status=$?
 }
 
-# check WHAT COMMAND...: one test, which passes if the command does.
+# check NAME COMMAND...: print one result; it passes if the command succeeds.
 check()
 {
-	local what=$1
+	local name=$1
 	shift
 
 	if "$@"; then
-		echo "ok - $what"
+		echo "ok - $name"
 	else
-		echo "not ok - $what"
+		echo "not ok - $name"
 		echo "# status $status; output: $(head -c 300 "$tmp/out" | tr '\n' '|')"
 		echo "# errors: $(tail -n 5 "$tmp/err" | tr '\n' '|')"
 	fi
 }
 
-# status_is NUMBER / says TEXT / prints TEXT: about what try ran.
+# Checks for the last command of try: its status, text in its errors, its output.
 status_is() { [ "$status" -eq "$1" ]; }
 says() { grep -q -F -e "$1" "$tmp/err"; }
 prints() { [ "$(cat "$tmp/out")" = "$1" ]; }
 
-# refused TEXT: it failed, and the errors are one line with TEXT in it.
+# refused TEXT: the command failed with one line of errors, which contains TEXT.
 refused()
 {
 	[ "$status" -ne 0 ] && [ "$(grep -c . "$tmp/err")" -eq 1 ] && says "$1"
@@ -49,21 +49,21 @@ refused()
 
 vm=$SCRIPTS/vm.sh
 
-# --- what a VM returns ---
+# --- the status and output of a VM ---
 try "$SCRIPTS/in-root.sh" sh -c 'pwd; exit 9'
-check "in-root.sh: the command's status" status_is 9
-check "in-root.sh: runs in /repo" prints /repo
+check "in-root.sh: returns the status of the command" status_is 9
+check "in-root.sh: runs the command in /repo" prints /repo
 
 try "$vm" 'echo out; echo err >&2; echo again >/dev/stderr; seq 20000 | tail -n 1; exit 255'
-check "vm.sh: status 255" status_is 255
-check "vm.sh: the command's output and nothing else" prints $'out\nerr\nagain\n20000'
+check "vm.sh: returns status 255" status_is 255
+check "vm.sh: prints only the output of the command" prints $'out\nerr\nagain\n20000'
 try "$vm" 'exit 0'
-check "vm.sh: status 0" status_is 0
-check "vm.sh: no output of its own" prints ""
+check "vm.sh: returns status 0" status_is 0
+check "vm.sh: prints nothing itself" prints ""
 # shellcheck disable=SC2016 # for the guest
 try make --no-print-directory -C "$REPO" vm RUN='x=$(head -c 300000 /dev/zero | wc -c); echo "$x"; exit 7'
-check "make vm: a command with a \$ in it" prints 300000
-check "make vm: a status that is not 0" says 'Error 7'
+check "make vm: does not expand \$ in a command" prints 300000
+check "make vm: fails if the command fails" says 'Error 7'
 
 # shellcheck disable=SC2016 # for the guest
 DEVICES='edu igb nvme port/e1000e pci-testdev VGA' try "$vm" '
@@ -76,7 +76,7 @@ DEVICES='edu igb nvme port/e1000e pci-testdev VGA' try "$vm" '
 	scripts/guest/bind.sh all vfio-pci && ls /dev/vfio | wc -l
 	scripts/guest/bind.sh 0000:00:02.0 none && ls /dev/vfio | wc -l
 	scripts/guest/bind.sh 0000:00:1a.0 vfio-pci 2>&1'
-check "vm.sh: devices at their addresses, and their groups; bind.sh" \
+check "vm.sh: devices have their addresses and groups; bind.sh binds and unbinds" \
 	prints '0000:00:02.0=edu 0000:00:03.0=igb 0000:00:04.0=nvme 0000:01:00.0=e1000e 0000:00:06.0=pci-testdev 0000:00:07.0=VGA
 0x11e8 1 0x10c9 1 0x0010 1 0x10d3 1 0x0005 1 0x1111 1
 8
@@ -84,7 +84,7 @@ check "vm.sh: devices at their addresses, and their groups; bind.sh" \
 error: there is no PCI device 0000:00:1a.0; see lspci'
 
 # --- the clock of a VM ---
-# busy COMMAND...: run it beside three processes that do nothing but run
+# busy COMMAND...: run a command while three processes keep the CPUs busy.
 busy()
 {
 	local pids=() status=0
@@ -98,32 +98,32 @@ busy()
 	wait "${pids[@]}" 2>/dev/null || true
 	return "$status"
 }
-# near A B: no more than 1 % apart
+# near A B: check that two numbers differ by at most 1 %.
 near() { [ -n "$1" ] && [ $((($1 - $2) * 100)) -le "$2" ] && [ $((($2 - $1) * 100)) -le "$2" ]; }
 tsc=$("$SCRIPTS/host-tsc.sh")
 try busy "$SCRIPTS/host-tsc.sh"
-check "host-tsc.sh: the same on a busy machine" near "$(cat "$tmp/out")" "$tsc"
+check "host-tsc.sh: prints the same frequency on a busy machine" near "$(cat "$tmp/out")" "$tsc"
 # shellcheck disable=SC2016 # for the guest
 try busy "$vm" 'rate=$(tr " " "\n" </proc/cmdline | sed -n "s/^tsc_early_khz=//p"); echo "$rate"
 	dmesg | sed -n "s/.*tsc: Detected \([0-9]*\)\.\([0-9]*\) MHz.*/\1\2/p" | tail -n 1'
 if [ "$("$SCRIPTS/accel.sh")" = kvm ]; then
-	echo "ok - vm.sh: gives the kernel the rate of its TSC # SKIP KVM does"
+	echo "ok - vm.sh: passes the TSC frequency to the kernel # SKIP KVM does"
 else
-	check "vm.sh: gives the kernel the rate of its TSC" near "$(head -n 1 "$tmp/out")" "$tsc"
+	check "vm.sh: passes the TSC frequency to the kernel" near "$(head -n 1 "$tmp/out")" "$tsc"
 fi
-check "vm.sh: the kernel has the rate of its TSC, on a busy machine" near "$(tail -n 1 "$tmp/out")" "$tsc"
-# A kernel that believes in a 25th of the rate
+check "vm.sh: the kernel uses the TSC frequency on a busy machine" near "$(tail -n 1 "$tmp/out")" "$tsc"
+# With a 25th of the frequency, the clock runs 25 times too fast.
 APPEND=tsc_early_khz=$((tsc / 25)) NAME=selfcheck-clock try "$vm" 'echo never'
 if [ "$("$SCRIPTS/accel.sh")" = kvm ]; then
-	echo "ok - vm.sh: a clock that runs too fast # SKIP KVM tells the kernel the rate"
+	echo "ok - vm.sh: a fast clock gives status 125 # SKIP KVM reports the TSC frequency"
 else
-	check "vm.sh: a clock that runs too fast" status_is 125
-	check "vm.sh: the VM starts again, twice" [ "$(grep -c 'starting it again' "$tmp/err")" -eq 2 ]
-	check "vm.sh: and then that is an error" says 'error: the clock of the VM runs too fast'
-	check "vm.sh: and the command never runs" prints ''
+	check "vm.sh: a fast clock gives status 125" status_is 125
+	check "vm.sh: a fast clock restarts the VM twice" [ "$(grep -c 'restarting the VM' "$tmp/err")" -eq 2 ]
+	check "vm.sh: a fast clock gives an error in the end" says 'error: the clock of the VM runs too fast'
+	check "vm.sh: a fast clock keeps the command from running" prints ''
 fi
 rm -f "$OUT"/vm/selfcheck-clock.*
-# A VM whose first start has such a clock
+# Stand-ins for scripts: the clock is too fast at the first start only.
 mkdir -p "$tmp/clock/scripts"
 cp "$SCRIPTS/lib.sh" "$vm" "$tmp/clock/scripts/"
 for name in kernel modules accel host-tsc in-root; do
@@ -142,126 +142,126 @@ for name in kernel modules accel host-tsc in-root; do
 	chmod +x "$tmp/clock/scripts/$name.sh"
 done
 NAME=again try "$tmp/clock/scripts/vm.sh" true
-check "vm.sh: a clock that is right the second time" status_is 7
-check "vm.sh: says that it starts the VM again" says 'the clock of the VM runs too fast (99 s in 5 s); starting it again'
-check "vm.sh: prints what the command prints" prints started
+check "vm.sh: a restarted VM returns the status of the command" status_is 7
+check "vm.sh: reports the restart" says 'the clock of the VM runs too fast (99 s in 5 s); restarting the VM'
+check "vm.sh: a restarted VM prints the output of the command" prints started
 
-# --- what counts as a failure ---
+# --- failures of a VM ---
 TIMEOUT=15 try "$vm" 'sleep 300'
 check "vm.sh: the time limit ends the VM" status_is 124
-check "vm.sh: the time limit is named" says 'error: time limit'
+check "vm.sh: reports the time limit" says 'error: time limit'
 for text in 'BUG: KASAN: use-after-free' 'WARNING: possible circular locking dependency detected' \
 	'UBSAN: shift-out-of-bounds'; do
 	try "$vm" "echo '<4>$text in a test' >/dev/kmsg"
-	check "vm.sh: a report fails the run: ${text%%:*}" status_is 99
-	check "vm.sh: and is shown" says "$text"
+	check "vm.sh: a kernel report fails the run: ${text%%:*}" status_is 99
+	check "vm.sh: prints the kernel report: ${text%%:*}" says "$text"
 done
 # shellcheck disable=SC2016 # for the guest
 NAME=selfcheck-leak try "$vm" 'printf "%s\n" "unreferenced object 0x1 (size 8):" "  comm \"swapper/0\", pid 0" "    at_boot+0x1" \
 	"unreferenced object 0x2 (size 8):" "  comm \"modprobe\", pid 99" "    in_a_test+0x1" >out/vm/selfcheck-leak.run.kmemleak'
-check "vm.sh: a leak fails the run" status_is 99
-check "vm.sh: and is shown" says in_a_test
-check "vm.sh: but none of the boot" eval '! says at_boot'
+check "vm.sh: a memory leak fails the run" status_is 99
+check "vm.sh: prints the memory leak" says in_a_test
+check "vm.sh: ignores memory leaks of the boot" eval '! says at_boot'
 rm -f "$OUT"/vm/selfcheck-leak.*
 try "$vm" 'echo c >/proc/sysrq-trigger; sleep 60'
 check "vm.sh: a panic fails the run" status_is 99
-check "vm.sh: and is shown" says "Kernel panic - not syncing: sysrq triggered crash"
+check "vm.sh: prints the panic" says "Kernel panic - not syncing: sysrq triggered crash"
 try "$vm" 'echo o >/proc/sysrq-trigger; sleep 60'
-check "vm.sh: a VM that ends by itself" status_is 125
+check "vm.sh: a VM that powers off early gives status 125" status_is 125
 
 # --- bad arguments ---
 try "$vm"
-check "vm.sh: no command" refused 'nothing to run'
+check "vm.sh: refuses a missing command" refused 'nothing to run'
 KERNEL=new try "$vm" true
-check "vm.sh: KERNEL" refused "unknown KERNEL 'new'"
+check "vm.sh: refuses an unknown KERNEL" refused "unknown KERNEL 'new'"
 MODULES=new try "$vm" true
-check "vm.sh: MODULES" refused "unknown MODULES 'new'"
+check "vm.sh: refuses unknown MODULES" refused "unknown MODULES 'new'"
 SMP=none try "$vm" true
-check "vm.sh: SMP" refused 'SMP is'
+check "vm.sh: refuses a bad SMP" refused 'SMP is'
 MEM=2T try "$vm" true
-check "vm.sh: MEM" refused 'MEM is'
+check "vm.sh: refuses a bad MEM" refused 'MEM is'
 TIMEOUT=1h try "$vm" true
-check "vm.sh: TIMEOUT" refused 'TIMEOUT is'
+check "vm.sh: refuses a bad TIMEOUT" refused 'TIMEOUT is'
 ICOUNT=1 ACCEL=kvm try "$vm" true
-check "vm.sh: ICOUNT with KVM" refused 'ICOUNT=1'
+check "vm.sh: refuses ICOUNT with KVM" refused 'ICOUNT=1'
 DEVICES=nosuch try "$vm" true
-check "vm.sh: a device that QEMU has not" says "'nosuch' is not a valid device"
-check "vm.sh: and its status" status_is 125
+check "vm.sh: reports an unknown QEMU device" says "'nosuch' is not a valid device"
+check "vm.sh: an unknown QEMU device gives status 125" status_is 125
 DEVICES=user:nosuch try "$vm" true
-check "vm.sh: a device that nobody has described" says 'DEVICES: there is no'
+check "vm.sh: refuses a user: device without a description" says 'DEVICES: there is no'
 mkdir -p "$OUT/selfcheck"
 echo '{ "vendor": 1, "device": 2, "class": "0x20000", "bars": { "0": { "size": 3000 } } }' >"$OUT/selfcheck/odd.json"
 DEVICES=user:out/selfcheck/odd.json try "$vm" true
-check "vm.sh: a device that cannot be" says 'out/selfcheck/odd.json: the size of BAR 0 is no power of two: 3000'
-check "vm.sh: and its status" status_is 125
+check "vm.sh: reports an invalid description of a device" says 'out/selfcheck/odd.json: the size of BAR 0 is no power of two: 3000'
+check "vm.sh: an invalid description gives status 125" status_is 125
 echo '{ "like": "/repo/tools/testing/selftests/vfio/vfio_user/gpu.json", "class": "0x28000" }' >"$OUT/selfcheck/odd.json"
 # shellcheck disable=SC2016 # for the guest
 DEVICES='user:out/selfcheck/odd.json port/user:gpu,rombar=0' try "$vm" 'echo $VM_DEVICES; cat /sys/bus/pci/devices/0000:0[0-1]:0[0-2].0/class | tail -n 2 | xargs'
-check "vm.sh: two devices by descriptions, one like the other" \
+check "vm.sh: boots with two user: devices, one derived from the other" \
 	prints $'0000:00:02.0=user:out/selfcheck/odd.json 0000:01:00.0=user:gpu\n0x028000 0x030000'
 NAME=selfcheck-user TIMEOUT=15 DEVICES=user:gpu try "$vm" 'sleep 300'
-check "vm.sh: the time limit ends such a VM" status_is 124
+check "vm.sh: the time limit ends a VM with a user: device" status_is 124
 try "$SCRIPTS/in-root.sh" pgrep -f 'out/vm/[s]elfcheck-user'
-check "vm.sh: and nothing of it is left" status_is 1
+check "vm.sh: no process of that VM is left" status_is 1
 rm -rf "$OUT/selfcheck" "$OUT"/vm/selfcheck-user.*
 try "$vm" --shell
-check "vm.sh: a shell without a terminal" refused 'a shell needs a terminal'
+check "vm.sh: refuses a shell without a terminal" refused 'a shell needs a terminal'
 try make -C "$REPO" vm RNU=true
-check "make: an unknown argument" refused 'unknown argument RNU'
+check "make: refuses an unknown argument" refused 'unknown argument RNU'
 try "$SCRIPTS/kernel.sh" other
-check "kernel.sh: unknown kernel" refused "unknown kernel 'other'"
+check "kernel.sh: refuses an unknown kernel" refused "unknown kernel 'other'"
 try "$SCRIPTS/modules.sh" release other
-check "modules.sh: unknown modules" refused "unknown modules 'other'"
+check "modules.sh: refuses unknown modules" refused "unknown modules 'other'"
 try "$SCRIPTS/qemu.sh" other
-check "qemu.sh: unknown suite" refused "unknown suite 'other'"
+check "qemu.sh: refuses an unknown suite" refused "unknown suite 'other'"
 try env MODULES=ours KERNEL=stock JOBS=1 "$SCRIPTS/kernel.sh" stock
-check "kernel.sh: the environment makes no other kernel" prints "$(env -u MODULES -u KERNEL "$SCRIPTS/kernel.sh" stock)"
+check "kernel.sh: ignores KERNEL, MODULES and JOBS" prints "$(env -u MODULES -u KERNEL "$SCRIPTS/kernel.sh" stock)"
 try "$SCRIPTS/test.sh" nosuch
-check "test.sh: unknown suite" refused "no test suite 'nosuch'"
+check "test.sh: refuses an unknown suite" refused "no test suite 'nosuch'"
 
-# --- make vendor, in a checkout of its own ---
+# --- make vendor, in a copy of the checkout ---
 mkdir -p "$tmp/clone" "$tmp/driver"
 tar -c -C "$REPO" --exclude=./out --exclude=./.git . | tar -x -C "$tmp/clone"
 cp "$REPO/samples/vfio-pci/vfio_pci_edu.c" "$tmp/driver/my_edu.c"
 vendor() { try make --no-print-directory -C "$tmp/clone" vendor M="$tmp/driver"; }
 try "$SCRIPTS/vendor.sh"
-check "make vendor: no folder" refused 'no folder with a vendor module'
+check "make vendor: refuses a missing argument" refused 'no folder with a vendor module'
 try "$SCRIPTS/vendor.sh" "$tmp/nosuch"
-check "make vendor: a folder that is not there" refused 'there is no folder'
+check "make vendor: refuses a missing folder" refused 'there is no folder'
 try "$SCRIPTS/vendor.sh" "$tmp/driver"
-check "make vendor: nothing says what to build" refused 'has no Kbuild or Makefile with obj-m'
+check "make vendor: refuses a folder without obj-m" refused 'has no Kbuild or Makefile with obj-m'
 echo 'obj-m += my_edu.o' >"$tmp/driver/Kbuild"
 KERNEL=new try "$SCRIPTS/vendor.sh" "$tmp/driver"
-check "make vendor: KERNEL" refused "unknown KERNEL 'new'"
+check "make vendor: refuses an unknown KERNEL" refused "unknown KERNEL 'new'"
 vendor
 check "make vendor: builds a module" status_is 0
-check "make vendor: names it, and the devices" \
+check "make vendor: prints the module's alias" \
 	grep -q -i 'vfio-pci-vendor:v\(0000\)\?1234d\(0000\)\?11e8' "$tmp/out"
-check "make vendor: leaves the folder alone" [ "$(find "$tmp/driver" -type f | wc -l)" -eq 2 ]
+check "make vendor: leaves the folder unchanged" [ "$(find "$tmp/driver" -type f | wc -l)" -eq 2 ]
 in_vm='scripts/guest/bind.sh all vfio-pci; lsmod | grep -c ^my_edu'
 DEVICES=edu try make --no-print-directory -C "$tmp/clone" vm RUN="$in_vm"
-check "make vm: loads it when the device is bound" prints 1
+check "make vm: binding the device loads the vendor module" prints 1
 DEVICES=edu MODULES=stock try make --no-print-directory -C "$tmp/clone" vm RUN="$in_vm"
-check "make vm: with stock modules it is not there" prints 0
+check "make vm: stock modules do not load the vendor module" prints 0
 DEVICES=edu try "$tmp/clone/scripts/vm.sh" "$in_vm"
-check "vm.sh: tests do without it" prints 0
+check "vm.sh: tests do not load the vendor module" prints 0
 echo other >"$tmp/clone/out/vendor-modules/release/base"
 INSTALLED=out/vendor-modules try "$tmp/clone/scripts/vm.sh" true
-check "make vm: a module for other vfio modules" refused 'run make vendor M=... KERNEL=release again'
+check "make vm: refuses a vendor module for other vfio modules" refused 'run make vendor M=... KERNEL=release again'
 echo 'no C at all' >>"$tmp/driver/my_edu.c"
 vendor
-check "make vendor: a module that does not compile" says "does not build for the kernel release"
-check "make vendor: and why" says "$tmp/driver/my_edu.c:"
+check "make vendor: fails if a module does not compile" says "does not build for the kernel release"
+check "make vendor: prints the compiler error" says "$tmp/driver/my_edu.c:"
 sed -i -e '$d' -e '/^MODULE_.*\(ALIAS\|TABLE\)/d' "$tmp/driver/my_edu.c"
 vendor
-check "make vendor: a module without an alias" says 'my_edu.ko has no alias'
-check "make vendor: and it fails" says 'so binding a device loads none'
+check "make vendor: warns of a module without an alias" says 'my_edu.ko has no alias'
+check "make vendor: fails if no module has an alias" says 'so binding a device loads none'
 echo 'obj-m := vfio_pci_edu.o' >"$tmp/driver/Kbuild"
 cp "$REPO/samples/vfio-pci/vfio_pci_edu.c" "$tmp/driver/"
 vendor
-check "make vendor: a module with the name of one of ours" says 'another module has the name vfio_pci_edu.ko'
+check "make vendor: refuses the name of an existing module" says 'another module has the name vfio_pci_edu.ko'
 
-# --- the runner, with suites of its own ---
+# --- test.sh, with suites of this script ---
 mkdir -p "$tmp/checkout/scripts/test"
 cp "$SCRIPTS/lib.sh" "$SCRIPTS/test.sh" "$tmp/checkout/scripts/"
 suite()
@@ -274,11 +274,11 @@ suite bad 'echo "ok - a"; echo "not ok - b"'
 suite dies 'echo "ok - a"; exit 3'
 suite empty 'true'
 try "$tmp/checkout/scripts/test.sh" good
-check "test.sh: passes" status_is 0
-check "test.sh: the totals" [ "$(tail -n 1 "$tmp/out")" = "1 passed, 0 failed, 1 skipped" ]
+check "test.sh: succeeds if no test fails" status_is 0
+check "test.sh: prints the totals" [ "$(tail -n 1 "$tmp/out")" = "1 passed, 0 failed, 1 skipped" ]
 try "$tmp/checkout/scripts/test.sh"
-check "test.sh: fails" status_is 1
-check "test.sh: counts what failed, died and did nothing" \
+check "test.sh: fails if a test fails" status_is 1
+check "test.sh: counts a failed test, an error and an empty suite" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
 suite long 'echo "ok - a"; echo "ok - b"; echo "ok - c"'
 sed -i '1a SUITE_CPUS=1 SUITE_MANUAL=1' "$tmp/checkout/scripts/test/long.sh"
@@ -296,9 +296,8 @@ check "test.sh: two parallel suites give the same totals" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
 check "test.sh: reports the start of two parallel suites" [ "$(grep -c 'output appears when it ends' "$tmp/err")" -eq 2 ]
 
-# --- the way back from a git tree ---
-# A repository of three patches, each of which adds a file and edits upstream's,
-# as the import itself makes it.
+# --- series-import.sh ---
+# Import a series of three patches. Each one adds a file and edits an upstream file.
 import=$tmp/import/scripts/series-import.sh
 kernel=$tmp/kernel
 mkdir -p "$tmp/import/scripts" "$kernel"
@@ -319,7 +318,7 @@ for n in 1 2 3; do
 	in_tree add -A
 	in_tree commit -m "vfio: Add file $n"
 done
-# imported FILES PATCHES: this is what the repository holds
+# imported FILES PATCHES: check the new files and the number of patches.
 imported()
 {
 	[ "$(find "$tmp/import/drivers" -type f -printf "%f\n" | sort | xargs)" = "$1" ] &&
@@ -328,20 +327,19 @@ imported()
 }
 all='file1.c file2.c file3.c'
 try "$import" "$kernel" base
-check "series-import.sh: imports" status_is 0
-check "series-import.sh: files and patches" imported "$all" 3
+check "series-import.sh: succeeds" status_is 0
+check "series-import.sh: writes files and patches" imported "$all" 3
 try "$import" "$kernel" base
-check "series-import.sh: imports the same again" status_is 0
+check "series-import.sh: imports the same series again" status_is 0
 try "$import" "$kernel"
-check "series-import.sh: one argument" refused 'two arguments needed'
+check "series-import.sh: refuses one argument" refused 'two arguments needed'
 try "$import" --force "$kernel" base
-check "series-import.sh: an unknown option" refused "unknown option '--force'"
+check "series-import.sh: refuses an unknown option" refused "unknown option '--force'"
 
-# HEAD is then not the last commit of the series.
 GIT_SEQUENCE_EDITOR='sed -i 1s/^pick/edit/' in_tree rebase -i base
 try "$import" "$kernel" base
-check "series-import.sh: not in the middle of a rebase" refused 'a rebase is in progress'
-check "series-import.sh: and loses nothing" imported "$all" 3
+check "series-import.sh: refuses to run during a rebase" refused 'a rebase is in progress'
+check "series-import.sh: changes nothing during a rebase" imported "$all" 3
 in_tree rebase --continue
 in_tree format-patch -1 -o "$tmp/am" HEAD
 in_tree checkout -b other HEAD~1
@@ -349,71 +347,71 @@ sed -i '30s/$/ otherwise/' "$kernel/Makefile"
 in_tree commit -a -m other
 in_tree am --3way "$tmp/am/0001-vfio-Add-file-3.patch" || true
 try "$import" "$kernel" base
-check "series-import.sh: not in the middle of git am" refused 'git am is in progress'
+check "series-import.sh: refuses to run during git am" refused 'git am is in progress'
 in_tree am --abort
 in_tree cherry-pick main || true
 try "$import" "$kernel" base
-check "series-import.sh: not in the middle of a cherry-pick" refused 'a cherry-pick is in progress'
+check "series-import.sh: refuses to run during a cherry-pick" refused 'a cherry-pick is in progress'
 in_tree cherry-pick --abort
 in_tree merge main || true
 try "$import" "$kernel" base
-check "series-import.sh: not in the middle of a merge" refused 'a merge is in progress'
+check "series-import.sh: refuses to run during a merge" refused 'a merge is in progress'
 in_tree merge --abort
 in_tree checkout main
 in_tree bisect start HEAD base
 try "$import" "$kernel" base
-check "series-import.sh: not in the middle of a bisection" refused 'a bisection is in progress'
+check "series-import.sh: refuses to run during a bisection" refused 'a bisection is in progress'
 in_tree bisect reset
 
 in_tree checkout main~1
 try "$import" "$kernel" base
-check "series-import.sh: not fewer patches" refused 'has 2 patches and patches/series has 3'
-check "series-import.sh: names the patch" says 'Missing: vfio-Add-file-3'
-check "series-import.sh: and loses nothing" imported "$all" 3
+check "series-import.sh: refuses fewer patches" refused 'has 2 patches and patches/series has 3'
+check "series-import.sh: names the missing patch" says 'Missing: vfio-Add-file-3'
+check "series-import.sh: keeps all patches" imported "$all" 3
 in_tree checkout main
 in_tree rm drivers/file3.c
 in_tree commit -a --amend -m 'vfio: Edit more'
 try "$import" "$kernel" base
-check "series-import.sh: not fewer new files" refused 'has 2 new files and patches/series has 3'
-check "series-import.sh: names the file" says 'Missing: drivers/file3.c'
-check "series-import.sh: and loses nothing" imported "$all" 3
+check "series-import.sh: refuses fewer new files" refused 'has 2 new files and patches/series has 3'
+check "series-import.sh: names the missing file" says 'Missing: drivers/file3.c'
+check "series-import.sh: keeps all files" imported "$all" 3
 git -C "$tmp/import" add -A
 git -C "$tmp/import" commit -q -m imported
 try "$import" --shrink "$kernel" base
-check "series-import.sh --shrink: fewer files" imported 'file1.c file2.c' 3
+check "series-import.sh --shrink: accepts fewer files" imported 'file1.c file2.c' 3
 in_tree checkout main~1
 try "$import" --shrink "$kernel" base
-check "series-import.sh --shrink: fewer patches" imported 'file1.c file2.c' 2
+check "series-import.sh --shrink: accepts fewer patches" imported 'file1.c file2.c' 2
 
 echo edited >>"$tmp/import/drivers/file1.c"
 try "$import" "$kernel" base
-check "series-import.sh: does not overwrite what git cannot give back" refused 'would be lost: drivers/file1.c'
-check "series-import.sh: and it is still there" grep -q edited "$tmp/import/drivers/file1.c"
+check "series-import.sh: refuses to overwrite an uncommitted file" refused 'would be lost: drivers/file1.c'
+check "series-import.sh: keeps the uncommitted file" grep -q edited "$tmp/import/drivers/file1.c"
 git -C "$tmp/import" add drivers/file1.c
 try "$import" "$kernel" base
 # shellcheck disable=SC2016 # for eval
-check "series-import.sh: overwrites what git has" eval 'status_is 0 && ! grep -q edited "$tmp/import/drivers/file1.c"'
+check "series-import.sh: overwrites a staged file" eval 'status_is 0 && ! grep -q edited "$tmp/import/drivers/file1.c"'
 echo edited >>"$tmp/import/patches/0001-vfio-Add-file-1.patch"
 try "$import" "$kernel" base
-check "series-import.sh: nor a patch" refused 'would be lost: patches/0001-vfio-Add-file-1.patch'
+check "series-import.sh: refuses to overwrite an uncommitted patch" refused 'would be lost: patches/0001-vfio-Add-file-1.patch'
 try "$import" --overwrite "$kernel" base
-check "series-import.sh --overwrite: overwrites it" status_is 0
+check "series-import.sh --overwrite: overwrites an uncommitted patch" status_is 0
 echo new >"$kernel/drivers/file4.c"
 try "$import" "$kernel" base
-check "series-import.sh: names a file that is not committed" says "is not imported: drivers/file4.c"
+check "series-import.sh: names an uncommitted file in the tree" says "is not imported: drivers/file4.c"
 unset GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
 
-# --- what this machine may lack ---
+# --- problems of the host ---
 LINUX=$tmp try "$SCRIPTS/source.sh"
-check "LINUX= that is no kernel tree" refused 'is not a kernel tree'
+check "source.sh: refuses a LINUX= that is not a kernel tree" refused 'is not a kernel tree'
 mkdir -p "$tmp/linux/drivers/vfio"
 printf 'VERSION = 6\nPATCHLEVEL = 12\n' >"$tmp/linux/Makefile"
 LINUX=$tmp/linux try "$SCRIPTS/source.sh"
-check "LINUX= of another version" refused 'is Linux 6.12; use a tree of Linux 7.3'
+check "source.sh: refuses a LINUX= of another version" refused 'is Linux 6.12; use a tree of Linux 7.3'
 
-# with NAME SCRIPT COMMAND...: run the command with an empty cache and with
-# SCRIPT in place of the program NAME.
-with()
+# try_with NAME SCRIPT COMMAND...: run a command with an empty cache, and with SCRIPT
+# instead of the program NAME.
+try_with()
 {
 	rm -rf "${tmp:?}/bin" "$tmp/cache"
 	mkdir -p "$tmp/bin" "$tmp/cache"
@@ -422,36 +420,36 @@ with()
 	shift 2
 	PATH=$tmp/bin:$PATH XDG_CACHE_HOME=$tmp/cache try "$@"
 }
-nothing_made()
+no_root()
 {
 	[ -z "$(find "$tmp/cache/vfio-regops" -maxdepth 1 -name 'root-*' ! -name '*.new*' 2>/dev/null)" ]
 }
 if [ "$(df --output=avail -m "$tmp" | tail -n 1)" -lt 6000 ]; then
-	echo "ok - failures of the root's build # SKIP $tmp has less than 6 GB"
+	echo "ok - root.sh: failed builds leave no root # SKIP $tmp has less than 6 GB"
 else
-	with mmdebstrap 'echo "E: Could not connect to deb.test:80" >&2; exit 25' "$SCRIPTS/root.sh"
-	check "no network" says 'no network: the Debian mirror cannot be reached'
-	check "no network: no root" nothing_made
-	with mmdebstrap 'echo "tar: x: Cannot write: No space left on device" >&2; exit 25' "$SCRIPTS/root.sh"
-	check "the disk gets full" says 'the disk is full'
-	check "the disk gets full: no root" nothing_made
+	try_with mmdebstrap 'echo "E: Could not connect to deb.test:80" >&2; exit 25' "$SCRIPTS/root.sh"
+	check "root.sh: reports a missing network" says 'no network: the Debian mirror cannot be reached'
+	check "root.sh: a missing network leaves no root" no_root
+	try_with mmdebstrap 'echo "tar: x: Cannot write: No space left on device" >&2; exit 25' "$SCRIPTS/root.sh"
+	check "root.sh: reports a full disk" says 'the disk is full'
+	check "root.sh: a full disk leaves no root" no_root
 	# shellcheck disable=SC2016 # for the stand-in
-	with mmdebstrap 'for dir; do :; done; mkdir -p "${dir%/*}"; exit 1' "$SCRIPTS/root.sh"
-	check "mmdebstrap fails: no root" nothing_made
-	with apt-get 'exit 0' "$SCRIPTS/root.sh"
-	check "no Debian mirror" refused 'no Debian mirror'
-	with uname 'echo riscv64' "$SCRIPTS/root.sh"
-	check "another architecture" refused 'unsupported host: riscv64'
+	try_with mmdebstrap 'for dir; do :; done; mkdir -p "${dir%/*}"; exit 1' "$SCRIPTS/root.sh"
+	check "root.sh: a failure of mmdebstrap leaves no root" no_root
+	try_with apt-get 'exit 0' "$SCRIPTS/root.sh"
+	check "root.sh: reports a missing Debian mirror" refused 'no Debian mirror'
+	try_with uname 'echo riscv64' "$SCRIPTS/root.sh"
+	check "root.sh: refuses another architecture" refused 'unsupported host: riscv64'
 fi
 cp "$SCRIPTS/qemu.sh" "$SCRIPTS/debs.sh" "$tmp/checkout/scripts/"
 printf '#!/bin/sh\necho "E: Could not connect to deb.test:80"; exit 100\n' \
 	>"$tmp/checkout/scripts/in-root.sh"
 chmod +x "$tmp/checkout/scripts/in-root.sh"
 XDG_CACHE_HOME=$tmp/cache try "$tmp/checkout/scripts/qemu.sh" bookworm
-check "qemu.sh: no network" says 'no network: the Debian mirror cannot be reached'
-check "qemu.sh: no network, and no path" prints ''
-with df 'echo Avail; echo 100' "$SCRIPTS/root.sh"
-check "little space" refused 'and 100 MB are free'
-# Root may write to a folder that forbids it, but not below a file.
+check "qemu.sh: reports a missing network" says 'no network: the Debian mirror cannot be reached'
+check "qemu.sh: prints no path without network" prints ''
+try_with df 'echo Avail; echo 100' "$SCRIPTS/root.sh"
+check "root.sh: refuses a disk with too little space" refused 'and 100 MB are free'
+# Even root cannot create a folder below a file.
 XDG_CACHE_HOME=$tmp/linux/Makefile try "$SCRIPTS/root.sh"
-check "a cache that cannot be written" says 'cannot write to'
+check "root.sh: refuses a read-only cache" says 'cannot write to'
