@@ -1,10 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# debug.sh: what the release kernel passes, the debug kernel passes too, and its
-# checkers (KASAN, UBSAN, lockdep, kmemleak) have nothing to say: vm.sh fails
-# if they do. It is several times as slow, so the suites do less. (The suite
-# selftests runs on both kernels.)
+# debug.sh: run short versions of the suites kunit and region-diff on the debug kernel.
+# vm.sh fails if KASAN, UBSAN, lockdep or kmemleak report a bug.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=150
@@ -17,7 +15,7 @@ export KERNEL=debug QUICK=1
 status=0
 for suite in kunit 'region-diff edu igb'; do
 	read -r -a command <<<"$suite"
-	# Each suite prints its own lines; the totals are of all of them.
+	# Add the results of each suite to the totals.
 	log=$OUT/debug-${command[0]}.log
 	"$SCRIPTS/test/${command[0]}.sh" "${command[@]:1}" </dev/null >"$log" || status=1
 	while IFS= read -r line; do

@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# doc-examples.sh: the modules in the guides for authors of vendor drivers work as the
-# guides say. make vendor builds each listing, and the sample that a guide refers
-# to, without a warning. In a VM the modules are loaded when their device is
-# bound, and a program looks at the devices.
+# doc-examples.sh: the example modules in the documentation work. make vendor builds
+# each listing, and the sample vfio_pci_edu_signal, without a warning. In a VM, binding
+# a device loads its modules, and a program checks their effect.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=60
@@ -19,8 +18,8 @@ folder=$OUT/doc-examples
 rm -rf "$folder"
 mkdir -p "$folder/modules"
 
-# A listing follows a line that ends in "::" and is indented. Take those that
-# include module.h, and name each after its driver.
+# A listing is the indented text after a line that ends in "::". Extract the listings
+# that include module.h, and name each file after its driver.
 awk -v folder="$folder/modules" '
 	function end() {
 		if (text ~ /#include <linux\/module.h>/ && match(text, /\.name\t\t= "[a-z_]+"/)) {
@@ -38,27 +37,27 @@ awk -v folder="$folder/modules" '
 mapfile -t names <"$folder/names"
 status=0
 [ "${#names[@]}" -eq "$(cat "${guides[@]}" | grep -c 'MODULE_LICENSE')" ] || status=1
-result "$status" "the guides show ${#names[@]} modules: ${names[*]}" "$folder/names"
+result "$status" "all ${#names[@]} modules in the documentation are found: ${names[*]}" "$folder/names"
 
-# No other suite has this sample, which is loaded by itself for each edu.
+# Only this suite builds the sample: binding any edu device loads it.
 cp "$REPO/samples/vfio-pci/vfio_pci_edu_signal.c" "$folder/modules/"
 names+=(vfio_pci_edu_signal)
 printf 'obj-m += %s.o\n' "${names[@]}" >"$folder/modules/Kbuild"
 status=0
 KERNEL=release "$SCRIPTS/vendor.sh" "$folder/modules" out/doc-examples/installed >"$folder/log" 2>&1 || status=$?
 ! grep -q '[0-9]: warning:\|WARNING:\|^warning:' "$folder/log" || status=1
-result "$status" "they and the sample are built without a warning" "$folder/log"
+result "$status" "make vendor builds the modules without a warning" "$folder/log"
 
 status=0
 src=$("$SCRIPTS/source.sh")
-# shellcheck disable=SC2016 # expanded in the root
+# shellcheck disable=SC2016 # for the shell in the root
 "$SCRIPTS/in-root.sh" bash -c 'cc -O2 -Wall -isystem "$1/upstream/headers/usr/include" -I"$1/self/vfio/lib/include" \
 	-I"$2/tools/include" -D_GNU_SOURCE -o /repo/out/doc-examples/doc-examples /repo/scripts/guest/doc-examples.c \
 	$(find "$1/libvfio" -name "*.o") -luuid -lpthread' - "$userspace" "$src" >"$folder/cc.log" 2>&1 || status=$?
-result "$status" "the program that looks at the devices is built" "$folder/cc.log"
+result "$status" "the test program compiles" "$folder/cc.log"
 
-# A ROM of one image of 512 bytes, with the checksum at 6 as in iPXE. Its entry
-# jumps to a return at 0x40: the firmware of the VM calls it.
+# Create a ROM image of 512 bytes, with the checksum at offset 6 as in iPXE. The
+# firmware of the VM calls its entry, which jumps to a return at 0x40.
 {
 	printf '\x55\xaa\x01\xe9\x3a\x00\x00'
 	head -c 17 /dev/zero
@@ -84,28 +83,28 @@ END
 status=0
 KERNEL=release MODULES=ours DEVICES="edu igb,romfile=/repo/out/doc-examples/rom" NAME=doc-examples APPEND=$NO_VENDOR \
 	INSTALLED=out/doc-examples/installed "$SCRIPTS/vm.sh" "$in_guest" </dev/null >"$folder/vm.log" 2>&1 || status=$?
-result "$status" "the devices open with them" "$folder/vm.log"
+result "$status" "the devices open with all modules" "$folder/vm.log"
 status=0
 for name in "${names[@]}"; do
 	grep -q "^$name " "$folder/bound" || status=1
 done
-result "$status" "each is loaded when its device is bound" "$folder/bound"
+result "$status" "binding the devices loads all modules" "$folder/bound"
 
-# looked DEVICE LINE NAME: the program has printed the line.
-looked()
+# prints DEVICE LINE NAME: check the output of the program for a device.
+prints()
 {
 	status=0
 	grep -s -q -x -e "$2" "$folder/$1" || status=1
 	result "$status" "$3" "$folder/$1"
 }
 
-looked edu 'factorial: 13 Operation not permitted, 5! is 120' "guard_factorial refuses 13"
-looked edu 'eventfd: feature 0, signalled 2, device raises 3' "the sample signals an eventfd for each write"
-looked edu 'migration: done, the register is fffffffa' "migrate_register migrates a register"
-looked edu '0 bar0 size 0x100000 flags rwm .* maps 0x1000-0xfffff' "debugfs shows that a page cannot be mapped"
-looked edu '  guard_factorial 0x8-0xb reads 0 writes 2' "debugfs shows the range and its calls"
-looked igb 'capabilities: SR-IOV hidden, ARI hidden, AER visible, vendor-specific demo' "change_caps hides two capabilities and adds one"
-looked igb 'ROM: 512 bytes, 55aa, entry cb, sum 0' "patch_rom patches the ROM and its checksum"
-looked igb 'window: read same, mapping same, address set' "map_window maps a page of a BAR"
-looked igb 'window: writable mapping: Permission denied' "the page cannot be mapped writable"
+prints edu 'factorial: 13 Operation not permitted, 5! is 120' "guard_factorial refuses 13"
+prints edu 'eventfd: feature 0, signalled 2, device raises 3' "the sample signals an eventfd for each write"
+prints edu 'migration: done, the register is fffffffa' "migrate_register migrates a register"
+prints edu '0 bar0 size 0x100000 flags rwm .* maps 0x1000-0xfffff' "debugfs shows that a page cannot be mapped"
+prints edu '  guard_factorial 0x8-0xb reads 0 writes 2' "debugfs shows the range and its calls"
+prints igb 'capabilities: SR-IOV hidden, ARI hidden, AER visible, vendor-specific demo' "change_caps hides two capabilities and adds one"
+prints igb 'ROM: 512 bytes, 55aa, entry cb, sum 0' "patch_rom patches the ROM and its checksum"
+prints igb 'window: read same, mapping same, address set' "map_window maps a page of a BAR"
+prints igb 'window: writable mapping: Permission denied' "the page cannot be mapped writable"
 totals

@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# igd.sh: graphics devices of Intel's, which a server plays, with OpRegions of all
-# kinds in memory. In two VMs that differ in the modules only, userspace must see
-# the same of them, byte for byte, also how an open fails. Then under a second
-# vendor driver, loaded before and after; without the first; and on the debug
-# kernel each allocation of an open fails in turn. KERNEL names one of the two.
-# What was seen stays in out/igd.
+# igd.sh: vfio_pci_igd equals the former support for Intel graphics in vfio-pci. A
+# server emulates graphics devices with valid and invalid OpRegions. With stock modules
+# and with ours, userspace must see the same bytes and errors. Also test vfio_pci_igd
+# together with a second vendor driver. On the debug kernel, fail each allocation of an
+# open in turn. KERNEL selects one kernel; the default is both. Results are in out/igd.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
@@ -20,8 +19,8 @@ mkdir -p "$folder"/{stock,ours,debug}
 mapfile -t regions < <("$SCRIPTS/in-root.sh" python3 scripts/opregions.py out/igd)
 [ ${#regions[@]} -gt 0 ] || die "scripts/opregions.py wrote no OpRegions"
 
-# in_vm MODULES DEVICES COMMAND: run it with the OpRegions in memory that the
-# kernel leaves alone
+# in_vm MODULES DEVICES COMMAND: run a command in a VM with the OpRegions in reserved
+# memory.
 in_vm()
 {
 	MODULES=$1 DEVICES=$2 NAME=igd-$KERNEL-$1 MEM=1G TIMEOUT=${TIMEOUT:-3600} APPEND="memmap=2M\$0x30000000" \
@@ -29,21 +28,21 @@ in_vm()
 		"$SCRIPTS/vm.sh" "$3"
 }
 
-# transcripts MODULES
+# transcripts MODULES: write the transcripts of all devices.
 transcripts()
 {
 	in_vm "$1" "$(printf 'user:out/igd/%s.json ' "${regions[@]% *}")" \
 		"scripts/guest/igd.sh $userspace/vfio_pci_region_diff /repo/out/igd/$1 $(printf '%s ' "${regions[@]/ /:}")"
 }
 
-# cases FILE: how many it has, if its program ended well
+# cases FILE: print the number of cases; fail if the program failed.
 cases()
 {
 	[ "$(cat "$1.status" 2>/dev/null)" = 0 ] || return 1
 	sed -n '$s/ cases$//p' "$1.txt"
 }
 
-# equal NAME A B LEAST: two transcripts, of at least so many cases
+# equal NAME A B LEAST: check that two transcripts are equal and have LEAST cases.
 equal()
 {
 	local a=$folder/$2 b=$folder/$3 status=0 n=0
@@ -61,7 +60,7 @@ equal()
 	total=$((total + ${n:-0}))
 }
 
-# has NAME PATTERN FILE, has_not NAME PATTERN FILE: lines of it
+# has NAME PATTERN FILE, has_not NAME PATTERN FILE: check the lines of a file.
 has()
 {
 	local status=0
@@ -83,23 +82,23 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	export KERNEL=release
 	side_by_side igd transcripts "$folder"
 
-	# What stock does is what was meant to be tried
+	# Check that stock shows the intended cases
 	has "an OpRegion of 8 KB and an extended VBT are one region" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x3c01 ' stock/vbt20.iommufd.txt
-	has "one that says it has 16 KB is one of these" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x4000 ' stock/large.iommufd.txt
-	has "a device has the bridges, too" '^added:     type 0x80008086 subtype 0x3' stock/vbt21.iommufd.txt
-	has_not "without an OpRegion it has none of this" '^added:     type 0x8' stock/none.iommufd.txt
-	has_not "without the LPC bridge it has the others" '^added:     type 0x80008086 subtype 0x3' stock/no-lpc.iommufd.txt
+	has "an OpRegion of 16 KB is a region of 16 KB" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x4000 ' stock/large.iommufd.txt
+	has "a device has a region for the LPC bridge" '^added:     type 0x80008086 subtype 0x3' stock/vbt21.iommufd.txt
+	has_not "a device without an OpRegion has no added region" '^added:     type 0x8' stock/none.iommufd.txt
+	has_not "without the LPC bridge, its region is missing" '^added:     type 0x80008086 subtype 0x3' stock/no-lpc.iommufd.txt
 	has "a bad signature fails the open" '^open = EINVAL|: open = EINVAL' stock/unsigned.iommufd.txt
 
-	# By intent, these are not equal
-	has "a size of 4 GB is a region without bytes" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0 ' stock/empty.iommufd.txt
-	has "ours refuses it" '^open = EINVAL|: open = EINVAL' ours/empty.iommufd.txt
+	# Intended differences from stock
+	has "stock adds an empty region for an OpRegion of 4 GB" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0 ' stock/empty.iommufd.txt
+	has "ours fails the open for an OpRegion of 4 GB" '^open = EINVAL|: open = EINVAL' ours/empty.iommufd.txt
 	status=0
 	diff "$folder"/{stock,ours}/leaks.iommufd.txt >"$folder/why" || true
-	# One grep each: a pipe into grep -q fails by SIGPIPE now and then.
+	# No pipe into grep -q, which may fail by SIGPIPE.
 	! grep -q '^>.* 0 failed' "$folder/why" || status=1
 	grep -q '^<.* 0 failed' "$folder/why" || status=1
-	result "$status" "ours does not read on after the end of a VBT" "$folder/why"
+	result "$status" "ours does not read past the end of a VBT" "$folder/why"
 
 	for region in "${regions[@]}"; do
 		name=${region% *} least=700
@@ -110,35 +109,35 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 		fi
 		equal "igd: $name" {stock,ours}"/$name.iommufd" "$least"
 	done
-	equal "igd: all accesses to a device" {stock,ours}/all.iommufd 50000
-	equal "igd: a device by type1" {stock,ours}"/${regions[0]% *}.vfio_type1v2_iommu" 2000
-	equal "igd: the LPC bridge is gone" {stock,ours}/no-lpc.iommufd 2000
-	equal "igd: both bridges are gone" {stock,ours}/no-host.iommufd 2000
+	equal "igd: all stages on one device" {stock,ours}/all.iommufd 50000
+	equal "igd: one device with type1" {stock,ours}"/${regions[0]% *}.vfio_type1v2_iommu" 2000
+	equal "igd: without the LPC bridge" {stock,ours}/no-lpc.iommufd 2000
+	equal "igd: without both bridges" {stock,ours}/no-host.iommufd 2000
 
-	has "the module is loaded when a device is bound" '^vfio_pci_igd ' ours/bound
+	has "binding a device loads the module" '^vfio_pci_igd ' ours/bound
 	has_not "stock has no such module" '^vfio_pci_igd ' stock/bound
 	has "while the device is bound, the module cannot be unloaded" 'vfio_pci_igd is in use' ours/pinned
-	has_not "then it can" '^vfio_pci_igd ' ours/unloaded
-	has "without it, the log names the module" 'OpRegion .* without the module vfio-pci-igd' ours/hint
+	has_not "after unbind, the module can be unloaded" '^vfio_pci_igd ' ours/unloaded
+	has "without the module, the log names it" 'OpRegion .* without the module vfio-pci-igd' ours/hint
 	equal "igd: the module is loaded after bind" ours/{alone,late}.iommufd 2000
-	has_not "without it, the device is opened without its regions" '^added:     type 0x8' ours/without.iommufd.txt
-	equal "igd: two vendor drivers, loaded in either order" ours/igd-{first,last}.iommufd 2000
-	equal "igd: reads under two vendor drivers" ours/igd-{first,last}-read.iommufd 500
-	equal "igd: the other one is unloaded" ours/{alone,again}.iommufd 2000
-	has "the second one's region comes after" '^12 ffff:1 ' ours/igd-first.regions
-	has "debugfs names both, with their registers" '^  vfio_pci_torture 0x1008-0x100f ' ours/igd-last.regions
-	has "and who has the address of the OpRegion" '^  vfio_pci_igd 0xfc-0xff ' ours/igd-last.regions
+	has_not "without the module, the device opens without its regions" '^added:     type 0x8' ours/without.iommufd.txt
+	equal "igd: the load order of two vendor drivers makes no difference" ours/igd-{first,last}.iommufd 2000
+	equal "igd: the load order of two vendor drivers does not change reads" ours/igd-{first,last}-read.iommufd 500
+	equal "igd: unloading the second vendor driver restores the device" ours/{alone,again}.iommufd 2000
+	has "the region of the second vendor driver has the last index" '^12 ffff:1 ' ours/igd-first.regions
+	has "debugfs shows the range of vfio_pci_torture" '^  vfio_pci_torture 0x1008-0x100f ' ours/igd-last.regions
+	has "debugfs shows the range of vfio_pci_igd: the address of the OpRegion" '^  vfio_pci_igd 0xfc-0xff ' ours/igd-last.regions
 	cmp "$folder"/ours/igd-{first,last}.regions >"$folder/why" 2>&1 && status=0 || status=1
-	result "$status" "debugfs says the same in either order" "$folder/why"
+	result "$status" "debugfs does not depend on the load order" "$folder/why"
 	echo "# $total cases equal"
 fi
 
-# failures MODULES: each allocation fails in turn; then what the debug kernel says
-# of two that are large in their ways
+# failures MODULES: fail each allocation of an open in turn. With our modules, also
+# write the transcripts of two large OpRegions.
 failures()
 {
 	in_vm "$1" "user:out/igd/vbt20.json user:out/igd/far21.json user:out/igd/large.json" "
-		# One that is enabled already has no need for ACPI, which takes most of an open
+		# An enabled device skips interrupt routing by ACPI, most of an open
 		echo 1 >/sys/bus/pci/devices/0000:00:02.0/enable
 		scripts/guest/bind.sh all vfio-pci
 		$userspace/vfio_pci_torture_display 0000:00:02.0 >out/igd/debug/$1.tap 2>&1
@@ -156,13 +155,13 @@ if [[ " ${kernels[*]} " == *" debug "* ]]; then
 		tap=$folder/debug/$modules.tap
 		read -r p f s < <(counts "$tap")
 		[ "$f" -eq 0 ] && [ "$s" -eq 0 ] && [ "$p" -eq 2 ] && status=0 || status=1
-		result "$status" "debug, $modules: a device opens with all of its regions or not at all, whichever allocation fails" "$tap"
+		result "$status" "debug, $modules: if an allocation fails, the device opens with all regions or not at all" "$tap"
 		grep -h ' allocations' "$tap" | sed 's/.*:open:/# /' || true
 	done
 	for name in far21 large; do
 		[[ " ${kernels[*]} " == *" release "* ]] || continue
 		cmp "$folder/debug/$name" "$folder/ours/$name.iommufd.txt" >"$folder/why" 2>&1 && status=0 || status=1
-		result "$status" "debug: userspace sees the same of $name" "$folder/why"
+		result "$status" "debug: the transcript of $name equals that on the release kernel" "$folder/why"
 	done
 fi
 totals

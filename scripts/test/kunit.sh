@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kunit.sh: our KUnit modules, loaded in a VM; each of their cases is a test.
+# kunit.sh: load our KUnit modules in a VM. Each of their cases is a test.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=150
@@ -18,14 +18,14 @@ mkdir -p "$folder"
 dir=$("$SCRIPTS/modules.sh" "$KERNEL" ours)
 mapfile -t modules < <(find "$CACHE/${dir#/cache/}" -path '*/updates/*' -name '*_kunit.ko*' -printf '%f\n' |
 	sed 's/\.ko.*//' | sort)
-[ ${#modules[@]} -gt 0 ] || die "the modules have no KUnit tests; configs/modules.config should enable some"
+[ ${#modules[@]} -gt 0 ] || die "the modules have no KUnit tests; enable some in configs/modules.config"
 
-# The results are there until the module is unloaded, and a second load must
-# work as the first. Of streams, the debug kernel is to look at 100,000.
+# debugfs has the results until a module is unloaded. Load each module twice: the second
+# load must work, too.
 rounds=20000
 [ "$KERNEL" != debug ] || rounds=50000
 status=0
-# shellcheck disable=SC2016 # for the shell of the guest
+# shellcheck disable=SC2016 # for the shell in the guest
 MODULES=ours NAME=kunit-$KERNEL "$SCRIPTS/vm.sh" 'set -e
 	modprobe kunit enable=1 autorun=1
 	for module in '"${modules[*]}"'; do
@@ -47,7 +47,7 @@ for module in "${modules[@]}"; do
 		result 1 "kunit $module" "$folder/why"
 		continue
 	fi
-	# Cases are indented by four, parameters of a case by more; a suite by none.
+	# KUnit indents cases by four spaces, parameters of a case by more, suites by none.
 	planned=0
 	cases=0
 	while IFS= read -r line; do

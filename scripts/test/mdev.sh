@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# mdev.sh: PCI devices that are mediated devices, by the sample vfio-mdev-pci, in a
-# VM. What they are in each IOMMU mode, and that their DMA is confined; that the
-# sample vendor driver has its part in them; upstream's selftests by the mediated
-# device; QEMU, which gives one to a guest of its own; and that there is none without
-# an IOMMU. What happens when they and what they are made of come and go, on the
-# release and on the debug kernel (KERNEL names one of them), where each allocation
-# fails in turn; and all at once, for SECONDS_RACE.
+# mdev.sh: PCI devices as mediated devices, by the sample vfio-mdev-pci. In VMs, test:
+# - the devices in each IOMMU mode, and that the IOMMU confines their DMA
+# - the sample vendor driver, upstream's selftests and QEMU on a mediated device
+# - creation fails without an IOMMU
+# - devices that come and go, also all at the same time for SECONDS_RACE seconds
+# - on the debug kernel, a failure of each allocation in turn
+# KERNEL selects one kernel; the default is both.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=400
@@ -23,21 +23,21 @@ rm -rf "$folder"
 mkdir -p "$folder"
 uuid=9a4e7c10-52d8-4f36-b1c7-e08d3f6a2b95
 
-# A device that can reach all memory, one to be unplugged, igb, one with a reset, and
-# one that reports errors; and two of one IOMMU group, behind a bridge.
+# An edu with 32-bit DMA, an edu to unplug, igb, an edu with a reset, and a device that
+# reports errors; then two edu in one IOMMU group, behind a bridge.
 devices='edu,dma_mask=0xffffffff port/edu,id=victim igb port/edu'
 devices+=' port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on'
 group='-device pcie-pci-bridge,id=bridge,bus=pcie.0,addr=0x10 -device edu,bus=bridge,addr=1 -device edu,bus=bridge,addr=2'
 
-# prepare KERNEL: what the guest runs first
+# prepare KERNEL: print the first commands for the guest.
 prepare()
 {
 	cat <<-END
 	out=/repo/out/mdev/$1
 	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
 	shared=\$(basename /sys/bus/pci/devices/0000:00:10.0/0000:*:01.0)
-	# note NAME PROGRAM OPTIONS...
-	note()
+	# record NAME PROGRAM OPTIONS...: run a test program, keep output and status
+	record()
 	{
 		local began=\$(cut -d. -f1 /proc/uptime)
 
@@ -48,6 +48,7 @@ prepare()
 	END
 }
 
+# in_release: print the commands for the release kernel.
 in_release()
 {
 	prepare release
@@ -55,10 +56,9 @@ in_release()
 	modprobe vfio-pci enable_sriov=1
 	modprobe pci-pf-stub
 	modprobe vfio-mdev-pci
-	note device mdev_pci_device \${bdfs[0]}
+	record device mdev_pci_device \${bdfs[0]}
 
-	# A mediated device for QEMU, which takes it by iommufd, and by type1 only the
-	# PCI device that it is
+	# QEMU takes the mediated device by iommufd. By type1 it takes the PCI device only.
 	create=/sys/bus/pci/devices/\${bdfs[0]}/mdev_supported_types/vfio-mdev-pci-type1/create
 	echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/*-*-*-*-*/remove
 	echo $uuid >\$create
@@ -70,19 +70,20 @@ in_release()
 	start_qemu qemu-refused type1 \$mdev
 	echo 1 >/sys/bus/mdev/devices/$uuid/remove
 
-	# Of vendor drivers, the one that adds a region
+	# The vendor driver adds its region to a mediated device
 	scripts/guest/bind.sh \${bdfs[3]} vfio-mdev-pci
 	echo $uuid >/sys/bus/pci/devices/\${bdfs[3]}/mdev_supported_types/vfio-mdev-pci-type1/create
-	note vendor pci_vendor_edu_test \${bdfs[3]}
+	record vendor pci_vendor_edu_test \${bdfs[3]}
 	scripts/guest/bind.sh all none
 
-	# Not on the debug kernel: the PCI core resumes a device under pci_bus_sem here, which
-	# takes vfio's memory_lock, the other way round than a reset; so does stock
-	note errors mdev_pci_errors \${bdfs[4]}
-	note lifecycle mdev_pci_lifecycle \${bdfs[@]:0:3} \$shared
-	note races mdev_pci_races ${SECONDS_RACE:-15} \${bdfs[3]}
+	# Skip this on the debug kernel, where lockdep reports a deadlock that stock has, too:
+	# the PCI core resumes a device under pci_bus_sem and takes vfio's memory_lock; a
+	# reset takes them in the reverse order
+	record errors mdev_pci_errors \${bdfs[4]}
+	record lifecycle mdev_pci_lifecycle \${bdfs[@]:0:3} \$shared
+	record races mdev_pci_races ${SECONDS_RACE:-15} \${bdfs[3]}
 
-	# Upstream's libvfio maps BARs as a whole, which that vendor driver prevents
+	# Upstream's libvfio maps whole BARs, which vfio_pci_edu prevents
 	mkdir -p \$out/igb \$out/edu
 	scripts/guest/bind.sh all none
 	scripts/guest/without-vendor.sh vfio_pci_edu
@@ -93,6 +94,7 @@ in_release()
 	END
 }
 
+# in_debug: print the commands for the debug kernel.
 in_debug()
 {
 	prepare debug
@@ -100,24 +102,24 @@ in_debug()
 	modprobe vfio-pci enable_sriov=1
 	modprobe pci-pf-stub
 	modprobe vfio-mdev-pci
-	note device mdev_pci_device -v iommufd \${bdfs[0]}
-	note lifecycle mdev_pci_lifecycle -v iommufd -t types -t bad_uuids -t sysfs -t remove_unused \
+	record device mdev_pci_device -v iommufd \${bdfs[0]}
+	record lifecycle mdev_pci_lifecycle -v iommufd -t types -t bad_uuids -t sysfs -t remove_unused \
 		-t remove_early -t reset -t power -t options -t sriov -t sriov_enabled -t vf -t shared_group -t unplug \${bdfs[@]:0:3} \$shared
 	modprobe vfio-mdev-pci
-	# One that is enabled already has no need for ACPI, which takes most of an open;
-	# and what each bind has loaded is nothing here
+	# Make opens and binds fast: an enabled device skips interrupt routing by ACPI, and
+	# a stub replaces modprobe
 	for bdf in \${bdfs[0]} \${bdfs[3]}; do
 		scripts/guest/bind.sh \$bdf none
 		echo 1 >/sys/bus/pci/devices/\$bdf/enable
 	done
 	mount --bind /bin/true \$(readlink -f /sbin/modprobe)
-	note fail_nth mdev_pci_fail_nth \${bdfs[0]}
+	record fail_nth mdev_pci_fail_nth \${bdfs[0]}
 	umount \$(readlink -f /sbin/modprobe)
-	note races mdev_pci_races ${SECONDS_RACE:-60} \${bdfs[3]}
+	record races mdev_pci_races ${SECONDS_RACE:-60} \${bdfs[3]}
 	END
 }
 
-# Without an IOMMU, whatever is allowed
+# in_nommu: print the commands for a VM without an IOMMU.
 in_nommu()
 {
 	cat <<-END
@@ -135,7 +137,7 @@ in_nommu()
 	END
 }
 
-# run VM KERNEL DEVICES [VARIABLE=VALUE...]
+# run VM KERNEL DEVICES [VARIABLE=VALUE...]: run the commands for a VM.
 run()
 {
 	local vm=$1 kernel=$2 status=0 pid
@@ -151,8 +153,8 @@ run()
 	result "$status" "$vm: the VM succeeds" "$folder/$vm/log"
 }
 
-# passes VM NAME WHAT [SKIPPED]: all of its tests do, as many as it has, but for so
-# many that are skipped
+# passes VM PROGRAM NAME [SKIPPED]: check that all tests of a program passed, except
+# SKIPPED ones.
 passes()
 {
 	local tap=$folder/$1/$2.tap status=0 p f s plan
@@ -166,17 +168,17 @@ passes()
 	result "$status" "$1: $3 ($p passed, $s skipped)" "$folder/why"
 }
 
-# qemu RUN WHAT: QEMU has run a guest with the device to its end
+# qemu RUN NAME: check the output of a nested guest.
 qemu()
 {
 	local dir=$folder/release/$1 status=0
 
 	touch "$dir"/{status,printed,errors}
-	# Twice what the guest gives to isa-debug-exit, and one
+	# QEMU's status is twice EXIT_DONE, plus one
 	[ "$(cat "$dir/status")" = 33 ] || status=1
 	grep -q -x 'identification 0x010000ed' "$dir/printed" || status=1
 	[ "$(grep -c -x 'words-equal 0x00000400' "$dir/printed")" = 2 ] || status=1
-	# The vendor driver refuses two
+	# The vendor driver refuses two transfers
 	[ "$(grep -c 'failed: Operation not permitted' "$dir/errors")" = 2 ] || status=1
 	tail -n 20 "$dir"/{status,errors,printed} >"$folder/why"
 	result "$status" "release: $2" "$folder/why"
@@ -185,29 +187,29 @@ qemu()
 if [[ " ${kernels[*]} " == *" release "* ]]; then
 	status=0
 	"$SCRIPTS/guest-payload.sh" scripts/guest/qemu-guest.c out/mdev/payload >"$folder/gcc.log" 2>&1 || status=$?
-	result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
+	result "$status" "the payload for nested guests compiles" "$folder/gcc.log"
 	run release release "$devices" APPEND="$NO_MIGRATION" \
 		QEMU="$group -chardev pipe,id=monitor,path=/repo/out/mdev/release/monitor -mon chardev=monitor,mode=readline -d guest_errors -D /repo/out/mdev/release/device.log"
-	# Of these, only with the mode iommufd can it be attached to nothing
-	passes release device 'a device by its mediated device, in all IOMMU modes' 4
+	# The four other modes skip the test that needs an unattached device
+	passes release device 'a mediated device works in all IOMMU modes' 4
 	status=0
 	grep -q '^vfio_pci_edu ' "$folder/release/created" || status=1
-	result "$status" "release: the vendor driver is loaded when a mediated device is created" "$folder/release/created"
-	passes release vendor 'the vendor driver has its part'
-	passes release errors 'errors of the bus, with and without a mediated device'
-	qemu qemu-iommufd "QEMU has the mediated device by iommufd, and its guest all of it"
-	qemu qemu-type1 "QEMU has the PCI device by type1"
+	result "$status" "release: creating a mediated device loads the vendor driver" "$folder/release/created"
+	passes release vendor 'the vendor driver adds its region to a mediated device'
+	passes release errors 'bus errors are handled with and without a mediated device'
+	qemu qemu-iommufd "a nested guest uses the mediated device by iommufd"
+	qemu qemu-type1 "a nested guest uses the PCI device by type1"
 	status=0
 	grep -q 'no iommu_group found' "$folder/release/qemu-refused/errors" || status=1
-	result "$status" "release: QEMU cannot have the mediated device by type1" "$folder/release/qemu-refused/errors"
-	passes release lifecycle 'devices come and go'
-	result "$(cat "$folder/release/races.status")" "release: all at once" "$folder/release/races.tap"
+	result "$status" "release: QEMU cannot use the mediated device by type1" "$folder/release/qemu-refused/errors"
+	passes release lifecycle 'devices come and go without errors'
+	result "$(cat "$folder/release/races.status")" "release: concurrent operations do no harm" "$folder/release/races.tap"
 	for program in edu/vfio_{dma_mapping_mmio,dma_mapping,iommufd_setup,pci_device_init_perf,pci_device}_test \
 		igb/vfio_{dma_mapping_mmio,dma_mapping,iommufd_setup,pci_device_init_perf,pci_device,pci_driver}_test; do
 		# edu has no MSI-X
 		skipped=0
 		[ "$program" != edu/vfio_pci_device_test ] || skipped=1
-		passes release "$program" "upstream's selftests by the mediated device: $program" "$skipped"
+		passes release "$program" "upstream's $program passes on a mediated device" "$skipped"
 	done
 
 	run nommu release edu APPEND="$NO_VENDOR intel_iommu=off"
@@ -215,15 +217,15 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	grep -q 'No such device' "$folder/nommu/created" && [ "$(tail -n 1 "$folder/nommu/created")" = 1 ] &&
 		[ "$(wc -l <"$folder/nommu/created")" = 2 ] && grep -q 'no IOMMU confines' "$folder/nommu/message" || status=1
 	cat "$folder/nommu"/{created,message} >"$folder/why"
-	result "$status" "nommu: without an IOMMU no mediated device can be created" "$folder/why"
+	result "$status" "nommu: creating a mediated device fails without an IOMMU" "$folder/why"
 fi
 if [[ " ${kernels[*]} " == *" debug "* ]]; then
 	run debug debug "$devices" APPEND="$NO_VENDOR" \
 		QEMU="$group -chardev pipe,id=monitor,path=/repo/out/mdev/debug/monitor -mon chardev=monitor,mode=readline"
-	passes debug device 'a device by its mediated device'
-	passes debug lifecycle 'devices come and go'
-	passes debug fail_nth 'each allocation fails in turn'
+	passes debug device 'a mediated device works'
+	passes debug lifecycle 'devices come and go without errors'
+	passes debug fail_nth 'a failure of any allocation is handled'
 	grep -h '# .* allocations' "$folder/debug/fail_nth.tap" | sed 's/.*: \([a-z]*: [0-9]* alloc\)/# \1/' || true
-	result "$(cat "$folder/debug/races.status")" "debug: all at once" "$folder/debug/races.tap"
+	result "$(cat "$folder/debug/races.status")" "debug: concurrent operations do no harm" "$folder/debug/races.tap"
 fi
 totals

@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# migration-clients.sh: real clients: QEMU, in the VM, migrates a guest of its own
-# from one edu device to another: QEMU 7.2, which knows the migration region, and
-# QEMU 10 and 11, which know the device features, by a container and by iommufd.
-# The guest uses the device all the time, and finds it as it should be, also where
-# the migration does not succeed. migration-long.sh has more of this.
+# migration-clients.sh: QEMU in the VM migrates a nested guest from one edu device to
+# another. QEMU 7.2 uses the migration region; QEMU 10 and 11 use device features, with
+# type1 and iommufd. The nested guest uses the device all the time and checks its state,
+# also after a failed migration. migration-long.sh has more cases.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=250

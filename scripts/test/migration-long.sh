@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# migration-long.sh: as migration-clients.sh, but all that can befall a migration,
-# with each QEMU and each way to the IOMMU, and ten times there and back.
+# migration-long.sh: like migration-clients.sh, but all cases with each QEMU version,
+# and with type1 and iommufd.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_MANUAL=1

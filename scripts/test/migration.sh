@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# migration.sh: a device that is migrated by its vendor driver, that of
-# vfio_pci_torture_migration, in a VM: by both protocols, with whatever the driver
-# and userspace do wrong, and all at once; on the release kernel, and less of it on
-# the debug kernel (KERNEL names one of them), which must have nothing to say.
+# migration.sh: the vendor driver vfio_pci_torture_migration migrates devices in a VM,
+# by both protocols. Test failures of the driver, errors of userspace and concurrent
+# operations. Run fewer tests on the debug kernel, which must report no bug. KERNEL
+# selects one kernel; the default is both.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=300
@@ -17,8 +17,8 @@ programs=$("$SCRIPTS/userspace.sh")
 folder=$OUT/migration
 rm -rf "$folder"
 
-# What runs: KERNEL NAME PROGRAM DEVICES OPTIONS; devices by their number. What is
-# not about how a device is opened is run in few IOMMU modes.
+# Runs: KERNEL NAME PROGRAM DEVICES OPTIONS. DEVICES are indexes. Programs that hardly
+# depend on the IOMMU run in few modes.
 runs='
 release	feature		feature	0	-v vfio_type1v2_iommu -v iommufd
 release	data		data	0 1	-v vfio_type1v2_iommu -v iommufd
@@ -41,13 +41,13 @@ debug	races		races	0	-v iommufd
 debug	power		power	2
 debug	fail_nth	fail_nth	0'
 
-# runs_of KERNEL: its lines of the above, without the first word
-runs_of()
+# list_runs KERNEL: print the runs for a kernel, without the first column.
+list_runs()
 {
 	tr -s '\t' <<<"$runs" | sed -n "s/^$1\t//p"
 }
 
-# in_guest KERNEL: what the guest runs; it leaves its findings in out/migration/KERNEL.
+# in_guest KERNEL: print the commands for the guest. Results are in out/migration/KERNEL.
 in_guest()
 {
 	local name program devices options index bdfs
@@ -55,10 +55,10 @@ in_guest()
 	cat <<-END
 	out=/repo/out/migration/$1
 	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
-	# One that is enabled already has no need for ACPI, which takes most of an open
+	# An enabled device skips interrupt routing by ACPI, most of an open
 	[ $1 = release ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	modprobe vfio-pci
-	# For each of the ways to load; migration-fuzz.sh has more, for the debug kernel
+	# The suite migration-fuzz loads more streams
 	export FUZZ_STREAMS=3000
 	END
 	while IFS=$'\t' read -r name program devices options; do
@@ -70,8 +70,8 @@ in_guest()
 		echo \$? >\$out/$name.status
 		echo "$name: \$((\$(cut -d. -f1 /proc/uptime) - began)) s"
 		END
-	done < <(runs_of "$1")
-	# Whatever they did, all of it is undone
+	done < <(list_runs "$1")
+	# The module must have no open device and no reference left
 	cat <<-END
 	scripts/guest/bind.sh all none
 	grep . /sys/module/vfio_pci_torture_migration/parameters/devices >\$out/open
@@ -81,8 +81,8 @@ in_guest()
 	END
 }
 
-# judge KERNEL: what it found
-judge()
+# check KERNEL: check the results on a kernel.
+check()
 {
 	local dir=$folder/$1 name program devices options tap status p f s plan
 
@@ -94,13 +94,13 @@ judge()
 		[ "$f" -eq 0 ] && [ "$s" -eq 0 ] && [ "$p" -ge 1 ] && [ "$p" -eq "${plan:-0}" ] &&
 			[ "$(cat "$dir/$name.status")" = 0 ] || status=1
 		grep -B 5 '^not ok' "$tap" >"$folder/why" || tail -n 20 "$tap" >"$folder/why"
-		result "$status" "$1: $name ($p passed)" "$folder/why"
-	done < <(runs_of "$1")
+		result "$status" "$1: $name passes ($p tests)" "$folder/why"
+	done < <(list_runs "$1")
 
 	status=0
 	[ "$(cat "$dir/refcnt")" = 0 ] && [ ! -s "$dir/open" ] &&
 		! grep -q vfio_pci_torture_migration "$dir/unloaded" || status=1
-	result "$status" "$1: all devices were closed, and the module can be unloaded" "$dir/unloaded"
+	result "$status" "$1: all devices are closed and the module can be unloaded" "$dir/unloaded"
 }
 
 for kernel in "${kernels[@]}"; do
@@ -110,6 +110,6 @@ for kernel in "${kernels[@]}"; do
 	KERNEL=$kernel MODULES=ours DEVICES='port/edu port/edu igb' NAME=migration-$kernel APPEND=$NO_VENDOR \
 		"$SCRIPTS/vm.sh" "$(in_guest "$kernel")" </dev/null >"$folder/$kernel/log" 2>&1 || status=$?
 	result "$status" "$kernel: the VM succeeds" "$folder/$kernel/log"
-	judge "$kernel"
+	check "$kernel"
 done
 totals

@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# mmio-trace.sh: devices cannot tell our modules from stock either. QEMU traces each
-# access to a device's registers while the same program makes large and odd
-# accesses to its BARs, across the MSI-X table and with buffers that turn bad;
-# offset, width, direction and value of each, and their order, must be equal.
-# The traces stay in out/mmio-trace.
+# mmio-trace.sh: devices see the same accesses with our modules as with stock. A program
+# makes large and unaligned accesses to BARs, across the MSI-X table and with partly
+# unmapped buffers. QEMU traces the accesses to registers. Offset, width, direction,
+# value and order must be equal. The traces are in out/mmio-trace.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
@@ -13,7 +12,7 @@
 
 export KERNEL=${KERNEL:-release}
 
-# The devices, and the names that QEMU gives to their memory regions.
+# The devices, and QEMU's names of their memory regions
 devices=(edu pci-testdev igb)
 declare -A regions=(
 	[edu]='edu-mmio'
@@ -31,15 +30,15 @@ for i in "${!devices[@]}"; do
 	runs+=("${devices[$i]}:$i:iommufd:--stage seen")
 done
 
-# trace MODULES: one processor, so that there is one order.
+# trace MODULES: write the traces of all devices. One CPU makes the order deterministic.
 trace()
 {
 	local dir=out/mmio-trace/$1 device command
 
-	# The options have blanks: quote each run for the shell of the guest.
+	# Options contain spaces: quote each run for the shell in the guest.
 	command=$(printf '%q ' scripts/guest/region-diff.sh "$userspace/vfio_pci_region_diff" "/repo/$dir" "${runs[@]}")
 	mkfifo "$folder/$1/fifo"
-	# QEMU traces all regions of the machine: keep those of the devices only.
+	# QEMU traces the whole machine: keep only the regions of the devices.
 	grep -E " name '($(IFS='|'; echo "${regions[*]}"))'" <"$folder/$1/fifo" |
 		sed -E -n "s/.*memory_region_ops_([a-z]*) cpu [-0-9]+ mr 0x[0-9a-f]+ addr (0x[0-9a-f]+) value (0x[0-9a-f]+) size ([0-9]+) name '(.*)'.*/\5 \1 \2 \4 \3/p" \
 		>"$folder/$1/trace" &
@@ -48,8 +47,8 @@ trace()
 		"$SCRIPTS/vm.sh" "$command"
 	wait
 	rm "$folder/$1/fifo"
-	# The program polls edu's status register until the factorial is there,
-	# as often as the host's scheduler makes it.
+	# Drop reads of edu's status register: their number varies, because the program
+	# polls it until a factorial is done.
 	for device in "${devices[@]}"; do
 		grep -E "^${regions[$device]} " "$folder/$1/trace" |
 			grep -v '^edu-mmio read 0x[0-9a-f]*00020 4 ' >"$folder/$1/$device.trace" || true
@@ -57,7 +56,7 @@ trace()
 	rm "$folder/$1/trace"
 }
 
-# differ A B: true if two files differ, and print how.
+# differ A B: succeed if two files differ, and print the first difference.
 differ()
 {
 	local line
@@ -90,19 +89,18 @@ for device in "${devices[@]}"; do
 	done
 done
 
-# The comparison itself: two accesses in another order, and one of another
-# width, must be noticed.
+# Test the comparison: it must detect a changed order and a changed width.
 file=$folder/stock/edu.trace
 if [ -s "$file" ]; then
-	# Equal neighbours can be swapped unnoticed: take two that differ.
+	# Swap two different lines.
 	at=$(awk 'NR > 1000 && $0 != before { print NR; exit } { before = $0 }' "$file")
 	awk -v at="${at:-0}" 'NR == at - 1 { held = $0; next } { print } NR == at { print held }' "$file" >"$folder/changed"
 	status=0
 	differ "$file" "$folder/changed" >"$folder/why" || status=$?
-	result "$status" "mmio-trace: another order is noticed"
+	result "$status" "mmio-trace: the comparison detects a changed order"
 	status=0
 	awk 'NR == 1500 { $4 = $4 == 8 ? 4 : 8 } 1' "$file" >"$folder/changed"
 	differ "$file" "$folder/changed" >"$folder/why" || status=$?
-	result "$status" "mmio-trace: another width is noticed"
+	result "$status" "mmio-trace: the comparison detects a changed width"
 fi
 totals

@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# qemu-guest.sh: a real client: QEMU, in the VM, gives an edu device to a guest of
-# its own, by a container and by iommufd. That guest, started by its firmware,
-# finds of the overridden registers and of all others what it should, its DMA
-# reaches its memory, and a transfer that the sample vendor driver refuses does
-# not start; without the sample it does.
+# qemu-guest.sh: QEMU in the VM passes an edu device to a nested guest, with type1 and
+# with iommufd. The nested guest uses overridden registers, other registers and DMA. The
+# sample vendor driver refuses transfers outside the device's buffer; without the sample
+# they start.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=60
@@ -20,9 +19,9 @@ mkdir -p "$folder"
 
 status=0
 "$SCRIPTS/guest-payload.sh" scripts/guest/qemu-guest.c out/qemu-guest/payload >"$folder/gcc.log" 2>&1 || status=$?
-result "$status" "what the guest of QEMU runs compiles" "$folder/gcc.log"
+result "$status" "the payload for nested guests compiles" "$folder/gcc.log"
 
-# The device says by itself when it is told to leave its buffer.
+# QEMU logs DMA outside the buffer of edu to device.log.
 in_guest=$(cat <<END
 set -e
 scripts/guest/bind.sh all vfio-pci
@@ -40,20 +39,20 @@ KERNEL=release MODULES=ours DEVICES=edu NAME=qemu-guest APPEND=$NO_MIGRATION TIM
 	"$SCRIPTS/vm.sh" "$in_guest" </dev/null >"$folder/log" 2>&1 || status=$?
 result "$status" "the VM succeeds" "$folder/log"
 
-# prints RUN WHAT: of what the guest of QEMU prints, the lines that begin with
-# one of the words that lines of stdin begin with are equal to these.
+# prints RUN NAME: check the output of the nested guest. For each first word of a line
+# on stdin, the lines with this word must be equal.
 prints()
 {
 	local status=0
 
 	cat >"$folder/expected"
-	awk 'NR == FNR { asked[$1]; next } $1 in asked' "$folder/expected" "$folder/$1/printed" |
+	awk 'NR == FNR { words[$1]; next } $1 in words' "$folder/expected" "$folder/$1/printed" |
 		diff "$folder/expected" - >"$folder/why" || status=1
 	result "$status" "$1: $2" "$folder/why"
 }
 
-# holds RUN FILE WHAT: this file is equal to stdin.
-holds()
+# equals RUN FILE NAME: check that a file is equal to stdin.
+equals()
 {
 	local status=0
 
@@ -61,7 +60,7 @@ holds()
 	result "$status" "$1: $3" "$folder/why"
 }
 
-# number RUN NAME: a value that the guest of QEMU prints, as decimal
+# number RUN NAME: print a value of the nested guest as decimal.
 number()
 {
 	echo $(($(sed -n "s/^$2 //p" "$folder/$1/printed")))
@@ -73,15 +72,15 @@ for run in type1 iommufd type1-without iommufd-without; do
 	sed -n 's/^.*\(vfio_region_\)/\1/p' "$folder/$run/errors" >"$folder/$run/refused"
 	sed -n '/^1 /q;p' "$folder/$run/regions" >"$folder/$run/bar0"
 
-	# Twice what the guest gives to isa-debug-exit, and one
+	# QEMU's status is twice EXIT_DONE, plus one
 	status=0
 	[ "$(cat "$folder/$run/status")" = 33 ] || status=1
 	tail -n 20 "$folder/$run"/{status,errors,printed} >"$folder/why"
-	result "$status" "$run: QEMU runs a guest with the device to its end" "$folder/why"
+	result "$status" "$run: the nested guest completes" "$folder/why"
 	status=0
 	grep -q -x 'bar 0xf[0-9a-f][0-9a-f]00000' "$folder/$run/printed" || status=1
-	result "$status" "$run: the firmware of the guest gives the device a BAR" "$folder/$run/printed"
-	prints "$run" 'registers that are not overridden read right' <<-END
+	result "$status" "$run: the firmware of the nested guest maps the BAR" "$folder/$run/printed"
+	prints "$run" 'registers without an override have the right values' <<-END
 	command 0x00000406
 	identification 0x010000ed
 	liveness 0xedcba987
@@ -92,7 +91,7 @@ for run in type1 iommufd type1-without iommufd-without; do
 	after-dma 0xffffffff
 	page-1 0xffffffff
 	END
-	prints "$run" "DMA from the guest's memory to the device and back, before and after the bad ones" <<-END
+	prints "$run" "DMA to the device and back works before and after the bad transfers" <<-END
 	source 0x00040000
 	destination-is-ours 0x00000001
 	count 0x00001000
@@ -104,7 +103,7 @@ for run in type1 iommufd type1-without iommufd-without; do
 	words-equal 0x00000400
 	last-word 0x8caed0ee
 	END
-	prints "$run" 'what is written to overridden registers is read again' <<-END
+	prints "$run" 'overridden registers keep written values' <<-END
 	beyond-source 0x00040ff8
 	beyond-count 0x00000010
 	behind-destination 0x00041001
@@ -113,8 +112,8 @@ for run in type1 iommufd type1-without iommufd-without; do
 done
 
 for run in type1 iommufd; do
-	# Newer edu devices leave memory alone by themselves, older ones do not
-	prints "$run" 'transfers that leave the buffer do not start' <<-END
+	# New versions of edu check the range themselves; old ones would write to memory
+	prints "$run" 'transfers outside the buffer do not start' <<-END
 	beyond-command 0x00000002
 	beyond-interrupt 0x00000000
 	behind-command 0x00000002
@@ -124,34 +123,34 @@ for run in type1 iommufd; do
 	beyond 0xa5a5a5a5
 	beyond 0xa5a5a5a5
 	END
-	holds "$run" device 'the device is not told to start them' </dev/null
-	holds "$run" refused 'QEMU says that the writes that start them were refused' <<-END
+	equals "$run" device 'bad transfers do not reach the device' </dev/null
+	equals "$run" refused 'QEMU reports the refused writes' <<-END
 	vfio_region_write(0000:00:02.0:region0+0x98, 0x7,4) failed: Operation not permitted
 	vfio_region_write(0000:00:02.0:region0+0x98, 0x5,4) failed: Operation not permitted
 	END
-	holds "$run" counts 'the sample counts 4 transfers, and 2 that it refused' <<<'edu 1 0 4 2'
-	holds "$run" bar0 'each access of the guest to the page of these registers is one that vfio-pci serves' <<-END
+	equals "$run" counts 'the sample counts 4 transfers and 2 refused ones' <<<'edu 1 0 4 2'
+	equals "$run" bar0 'vfio-pci traps all accesses to the page with overridden registers' <<-END
 	0 bar0 size 0x100000 flags rwm reads $(number "$run" page-reads) writes $(number "$run" page-writes) maps 0x1000-0xfffff
 	  vfio_pci_edu 0x80-0x9f reads 0 writes $(number "$run" dma-writes)
 	  vfio-pci
 	END
 done
 
-# The same, without the sample
+# Without the sample
 for run in type1-without iommufd-without; do
-	prints "$run" 'the same transfers start' <<-END
+	prints "$run" 'transfers outside the buffer start' <<-END
 	beyond-command 0x00000006
 	beyond-interrupt 0x00000100
 	behind-command 0x00000004
 	behind-interrupt 0x00000100
 	END
-	holds "$run" device 'the device is told to leave its buffer' <<-END
+	equals "$run" device 'bad transfers reach the device' <<-END
 	EDU: DMA range 0x0000000000040ff8-0x0000000000041007 out of bounds (0x0000000000040000-0x0000000000040fff)!
 	EDU: DMA range 0x0000000000041001-0x0000000000041000 out of bounds (0x0000000000040000-0x0000000000040fff)!
 	END
-	holds "$run" refused 'no write is refused' </dev/null
-	holds "$run" counts 'there is no region that counts' <<<'no region: Invalid argument'
-	holds "$run" bar0 'the guest has all registers mapped' <<-END
+	equals "$run" refused 'no write is refused' </dev/null
+	equals "$run" counts 'the device has no region of the sample' <<<'no region: Invalid argument'
+	equals "$run" bar0 'all registers of the nested guest are mapped' <<-END
 	0 bar0 size 0x100000 flags rwm reads 0 writes 0
 	  vfio-pci
 	END

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# region-diff.sh [NAME...]: userspace cannot tell our modules from stock. The same
-# program makes tens of thousands of accesses to each device in two VMs that
-# differ in the modules only, and the transcripts must be equal, byte for byte.
-# They stay in out/region-diff. QUICK=1 makes fewer accesses, in one IOMMU mode.
+# region-diff.sh [NAME...]: userspace sees no difference between our modules and stock.
+# A program makes tens of thousands of accesses to each device, in one VM with stock
+# modules and one with ours. The transcripts must be byte for byte equal. They are in
+# out/region-diff. QUICK=1 makes fewer accesses, in one IOMMU mode.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
@@ -12,8 +12,8 @@
 
 export KERNEL=${KERNEL:-release}
 
-# The names of the subjects and what they are: e1000e and VGA have a ROM, VGA
-# its own region; a device behind a port can be reset by its bus.
+# NAME=DEVICE. e1000e and VGA have a ROM, VGA has the VGA region, and a device behind a
+# port supports a bus reset.
 subjects=(
 	edu=edu
 	igb=igb
@@ -24,7 +24,7 @@ subjects=(
 	e1000e=e1000e
 	edu-port=port/edu
 )
-# A transcript that is shorter than this did not test what it should.
+# The minimum number of cases in a complete transcript
 least=50000
 least_quick=15000
 
@@ -33,9 +33,9 @@ userspace=$("$SCRIPTS/userspace.sh")
 rm -rf "$folder"
 mkdir -p "$folder/stock" "$folder/ours"
 
-# Those that differ most from each other get all accesses, the others fewer. The
-# other way to open a device leads to the same code: fewer of them, too, and with
-# our modules under vendor drivers that override all regions with nothing.
+# Devices that differ most get all accesses, the others fewer. type1 leads to the same
+# code as iommufd, so make fewer accesses with it; with our modules, make them under
+# vendor drivers whose overrides pass all accesses through.
 all=(edu igb pci-testdev-mem vga)
 type1=(edu igb vga)
 
@@ -51,9 +51,9 @@ for subject in "${subjects[@]}"; do
 		runs+=("$name:${#devices[@]}:vfio_type1v2_iommu:--quick")
 	devices+=("${subject#*=}")
 done
-[ ${#devices[@]} -gt 0 ] || die "no device is called '$*'; there are: ${subjects[*]%%=*}"
+[ ${#devices[@]} -gt 0 ] || die "unknown device '$*'; choose from: ${subjects[*]%%=*}"
 
-# transcripts MODULES
+# transcripts MODULES: write the transcripts of all devices.
 transcripts()
 {
 	MODULES=$1 DEVICES=${devices[*]} NAME=region-diff-$KERNEL-$1 TIMEOUT=${TIMEOUT:-3600} \
@@ -61,7 +61,7 @@ transcripts()
 		"/repo/out/region-diff/$KERNEL/$1" "${runs[@]}"
 }
 
-# differ A B: true if two transcripts differ, and print how.
+# differ A B: succeed if two transcripts differ, and print the first differences.
 differ()
 {
 	local changed
@@ -72,7 +72,7 @@ differ()
 	diff --speed-large-files -U 2 "$1" "$2" | tail -n +3 | head -n 16 || true
 }
 
-# compare NAME MODE LEAST
+# compare NAME MODE LEAST: check that two transcripts are equal and have LEAST cases.
 compare()
 {
 	local a=$folder/stock/$1.$2 b=$folder/ours/$1.$2 what="region-diff $1 $2" cases status
@@ -109,7 +109,7 @@ for run in "${runs[@]}"; do
 	fi
 done
 
-# The comparison itself: one digit that changes in one line must be noticed.
+# Test the comparison: it must detect one changed digit.
 IFS=: read -r name _ mode _ <<<"${runs[0]}"
 file=$folder/stock/$name.$mode.txt
 if [ -s "$file" ]; then
@@ -118,7 +118,7 @@ if [ -s "$file" ]; then
 	status=0
 	differ "$file" "$folder/changed" >"$folder/why" || status=$?
 	grep -q '^2 lines differ' "$folder/why" || status=1
-	result "$status" "region-diff: a changed digit is noticed" "$folder/why"
+	result "$status" "region-diff: the comparison detects a changed digit" "$folder/why"
 fi
 echo "# $total cases equal"
 totals

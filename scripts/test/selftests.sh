@@ -1,19 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# selftests.sh [DEVICE...]: upstream's vfio selftests, built unchanged from the
-# pristine kernel source, all pass with our modules on edu and igb, in all
-# IOMMU modes (each test brings its variants), on the release and on the debug
-# kernel (KERNEL names one of them). What they skip must be what they skip with
-# stock modules, of which a run is kept in the cache. The output stays in
-# out/selftests. The debug kernel does not run the longest ones in all modes, and
-# all of them under vendor drivers that override each region with nothing.
+# selftests.sh [DEVICE...]: upstream's unchanged vfio selftests pass with our modules on
+# edu and igb, in all IOMMU modes. They must skip the same number of tests as with stock
+# modules; the cache keeps one run with stock. The debug kernel runs slow programs in
+# fewer modes, and all programs under vendor drivers whose overrides pass all accesses
+# through. KERNEL selects one kernel; the default is both. The output is in
+# out/selftests.
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
 
 read -r -a kernels <<<"${KERNEL:-release debug}"
-# The one that takes longest comes first.
+# The slowest one first
 devices=(igb edu)
 [ $# -eq 0 ] || devices=("$@")
 
@@ -22,7 +21,7 @@ folder=$OUT/selftests
 rm -rf "$folder"
 mkdir -p "$folder"
 
-# Stock is run on the release kernel, once.
+# The cached run with stock modules, on the release kernel
 stock=$CACHE/selftests-stock-$({
 	"$SCRIPTS/kernel.sh" release
 	"$SCRIPTS/modules.sh" release stock
@@ -31,27 +30,28 @@ stock=$CACHE/selftests-stock-$({
 } | key)
 used "${stock##*/}"
 
-# run KERNEL MODULES DEVICE: leaves out/selftests/KERNEL/MODULES-DEVICE
+# run KERNEL MODULES DEVICE: run the selftests in a VM; results go to
+# out/selftests/KERNEL/MODULES-DEVICE.
 run()
 {
 	local dir=out/selftests/$1/$2-$3 quick=
 
 	[ "$1" = release ] || quick=1
 	mkdir -p "$REPO/$dir"
-	# Upstream's libvfio maps BARs as a whole, which the sample for edu does not let it do.
+	# Upstream's libvfio maps whole BARs, which vfio_pci_edu prevents.
 	KERNEL=$1 MODULES=$2 DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-3600} APPEND=$NO_VENDOR \
 		"$SCRIPTS/vm.sh" QUICK="$quick" VENDOR="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir"
 }
 
-# same_tests A B: of the results in B, those of tests that have one in A
+# same_tests A B: print the results in B of the tests that have a result in A.
 same_tests()
 {
 	awk '!/^(not )?ok [0-9]/ { next } { name = $1 == "not" ? $4 : $3 }
 		NR == FNR { ran[name]; next } name in ran' "$1" "$2"
 }
 
-# judge KERNEL DEVICE PROGRAM
-judge()
+# check KERNEL DEVICE PROGRAM: compare the results of a program with those of stock.
+check()
 {
 	local tap=$folder/$1/ours-$2/$3.tap what="selftests $1 $2 $3" passed_ failed_ skipped_ status plan was
 
@@ -72,7 +72,7 @@ judge()
 		echo "$passed_ passed, $failed_ failed, $skipped_ skipped of ${plan:-?}, status $status; stock: $was; see $tap"
 		grep '^not ok' "$tap" | head -n 20 || true
 	} >"$folder/why"
-	# Status 4 is "skipped", of the whole program.
+	# Status 4: the whole program was skipped.
 	if [ "$status" -eq 4 ] && [ "$(cat "$stock/$2/$3.status" 2>/dev/null)" = 4 ]; then
 		skip "$what" "as with stock: $(tail -n 1 "$tap")"
 	elif [ "$failed_" -gt 0 ] || [ "$status" -ne 0 ] ||
@@ -84,19 +84,19 @@ judge()
 	fi
 }
 
-# under_vendor KERNEL DEVICE: the vendor drivers that it was to run under were there
-under_vendor()
+# check_vendor KERNEL DEVICE: check that the vendor drivers were attached.
+check_vendor()
 {
 	local file=$folder/$1/ours-$2/vendor opens status=0
 
 	opens=$(sed -n 's,.*/opens:,,p' "$file") || true
 	[ "${opens:-0}" -gt 0 ] && [ "$opens" = "$(sed -n 's,.*/closes:,,p' "$file")" ] || status=1
-	# One of the three drivers overrides all nine regions
+	# Each open releases the overrides of three drivers
 	[ "$(sed -n 's,.*/releases:,,p' "$file")" = $((opens * 3)) ] || status=1
-	result "$status" "selftests $1 $2: under vendor drivers that override with nothing, $opens opens" "$file"
+	result "$status" "selftests $1 $2: the vendor drivers were attached at all $opens opens" "$file"
 }
 
-# start RUN: the VM of a RUN, which is "KERNEL MODULES DEVICE".
+# start "KERNEL MODULES DEVICE": start a VM.
 start()
 {
 	local kernel modules device log
@@ -110,7 +110,7 @@ start()
 	running[$!]=$1
 }
 
-# reap: wait for one of the VMs.
+# reap: wait until a VM ends and report its status.
 reap()
 {
 	local pid status=0 kernel modules device
@@ -120,13 +120,13 @@ reap()
 	unset "running[$pid]"
 	result "$status" "selftests: the VM of $modules modules with $device on kernel $kernel succeeds" \
 		"$folder/$kernel/$modules-$device.log"
-	# Keep what stock gives only if all of it ran.
+	# Cache only complete runs with stock.
 	[ "$modules" = stock ] && [ "$status" -eq 0 ] || return 0
 	mkdir -p "$stock"
 	cp -rT "$folder/$kernel/stock-$device" "$stock/$device"
 }
 
-# Two VMs at a time. Stock is run if it has not been yet.
+# Run two VMs in parallel. Run stock only if the cache lacks it.
 declare -A running=()
 for device in "${devices[@]}"; do
 	runs=("${kernels[@]/%/ ours $device}")
@@ -142,10 +142,10 @@ sum=0
 for kernel in "${kernels[@]}"; do
 	for device in "${devices[@]}"; do
 		for program in "$CACHE/${programs#/cache/}"/vfio_*_test; do
-			judge "$kernel" "$device" "${program##*/}"
+			check "$kernel" "$device" "${program##*/}"
 		done
-		[ "$kernel" = release ] || under_vendor "$kernel" "$device"
+		[ "$kernel" = release ] || check_vendor "$kernel" "$device"
 	done
 done
-echo "# $sum test cases of upstream's passed"
+echo "# $sum upstream test cases passed"
 totals

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# series.sh: git am of the exported series makes the tree that is tested, and
-# every step of it compiles.
+# series.sh: git am of the exported series gives the tested tree, and every step
+# compiles.
 
 exec "$(dirname "$0")/../series.sh" --build

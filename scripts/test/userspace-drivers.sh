@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# userspace-drivers.sh: drivers in userspace that know nothing of vendor drivers.
-# On devices without overrides they run as with stock modules: DPDK's testpmd
-# forwards packets between two igb devices, and qemu-img and qemu-io read and
-# write an nvme device. With overrides, the known limits hold. DPDK does not map
-# the page of an overridden register, so testpmd dies if its driver uses that
-# page, and runs if not. QEMU's NVMe driver always maps the first page of BAR0,
-# which fails if a register there is overridden.
+# userspace-drivers.sh: unchanged userspace drivers on vfio-pci. Without overrides they
+# work as with stock modules: DPDK's testpmd forwards packets between two igb devices,
+# and qemu-img and qemu-io read and write an nvme device. With overrides, the documented
+# limits hold:
+# - DPDK does not map the page of an overridden register. testpmd dies if its driver
+#   uses that page, and works otherwise.
+# - QEMU's NVMe driver always maps the first page of BAR0. It fails if that page has an
+#   overridden register.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=90
@@ -24,7 +25,7 @@ testpmd=$("$SCRIPTS/dpdk.sh")
 folder=$OUT/userspace-drivers
 rm -rf "$folder"
 
-# ended RUN STATUS WHAT: the program ended so.
+# ended RUN STATUS NAME: check the status of a program.
 ended()
 {
 	local status=0
@@ -34,7 +35,7 @@ ended()
 	result "$status" "$1: $3" "$folder/why"
 }
 
-# has RUN.FILE TEXT WHAT: the file has this text in it.
+# has RUN.FILE TEXT NAME: check that a file contains a text.
 has()
 {
 	local status=0
@@ -44,13 +45,13 @@ has()
 	result "$status" "${1%.*}: $3" "$folder/why"
 }
 
-# forwards RUN: by the counters of the devices
+# forwards RUN: check the counters of the devices.
 forwards()
 {
 	local log=$folder/$1.log port status=0 rx tx other
 
-	ended "$1" 0 "testpmd runs to its end"
-	# The last of them
+	ended "$1" 0 "testpmd exits without an error"
+	# Take the last statistics
 	awk '/NIC statistics for port 0/ { text = "" }
 		/NIC statistics for port/ { port = $6 }
 		/^ *#####*$/ { port = "" }
@@ -62,7 +63,7 @@ forwards()
 	result "$status" "$1: both ports receive and send packets ($(
 		awk '$2 ~ /^[RT]X-packets:$/ { printf "%sport %s %s %s", sep, $1, $2, $3; sep = ", " }' "$folder/$1.stats"))" \
 		"$folder/$1.stats"
-	# Some are on their way at the end.
+	# Some packets are in transit at the end.
 	status=0
 	for port in 0 1; do
 		other=$((1 - port))
@@ -70,18 +71,18 @@ forwards()
 		tx=$(awk -v port="$other" '$1 == port && $2 == "TX-packets:" { print $3 }' "$folder/$1.stats")
 		[ "$((rx))" -gt 0 ] && [ "$((rx))" -le "$((tx))" ] && [ "$((tx - rx))" -le 64 ] || status=1
 	done
-	result "$status" "$1: each port receives what the other one sends" "$folder/$1.stats"
+	result "$status" "$1: each port receives the packets of the other one" "$folder/$1.stats"
 	status=0
 	[ "$(awk '$2 ~ /errors|missed|nombuf/ && $3 == 0' "$folder/$1.stats" | wc -l)" -eq 8 ] || status=1
-	result "$status" "$1: no packet is lost and no error is counted" "$folder/$1.stats"
+	result "$status" "$1: the counters show no lost packet and no error" "$folder/$1.stats"
 }
 
 for modules in ours stock; do
 	mkdir -p "$folder/$modules"
 	head -c 16M /dev/urandom >"$folder/$modules/image"
 	truncate -s 16M "$folder/$modules/disk"
-	# The functions of igb take the slots 16 and 17 above its own, so the
-	# other one is not beside it.
+	# VFs of igb use the slots 16 and 17 above its own. Keep a slot between the two igb
+	# devices, so that their VFs do not collide.
 	status=0
 	KERNEL=$kernel MODULES=$modules NAME=userspace-drivers-$modules TIMEOUT=${TIMEOUT:-400} \
 		DEVICES='igb,netdev=port0 nvme,drive=disk,serial=disk igb,netdev=port1' \
@@ -97,10 +98,10 @@ for modules in ours stock; do
 	sed 's,^/dev/vfio/[0-9]*$,/dev/vfio/GROUP,' "$folder/$modules/forward.files" | uniq -c | awk '{ print $1, $2 }' |
 		diff - <(printf '%s\n' '2 /dev/vfio/GROUP' '1 /dev/vfio/vfio' '2 anon_inode:[vfio-device]') >"$folder/why" || status=1
 	! grep -q uio "$folder/$modules/modules" || status=1
-	result "$status" "$modules/forward: testpmd has the devices open by vfio, and by nothing else" "$folder/why"
+	result "$status" "$modules/forward: testpmd opens the devices only by vfio" "$folder/why"
 
-	ended "$modules/nvme" 0 "qemu-img and qemu-io write and read the device, also after it is opened anew"
-	# What these commands leave behind
+	ended "$modules/nvme" 0 "qemu-img and qemu-io write and read the device, also after a reopen"
+	# The expected content of the disk
 	status=0
 	{
 		head -c 1M "$folder/$modules/image"
@@ -111,10 +112,10 @@ for modules in ours stock; do
 		head -c 8000K /dev/zero | tr '\0' '\74'
 		tail -c $((192 * 1024)) "$folder/$modules/image"
 	} | cmp - "$folder/$modules/disk" >"$folder/why" 2>&1 || status=1
-	result "$status" "$modules/nvme: the disk holds what they wrote" "$folder/why"
+	result "$status" "$modules/nvme: the disk has the written data" "$folder/why"
 done
 
-# The addresses differ from run to run.
+# Addresses vary: compare sizes, permissions, offsets and files.
 status=0
 for modules in ours stock; do
 	sed -E 's/^([0-9a-f]+)-([0-9a-f]+) (\S+) (\S+) .* /0x\1 0x\2 \3 \4 /' "$folder/$modules/forward.maps" |
@@ -123,14 +124,14 @@ for modules in ours stock; do
 		done >"$folder/$modules/mapped"
 done
 [ -s "$folder/ours/mapped" ] && diff "$folder/stock/mapped" "$folder/ours/mapped" >"$folder/why" || status=1
-result "$status" "testpmd has the same mapped with our modules as with stock" "$folder/why"
+result "$status" "testpmd has the same mappings with our modules as with stock" "$folder/why"
 
 forwards ours/forward-beside
-has ours/forward-beside.regions 'maps 0x0-0x1efff' "it has all but the page of the overridden register mapped"
+has ours/forward-beside.regions 'maps 0x0-0x1efff' "only the page of the overridden register cannot be mapped"
 ended ours/forward-override 139 "testpmd dies of an access to the page of an overridden register"
-has ours/forward-override.dmesg 'in librte_net_e1000.so' "it is DPDK's driver that accesses the page"
+has ours/forward-override.dmesg 'in librte_net_e1000.so' "DPDK's driver caused the fault"
 ended ours/nvme-override 1 "qemu-io does not start if a register in the first page of BAR0 is overridden"
-has ours/nvme-override.log 'Failed to map BAR region: Invalid argument' "it says that it cannot map the page"
+has ours/nvme-override.log 'Failed to map BAR region: Invalid argument' "qemu-io reports that it cannot map the page"
 forwards ours/forward-again
-ended ours/nvme-again 0 "without the override, the device works again"
+ended ours/nvme-again 0 "the device works again after the override is removed"
 totals

@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# variants.sh [ARCH...]: the drivers built on vfio-pci-core compile against our
-# tree as they do against stock: all modules exist, W=1 and sparse say nothing
-# new, and no symbol that stock exports to them is gone. Most need hardware
-# that no emulator has, so this is what can be proved here.
+# variants.sh [ARCH...]: the drivers built on vfio-pci-core compile against our tree as
+# against stock. All modules exist, W=1 and sparse give no new warning, and all exported
+# symbols exist. Most of these drivers cannot run here: no emulator has their hardware.
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -21,7 +20,7 @@ declare -A modules=(
 	[arm64]='nvgrace-gpu-vfio-pci hisi-acc-vfio-pci mlx5-vfio-pci'
 	[s390]='ism-vfio-pci mlx5-vfio-pci'
 )
-# Parts of vfio-pci that only one architecture compiles.
+# Parts of vfio-pci for one architecture only
 declare -A parts=(
 	[x86_64]=''
 	[arm64]=''
@@ -44,17 +43,16 @@ check_arch()
 		result "$status" "$arch: $name.ko exists"
 	done
 	for name in ${parts[$arch]}; do
-		# As the module that links it lists it.
 		status=0
 		grep -qr --include='*.mod' "$name" "$work/out" || status=1
 		result "$status" "$arch: $name is part of a module"
 	done
 
 	comm -23 "$work/stock/modules" "$work/modules" >"$work/lost"
-	empty "$arch: all $(wc -l <"$work/stock/modules") modules that stock builds exist" "$work/lost"
+	empty "$arch: all $(wc -l <"$work/stock/modules") modules of stock exist" "$work/lost"
 	comm -23 "$work/stock/symbols" "$work/symbols" >"$work/lost"
-	empty "$arch: all $(wc -l <"$work/stock/symbols") symbols that stock exports exist" "$work/lost"
-	empty "$arch: W=1 and sparse have nothing new ($(wc -l <"$work/stock/messages") in stock)" "$work/new"
+	empty "$arch: all $(wc -l <"$work/stock/symbols") exported symbols of stock exist" "$work/lost"
+	empty "$arch: W=1 and sparse give no new warning ($(wc -l <"$work/stock/messages") in stock)" "$work/new"
 	unlock
 	say "$arch: done in $(($(date +%s) - began)) s"
 }

@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vendor.sh: the sample vendor drivers in a VM, which are loaded by themselves when
-# a device is bound. The first one: its region there for userspace, gone without
-# it, and its module pinned while a device is open. The one that migrates: from one
-# device to another, on top of the first and alone. On the release and on the debug
-# kernel (KERNEL names one of them), which must have nothing to say; that is slow
-# and does less.
+# vendor.sh: the sample vendor drivers work in a VM. Binding a device loads them.
+# vfio_pci_edu adds a region, and its module is pinned while a device is bound.
+# vfio_pci_edu_migration migrates one device to another, with vfio_pci_edu and without
+# it. Run fewer tests on the debug kernel, which must report no bug. KERNEL selects one
+# kernel; the default is both.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=320
@@ -19,16 +18,16 @@ programs=$("$SCRIPTS/userspace.sh")
 folder=$OUT/vendor
 rm -rf "$folder"
 
-# in_guest KERNEL OPTIONS: what the guest runs; it leaves its findings in
+# in_guest KERNEL OPTIONS: print the commands for the guest. Results are in
 # out/vendor/KERNEL.
 in_guest()
 {
 	cat <<-END
 	out=/repo/out/vendor/$1
 	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
-	note() { "\${@:2}" >\$out/\$1.tap 2>&1; echo \$? >\$out/\$1.status; }
-	run() { note "\$1" $programs/vfio_pci_vendor_edu_test $2 "\$2"; }
-	migrate() { note "\$1" $programs/vfio_pci_migration_edu_test $2 "\${bdfs[@]:0:2}"; }
+	record() { "\${@:2}" >\$out/\$1.tap 2>&1; echo \$? >\$out/\$1.status; }
+	run() { record "\$1" $programs/vfio_pci_vendor_edu_test $2 "\$2"; }
+	migrate() { record "\$1" $programs/vfio_pci_migration_edu_test $2 "\${bdfs[@]:0:2}"; }
 	scripts/guest/bind.sh all vfio-pci
 	lsmod >\$out/bound
 	run first "\${bdfs[0]}"
@@ -44,13 +43,13 @@ in_guest()
 	run without "\${bdfs[0]}"
 	modprobe vfio_pci_edu
 	run again "\${bdfs[0]}"
-	# Those of other ids are not asked
+	# A device with other ids
 	run other "\${bdfs[2]}"
 	END
 }
 
-# passes KERNEL RUN TESTS WHAT: all that a run of the program found is as it should
-# be, in all IOMMU modes that it was to run in; so many tests pass in each.
+# passes KERNEL RUN TESTS NAME: check that a run has no failure, and that TESTS tests
+# passed in each IOMMU mode.
 passes()
 {
 	local tap=$folder/$1/$2.tap p f s status=0
@@ -61,7 +60,8 @@ passes()
 	result "$status" "$1: $4 ($p passed, $s skipped)" "$folder/why"
 }
 
-# fails KERNEL RUN WHAT: none of them passes, and the program says so.
+# fails KERNEL RUN NAME: check that all tests of a run failed, because the device lacks
+# the region.
 fails()
 {
 	local tap=$folder/$1/$2.tap status=0
@@ -84,20 +84,20 @@ for kernel in "${kernels[@]}"; do
 	for module in vfio_pci_edu vfio_pci_edu_migration; do
 		grep -q "^$module " "$folder/$kernel/bound" || status=1
 	done
-	result "$status" "$kernel: the modules are loaded when a device is bound" "$folder/$kernel/bound"
+	result "$status" "$kernel: binding a device loads the modules" "$folder/$kernel/bound"
 	passes "$kernel" first 5 "a device has the region of the vendor driver"
-	passes "$kernel" second 5 "and so does a second one, which can be reset"
-	passes "$kernel" both 19 "the one is migrated to the other"
+	passes "$kernel" second 5 "a device with a reset has the region, too"
+	passes "$kernel" both 19 "the device migrates with both vendor drivers"
 	status=0
 	grep -q '^vfio_pci ' "$folder/$kernel/unloaded" && ! grep -q '^vfio_pci_edu ' "$folder/$kernel/unloaded" || status=1
-	result "$status" "$kernel: the first module is unloaded once the devices are unbound" "$folder/$kernel/unloaded"
+	result "$status" "$kernel: vfio_pci_edu can be unloaded after unbind" "$folder/$kernel/unloaded"
 	status=0
 	grep -q 'vfio_pci_edu is in use' "$folder/$kernel/pinned" || status=1
-	result "$status" "$kernel: while they are bound, it is pinned" "$folder/$kernel/pinned"
+	result "$status" "$kernel: bound devices pin vfio_pci_edu" "$folder/$kernel/pinned"
 	[ "$kernel" = release ] || continue
-	passes "$kernel" alone 19 "the one is migrated to the other by that driver alone"
-	fails "$kernel" without "without the module there is no region"
-	passes "$kernel" again 5 "with the module it is there again"
-	fails "$kernel" other "a device of other ids does not have it"
+	passes "$kernel" alone 19 "the device migrates with vfio_pci_edu_migration alone"
+	fails "$kernel" without "the device has no region without vfio_pci_edu"
+	passes "$kernel" again 5 "the region returns when vfio_pci_edu is loaded again"
+	fails "$kernel" other "a device with other ids has no region"
 done
 totals
