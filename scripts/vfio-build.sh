@@ -116,7 +116,7 @@ make_vfio()
 open_build()
 {
 	arch=$1
-	kobj=$("$SCRIPTS/allmod.sh" "$arch")
+	kobj=$("$SCRIPTS/allmodconfig.sh" "$arch")
 	work=${kobj/allmod-/vfio-}-$(declare -f make_vfio messages | key | cut -c1-4)-$2
 	log=$CACHE/log/vfio-$arch-$2.log
 	kind=$3

@@ -7,7 +7,7 @@
 # patches suggest. COCCI=/path runs one semantic patch.
 
 mapfile -t files < <({ touched AMR '*.[ch]' ':!tools'; cd "$tree" && find drivers/vfio/pci -maxdepth 1 -name '*.[ch]'; } | sort -u)
-kobj=$("$SCRIPTS/allmod.sh" x86_64)
+kobj=$("$SCRIPTS/allmodconfig.sh" x86_64)
 
 # coccicheck NAME DIR: run coccicheck on the files in DIR, and cache the report by
 # their content.

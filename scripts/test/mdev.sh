@@ -14,7 +14,7 @@ SUITE_CPUS=1 SUITE_SECONDS=400
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
-. "$SCRIPTS/meddle.sh"
+. "$SCRIPTS/qemu-events.sh"
 
 read -r -a kernels <<<"${KERNEL:-release debug}"
 programs=$("$SCRIPTS/userspace.sh")
@@ -148,7 +148,7 @@ run()
 	env KERNEL="$kernel" MODULES=ours DEVICES="$3" NAME="mdev-$vm" TIMEOUT="${TIMEOUT:-3600}" "${@:4}" \
 		"$SCRIPTS/vm.sh" "$("in_$vm")" </dev/null >"$folder/$vm/log" 2>&1 &
 	pid=$!
-	[ "$vm" = nommu ] || meddle "$folder/$vm" "$pid" &
+	[ "$vm" = nommu ] || serve_events "$folder/$vm" "$pid" &
 	wait "$pid" || status=$?
 	result "$status" "$vm: the VM succeeds" "$folder/$vm/log"
 }

@@ -10,7 +10,7 @@
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
-. "$SCRIPTS/meddle.sh"
+. "$SCRIPTS/qemu-events.sh"
 
 programs=$("$SCRIPTS/userspace.sh")
 folder=$OUT/torture
@@ -179,7 +179,7 @@ start()
 	KERNEL=$kernel MODULES=ours DEVICES=${devices[$1]} NAME=torture-$1 APPEND=$NO_VENDOR TIMEOUT=${TIMEOUT:-3600} QEMU=$qemu \
 		"$SCRIPTS/vm.sh" "$(in_guest "$1" "$edu")" </dev/null >"$folder/$1/log" 2>&1 &
 	running[$!]=$1
-	[ "$1" != errors ] || meddle "$folder/$1" "$!" &
+	[ "$1" != errors ] || serve_events "$folder/$1" "$!" &
 }
 
 # reap: wait for one of the VMs.

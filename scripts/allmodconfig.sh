@@ -1,17 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# allmod.sh ARCH: ensure a kernel build directory for ARCH (x86_64, arm64 or
-# s390) that has every driver as a module, prepared for building external
-# modules; prints its path inside the root. It has no kernel in it: it proves
-# that modules compile, for architectures and devices that no test machine has.
+# allmodconfig.sh ARCH: prepare a kernel build directory with allmodconfig for ARCH
+# (x86_64, arm64 or s390) if it is missing, and print its path in the root. It serves to
+# compile external modules. The kernel itself is not built.
 
 . "$(dirname "$0")/lib.sh"
 
 if [ -z "$IN_ROOT" ]; then
 	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
 	export VFIO_REGOPS_SOURCE
-	exec "$SCRIPTS/in-root.sh" scripts/allmod.sh "$@"
+	exec "$SCRIPTS/in-root.sh" scripts/allmodconfig.sh "$@"
 fi
 src=${VFIO_REGOPS_SOURCE:-$("$SCRIPTS/source.sh")}
 
@@ -19,12 +18,12 @@ case ${1:-} in
 x86_64) cross= ;;
 arm64) cross=aarch64-linux-gnu- ;;
 s390) cross=s390x-linux-gnu- ;;
-*) die "usage: allmod.sh x86_64|arm64|s390" ;;
+*) die "usage: allmodconfig.sh x86_64|arm64|s390" ;;
 esac
 arch=$1
-command -v "${cross}gcc" >/dev/null || die "no ${cross}gcc in the root; the package gcc${cross:+-${cross%-}} belongs into configs/packages"
+command -v "${cross}gcc" >/dev/null || die "no ${cross}gcc in the root; add gcc${cross:+-${cross%-}} to configs/packages"
 
-# allmodconfig, without what only makes it slow or fail on a warning of others.
+# Disable options that make the build slow, or fail on warnings of upstream code.
 fragment='
 CONFIG_DEBUG_INFO_NONE=y
 CONFIG_GCC_PLUGINS=n
@@ -53,8 +52,7 @@ prepare()
 		"${make[@]}" "-j$JOBS" modules_prepare
 }
 
-# Built in place, as kbuild writes its paths into what it builds; the file
-# "complete" comes last.
+# Build in place: kbuild stores paths in its output.
 lock "allmod-$arch"
 if [ ! -e "$result/complete" ]; then
 	need_space 1000 "a build directory for $arch"

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced by suites in whose VMs something befalls a device from outside.
+# Sourced by suites whose test programs request events from QEMU.
 
-# meddle FOLDER PID: do what the programs of a VM ask for in FOLDER/log, by the monitor
-# of its QEMU, of which FOLDER/monitor.in and .out are the pipes: "inject ERROR" into
-# the device "faulty", and "unplug" the device "victim", after which there is nothing
-# more to do; as long as process PID is there.
-meddle()
+# serve_events FOLDER PID: execute the requests that programs in a VM print to
+# FOLDER/log, by QEMU's monitor on the pipes FOLDER/monitor.in and monitor.out:
+#
+#     inject ERROR  inject an AER error into the device "faulty"
+#     unplug        unplug the device "victim", and return
+#
+# Return when process PID ends.
+serve_events()
 {
 	local monitor error injected=0
 
