@@ -1,23 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# modules.sh KERNEL ours|stock: make sure that the modules of drivers/vfio, and
-# our samples, are built for a kernel, from the patched or from the pristine
-# source, and print the folder in the root that holds them, as
-# lib/modules/RELEASE, together with the kernel's own. Only what changed is
-# compiled anew. For modules that use ours, see vendor.sh, devel/ in it has our
-# headers and symbols, and in devel/args the arguments for make, one a line.
+# modules.sh KERNEL ours|stock: build drivers/vfio for a kernel if it changed, and print
+# the folder in the root with the modules. "ours" builds the patched source and our
+# samples, "stock" the pristine source. The folder has:
+#
+#     lib/modules/RELEASE  the vfio modules and the kernel's other modules
+#     devel/               our headers and symbols, for vendor.sh
+#     devel/args           arguments for make, one per line
 
 . "$(dirname "$0")/lib.sh"
 
 usage="usage: modules.sh release|debug|stock ours|stock"
-[ $# -eq 2 ] || die "a kernel and the kind of modules are needed; $usage"
+[ $# -eq 2 ] || die "modules.sh needs two arguments; $usage"
 case "$2" in
 ours | stock) ;;
 *) die "unknown modules '$2'; $usage" ;;
 esac
 
-# The rest runs in the root. compile WORK KERNEL SRC TREE DIR JOBS OPTIONS
+# compile WORK KERNEL SRC TREE DIR JOBS OPTIONS COMPILER: in the root, build the modules.
 compile()
 {
 	local work=$1 kernel=$2 src=$3 tree=$4 dir=$5 jobs=$6 options=$7 compiler=$8
@@ -25,12 +26,11 @@ compile()
 
 	set -euo pipefail
 	mkdir -p "$work/src" "$work/include" "$work/obj"
-	# Compare contents: a file that did not change keeps its time, so that
-	# make leaves it alone.
+	# Compare contents, so that an unchanged file keeps its time and make skips it.
 	rsync -rc --delete --exclude=.git "$tree/drivers/vfio/" "$work/src/"
 
-	# Headers that the tree changes come first. (For one in include/uapi
-	# that has no namesake in include/, name it by <uapi/...>.)
+	# Changed headers precede the kernel's. Include a changed header of include/uapi
+	# as <uapi/...>.
 	{ [ "$tree" = "$src" ] || (cd "$tree" && find include -type f); } | while read -r file; do
 		cmp -s "$tree/$file" "$src/$file" || echo "$file"
 	done >"$work/headers"
@@ -44,7 +44,7 @@ compile()
 		args+=("$name=$value")
 		[ "$value" = m ] && defines+=("-D${name}_MODULE=1") || defines+=("-D$name=1")
 	done < <([ "$tree" = "$src" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$options")
-	# Other options or another compiler: other objects, which make cannot know.
+	# make does not detect other options or another compiler: rebuild all objects.
 	if [ "$(cat "$work/args" 2>/dev/null)" != "${args[*]} $compiler" ]; then
 		rm -rf "$work/obj" "$work/obj-samples"
 		mkdir "$work/obj"
@@ -54,7 +54,7 @@ compile()
 	args+=(NOSTDINC_FLAGS="-nostdinc -I$work/patched/include" KCFLAGS="${defines[*]}")
 	make -C "$kernel/build" -j"$jobs" M="$work/src" MO="$work/obj" "${args[@]}" modules
 	objs=("$work/obj")
-	# Our samples use what those export.
+	# Our samples use symbols of vfio.
 	for samples in $([ "$tree" = "$src" ] || echo vfio-pci vfio-mdev); do
 		mkdir -p "$work/samples/$samples" "$work/obj-samples/$samples"
 		rsync -rc --delete "$tree/samples/$samples/" "$work/samples/$samples/"
@@ -70,7 +70,7 @@ compile()
 	for file in modules.order modules.builtin modules.builtin.modinfo; do
 		cp "$kernel/modules/lib/modules/$release/$file" "$dir.new/lib/modules/$release/"
 	done
-	# Only what this build lists: a module that is gone may still lie there.
+	# Copy only modules of this build; the folder may contain older ones.
 	for obj in "${objs[@]}"; do
 		sed 's/\.o$/.ko/' "$obj/modules.order" | while read -r file; do
 			strip --strip-debug -o "$dir.new/lib/modules/$release/updates/$(basename "$file")" \
@@ -78,7 +78,7 @@ compile()
 		done
 	done
 	if [ "$tree" != "$src" ]; then
-		# The kernel's modpost does not know vendor drivers.
+		# modpost of an unpatched kernel makes no aliases of vendor drivers.
 		/repo/scripts/vendor-aliases.sh "$dir.new/lib/modules/$release/updates/"*.ko
 		mkdir "$dir.new/devel"
 		cp -r "$work/patched/include" "$work/obj/Module.symvers" "$dir.new/devel/"

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# tree.sh: ensure the patched tree; prints its path inside the root. It is a
-# git repository: the tag "base" is the pristine kernel, then one commit for
-# each line of patches/series, a patch and the new files that the line names. A
-# new file is here as the last patch leaves it; what later patches change in it
-# is taken back to get it as it is added.
-# Every build of modules passes here, so it holds only the files that concern
-# vfio or that the series touches, and takes a second.
+# tree.sh: create the patched tree if it changed, and print its path in the root. The
+# tree is a git repository. The tag "base" is the pristine kernel; each line of
+# patches/series is one commit, with a patch and the new files in the line. This checkout
+# holds each new file as of the last patch. To get the first version, tree.sh reverts the
+# edits of later patches.
+#
+# Every build runs this script, so the tree has only files of vfio and files that the
+# series touches.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -19,7 +20,7 @@ fi
 src=${VFIO_REGOPS_SOURCE:-$("$SCRIPTS/source.sh")}
 series=$REPO/patches/series
 
-# What a series on vfio starts from, whatever it touches.
+# The upstream files in every tree
 base_files=(
 	Documentation/ABI/testing/debugfs-vfio
 	'Documentation/driver-api/vfio*.rst'
@@ -33,12 +34,12 @@ base_files=(
 	tools/testing/selftests/vfio
 )
 
-# The result must not depend on anyone's git configuration.
+# Ignore the user's git configuration.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=false
 
-# ours: every new file that this checkout holds at a kernel path. scripts/ is not
-# the kernel's here.
+# ours: print the new files at kernel paths. scripts/ of this checkout is not part of
+# the kernel.
 ours()
 {
 	local dir
@@ -51,13 +52,13 @@ ours()
 	done | sort
 }
 
-# read_series: check patches/series against the files; fills patches, adds.
+# read_series: check patches/series against the files; set patches and adds.
 read_series()
 {
 	local patch new file
 	local -A adder=()
 
-	[ -s "$series" ] || die "patches/series is missing or empty; list the patches in it, one a line"
+	[ -s "$series" ] || die "patches/series is missing or empty; list the patches in it, one per line"
 	patches=()
 	while read -r patch new; do
 		[ -n "$patch" ] || continue
@@ -66,7 +67,7 @@ read_series()
 		patches+=("$patch")
 		adds[$patch]=$new
 		for file in $new; do
-			[ -z "${adder[$file]:-}" ] || die "$file is added by both ${adder[$file]} and $patch; keep it in one line of patches/series"
+			[ -z "${adder[$file]:-}" ] || die "${adder[$file]} and $patch both add $file; keep it in one line of patches/series"
 			[ -f "$REPO/$file" ] || die "patches/series: $patch adds $file, which does not exist"
 			[ ! -e "$src/$file" ] || die "patches/series: $patch adds $file, which is upstream's file; edit it in a patch instead"
 			adder[$file]=$patch
@@ -76,18 +77,17 @@ read_series()
 		[ -n "${adds[${patch##*/}]+x}" ] || die "patches/${patch##*/} is not in patches/series; add it there or remove it"
 	done
 	while read -r file; do
-		[ -n "${adder[$file]:-}" ] || die "$file is in no line of patches/series; add it to the patch that it belongs to"
+		[ -n "${adder[$file]:-}" ] || die "no line of patches/series has $file; add it to the line of its patch"
 	done < <(ours)
 }
 
-# touched: the upstream files that the patches name in their diffs.
+# touched: print the files that the patches edit.
 touched()
 {
 	(cd "$REPO/patches" && sed -n -E 's,^diff --git a/(.*) b/(.*)$,\1\n\2,p' "${patches[@]}") | sort -u
 }
 
-# tree_key: the source, the patches, the new files with their modes, and how
-# the tree is made.
+# tree_key: print a key of the source, the patches, the new files and this script.
 tree_key()
 {
 	local file
@@ -103,8 +103,8 @@ tree_key()
 	} | key
 }
 
-# commit MESSAGE [PARENT]: commit the index; author and dates come from the
-# environment.
+# commit MESSAGE [PARENT]: commit the index and print the hash. The environment has
+# author and dates.
 commit()
 {
 	GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE \
@@ -130,7 +130,7 @@ commit_base()
 	git tag base "$parent"
 }
 
-# first_version PATCH FILE: make FILE as PATCH adds it.
+# first_version PATCH FILE: write FILE as PATCH adds it.
 first_version()
 {
 	local patch later=() seen=''
@@ -146,13 +146,13 @@ first_version()
 	for patch in ${later[@]+"${later[@]}"}; do
 		(cd "$tmp/first" && env -u GIT_DIR -u GIT_WORK_TREE GIT_CEILING_DIRECTORIES="$tmp" \
 			git apply -R --include="$2" --whitespace=nowarn "$REPO/patches/$patch" 2>"$tmp/errors") ||
-			die "$2 is not as patches/$patch leaves it: $(sed -n 's/^error: //p;q' "$tmp/errors")"
+			die "$2 does not match patches/$patch: $(sed -n 's/^error: //p;q' "$tmp/errors")"
 	done
 	mkdir -p "$(dirname "$2")"
 	cp "$tmp/first/$2" "$2"
 }
 
-# commit_patch PATCH: one line of the series becomes one commit.
+# commit_patch PATCH: commit one line of patches/series.
 commit_patch()
 {
 	local patch=$1 file hunk
@@ -163,7 +163,7 @@ commit_patch()
 	GIT_AUTHOR_DATE=$(sed -n 's/^Date: //p' "$tmp/info")
 	{ sed -n 's/^Subject: //p' "$tmp/info"; echo; cat "$tmp/body"; } | git stripspace >"$tmp/message"
 	if [ -z "$GIT_AUTHOR_NAME" ] || [ -z "$GIT_AUTHOR_EMAIL" ] || [ -z "$GIT_AUTHOR_DATE" ] || [ ! -s "$tmp/message" ]; then
-		die "patches/$patch needs From:, Date: and Subject: lines as git format-patch writes them"
+		die "patches/$patch lacks From:, Date: or Subject:; write it by git format-patch"
 	fi
 
 	file=$(awk '
@@ -207,7 +207,7 @@ if [ ! -d "$result" ]; then
 	git checkout-index -q -f -a
 	git update-index -q --refresh
 	for file in $(ours); do
-		cmp -s "$REPO/$file" "$file" || die "$file is not what the series makes of it"
+		cmp -s "$REPO/$file" "$file" || die "$file differs from the result of the series; check the patches that edit it"
 	done
 	cd "$CACHE"
 	mv "$tmp/tree" "$result"

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced, after lib.sh and inside the root: compile drivers/vfio of one
-# revision of the patched tree after another, always in the same folder, so that
-# only what changed is compiled. In a strict build with W=1 and sparse, and what
-# these say of ours is told from what they say of stock.
+# Sourced after lib.sh inside the root: compile drivers/vfio of several revisions of the
+# patched tree, in one folder for fast incremental builds. A strict build uses W=1 and
+# sparse, and compares their messages with stock.
 #
 #	open_build ARCH NAME strict|plain [SYMBOL...]
-#	build_rev TREE REV		results: $work/errors modules symbols new
+#	build_rev TREE REV		results: errors, modules, symbols, new in $work
 
-# sync_tree DIR TREE REV: make DIR a checkout of revision REV of TREE. Only
-# files that differ are written, so that make compiles only those.
+# sync_tree DIR TREE REV: check out REV of TREE in DIR. Git writes only files that
+# differ, so make compiles only those.
 sync_tree()
 {
 	local git=(git -C "$1" -c gc.auto=0)
@@ -20,9 +19,9 @@ sync_tree()
 	"${git[@]}" checkout -q -f --detach "$3"
 }
 
-# new_symbols SRC: the configuration symbols that the series adds, as
-# "NAME m" (or y): the configured kernel knows nothing of them yet. All steps
-# are compiled with those of the last, as other options are a new build.
+# new_symbols SRC: print the configuration symbols that the series adds, as "NAME m" or
+# "NAME y"; the configured kernel lacks them. All steps use the symbols of the last one:
+# other options would cause a full rebuild.
 new_symbols()
 {
 	git -C "$1" diff base series -- '*Kconfig*' | awk '
@@ -31,8 +30,8 @@ new_symbols()
 		/^\+\t(def_)?bool/ && name { print name, "y"; name = "" }'
 }
 
-# changed_symbols SRC: likewise those that the series makes tristate. Before it
-# does, make does the same with m as with y, and the code looks for y.
+# changed_symbols SRC: print the symbols that the series changes to tristate. Earlier
+# steps need y in the code; make handles m like y.
 changed_symbols()
 {
 	git -C "$1" diff base series -- '*Kconfig*' | awk '
@@ -41,10 +40,9 @@ changed_symbols()
 		/^\+(menu)?config / || /^[ +]$/ { name = "" }'
 }
 
-# messages SRC: from a build log on stdin, what the compiler and its helpers
-# complain about, without what differs from one tree or line to the next, or
-# with what else is installed by then (pahole, which no build here needs). Each
-# MODULE_* and module_param* line of each file is an error to Debian's sparse 0.6.4.
+# messages SRC: print the warnings and errors in the build log on stdin, without paths
+# and line numbers. Drop messages about the version of pahole, which depend on installed
+# packages, and errors of Debian's sparse 0.6.4 about MODULE_* and module_param* lines.
 messages()
 {
 	awk -F: '/: error: bad constant expression$/ {
@@ -60,7 +58,7 @@ messages()
 		-e '/warning: |error: |WARNING|objtool: |\*\*\*/{s/:[0-9]+(:[0-9]+)?:/:/g;p}' | sort
 }
 
-# make_vfio LOG: compile what is in $work/src.
+# make_vfio LOG: compile $work/src.
 make_vfio()
 {
 	local cross='' symbol name value status=0 args=() header='' all=() checks=()
@@ -69,7 +67,7 @@ make_vfio()
 	arm64) cross=aarch64-linux-gnu- ;;
 	s390) cross=s390x-linux-gnu- ;;
 	esac
-	# Of two that are for the same symbol, make takes the last
+	# make uses the last value of a symbol
 	mapfile -t all < <(changed_symbols "$work/src"; printf '%s\n' ${symbols[@]+"${symbols[@]}"}
 		new_symbols "$work/src")
 	for symbol in "${all[@]}"; do
@@ -87,16 +85,16 @@ make_vfio()
 		esac
 	done
 
-	# A compiler repeats itself only when it compiles again: start over after
-	# a build that did not end well, or its messages would be lost.
+	# Messages appear only when a file is compiled: after a build with messages, rebuild
+	# everything.
 	[ ! -e "$work/unclean" ] || rm -rf "$work/out"
 	mkdir -p "$work/out"
 	touch "$work/unclean"
 	cmp -s "$work/out/symbols.h" - <<<"$header" || cat >"$work/out/symbols.h" <<<"$header"
 
-	# What an earlier build made must not pass for what this one makes.
+	# Remove the modules of an earlier build.
 	find "$work/out" \( -name '*.ko' -o -name '*.mod' -o -name Module.symvers \) -delete
-	# Debian's sparse 0.6.4 lacks __typeof_unqual__, and make would go on without it.
+	# Debian's sparse 0.6.4 lacks __typeof_unqual__, and make would silently skip sparse.
 	[ "$kind" = plain ] || checks=(W=1 C=1 "CHECK=sparse -D__typeof_unqual__=__typeof__")
 	make -C "$kobj" -k "-j$JOBS" "ARCH=$arch" "CROSS_COMPILE=$cross" KBUILD_MODPOST_WARN=1 "${checks[@]}" \
 		"M=$work/src/drivers/vfio" "MO=$work/out" "KCFLAGS=-include $work/out/symbols.h" \
@@ -110,9 +108,8 @@ make_vfio()
 	return "$status"
 }
 
-# open_build ARCH NAME strict|plain [SYMBOL...]: the folder of builds for ARCH
-# that is called NAME; SYMBOLs are options to switch there: "NAME y" or "NAME m"
-# on, "NAME n" off. Holds its lock.
+# open_build ARCH NAME strict|plain [SYMBOL...]: select and lock the build folder NAME
+# for ARCH. A SYMBOL sets an option: "NAME y", "NAME m" or "NAME n".
 open_build()
 {
 	arch=$1
@@ -126,8 +123,8 @@ open_build()
 	used "${work##*/}"
 }
 
-# build_rev TREE REV: compile one revision; fails if that fails. $work/new gets
-# the messages, of a strict build those that stock does not give.
+# build_rev TREE REV: compile one revision and return the status of make. $work/new gets
+# the messages; in a strict build, only those that stock does not have.
 build_rev()
 {
 	local status=0 file

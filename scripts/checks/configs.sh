@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
 #
-# drivers/vfio and our samples compile as parts of kernels that no VM boots: built
-# in, with vendor drivers as modules or built in, without modules, and for s390 with
-# what only KVM needs there. Kconfig sets the options here, as for anyone who
-# builds the whole tree. vmlinux is not linked, but what is built in is linked
-# together, which finds symbols that are missing or there twice.
+# Compile drivers/vfio and our samples in configurations that no VM boots: built in,
+# with vendor drivers as modules or built in, without modules, and for s390 with KVM
+# support. Kconfig sets the options, as in a full kernel build. Link the built-in objects,
+# but not vmlinux, to find missing and duplicate symbols.
 
 . "$SCRIPTS/vfio-build.sh"
 
@@ -13,29 +12,28 @@
 configs=$CACHE/configs-$({ echo "$src"; gcc --version; s390x-linux-gnu-gcc --version; } | key)
 linux=$configs/linux
 
-# base m|y: the options of our kernel, and those of the series, with what is m there
+# base m|y: print the options of our kernel and of the series, with each m replaced.
 base()
 {
 	sed "s/=m\$/=$1/" "$REPO/configs/release.config" "$REPO/configs/modules.config"
-	# Faster to prepare: no objtool
+	# Without objtool, the build is faster
 	printf 'CONFIG_%s\n' JUMP_LABEL=n UNWINDER_FRAME_POINTER=y
 }
 
-# configure DIR FRAGMENT MAKE...: write the configuration; print options that Kconfig
-# did not accept.
+# configure DIR FRAGMENT MAKE...: write the configuration; print the log on failure.
 configure()
 {
 	local dir=$1 fragment=$2
 	shift 2
 
-	# The same again would have make look at all files.
+	# Keep an unchanged configuration: make would check all files again.
 	cmp -s "$dir/fragment" "$fragment" && [ ! "$configs/kconfig" -nt "$dir/.config" ] && return
 	"$@" "KCONFIG_ALLCONFIG=$fragment" allnoconfig >"$dir/log" 2>&1 || { cat "$dir/log"; return 1; }
 	cp "$fragment" "$dir/fragment"
 }
 
-# compile NAME ARCH FRAGMENT WANTED: one kernel. WANTED are options that must be as
-# they are there, as "VFIO=y"; an option that Kconfig drops would prove nothing.
+# compile NAME ARCH FRAGMENT WANTED: compile one configuration. Fail if Kconfig drops an
+# option in WANTED, such as "VFIO=y".
 compile()
 {
 	local name=$1 arch=$2 dir=$configs/$1 log=$CACHE/log/configs-$1.log cross='' make status=0 option began
@@ -52,7 +50,7 @@ compile()
 	done
 	empty "$name: Kconfig sets $(wc -w <<<"$4") options" "$tmp/why"
 
-	# A warning comes only when a file is compiled: start over after any.
+	# Warnings appear only when a file is compiled: after a warning, rebuild everything.
 	[ ! -e "$dir/unclean" ] || rm -rf "$dir/drivers/vfio" "$dir/samples"
 	touch "$dir/unclean"
 	"${make[@]}" drivers/vfio/ samples/vfio-pci/ samples/vfio-mdev/ >"$log" 2>&1 || status=$?
@@ -68,7 +66,7 @@ compile()
 		"${cross}ld" -r -o "$tmp/linked.o" --whole-archive "${archives[@]}" &&
 			"${cross}nm" -u "$tmp/linked.o" | sed -n -E 's/^ *U (.*\b_*(vfio|mdev)_.*)/undefined: \1/p'
 	) >"$tmp/why" 2>&1 || true
-	empty "$name: what is built in links" "$tmp/why"
+	empty "$name: built-in objects link without missing or duplicate symbols" "$tmp/why"
 	say "compiling drivers/vfio: $name: done in $(($(date +%s) - began)) s"
 }
 
@@ -76,35 +74,35 @@ lock configs
 mkdir -p "$configs/linux"
 used "${configs##*/}"
 sync_tree "$configs/src" "$tree" series
-# Files of ours that Kconfig reads; the time of change says when it must read again.
+# The time of this file shows whether the Kconfig files of the series have changed.
 git -C "$tree" diff base series -- '*Kconfig*' | cmp -s - "$configs/kconfig" ||
 	git -C "$tree" diff base series -- '*Kconfig*' >"$configs/kconfig"
 mount -t overlay -o "ro,lowerdir=$configs/src:$src" overlay "$linux" ||
 	die "cannot mount an overlay in $configs; put the cache on a file system that overlayfs can use (XDG_CACHE_HOME), or check 'modprobe overlay'"
 trap 'umount "$linux"' EXIT
 
-# as m|y: options on stdin, as what is wanted of them
-as()
+# set_to m|y: print the options on stdin with a value.
+set_to()
 {
 	sed -n "/./s/\$/=$1/p" | xargs
 }
 
 ours=$(sed -n 's/^CONFIG_\(.*\)=m$/\1/p' "$REPO/configs/modules.config")
-# Those that can only be modules, as "depends on ... && m" says
+# Options that can only be modules ("depends on m")
 modules=$(grep -x -F -f <(git -C "$tree" diff base series -- '*Kconfig*' |
 	awk '/^\+(menu)?config / { name = $2 } /^\+\tdepends on (.* && )?m$/ { print name }') <<<"$ours" || true)
 others=$(grep -v -x -F "$modules" <<<"$ours")
 samples=$(grep '^SAMPLE_' <<<"$ours")
 built_in="VFIO=y VFIO_PCI_CORE=y VFIO_PCI=y"
-compile no-modules x86_64 "$(base y; echo CONFIG_MODULES=n)" "$built_in $(as y <<<"$others")"
+compile no-modules x86_64 "$(base y; echo CONFIG_MODULES=n)" "$built_in $(set_to y <<<"$others")"
 compile built-in x86_64 "$(base y; sed -n 's/./CONFIG_&/;T;s/$/=m/p' <<<"$modules")" \
-	"$built_in $(as m <<<"$modules") $(as y <<<"$others")"
-compile vendor-modules x86_64 "$(base m; printf 'CONFIG_%s\n' VFIO=y VFIO_PCI=y)" "$built_in $(as m <<<"$ours")"
+	"$built_in $(set_to m <<<"$modules") $(set_to y <<<"$others")"
+compile vendor-modules x86_64 "$(base m; printf 'CONFIG_%s\n' VFIO=y VFIO_PCI=y)" "$built_in $(set_to m <<<"$ours")"
 s390="SMP=y PCI=y HOTPLUG_PCI=y HOTPLUG_PCI_S390=y MODULES=y EVENTFD=y EXPERT=y DEBUG_FS=y VIRTUALIZATION=y KVM=y
 	IOMMU_SUPPORT=y S390_IOMMU=y IOMMUFD=y VFIO_GROUP=y VFIO_DEVICE_CDEV=y SAMPLES=y
-	$built_in VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m $(as m <<<"$samples")"
+	$built_in VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m $(set_to m <<<"$samples")"
 # shellcheck disable=SC2086 # a list of options
-compile s390 s390 "$(printf 'CONFIG_%s\n' $s390)" "$built_in VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m $(as m <<<"$samples")"
+compile s390 s390 "$(printf 'CONFIG_%s\n' $s390)" "$built_in VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m $(set_to m <<<"$samples")"
 umount "$linux"
 trap - EXIT
 unlock

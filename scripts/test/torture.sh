@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# torture.sh: what vendor drivers can override and how, and that nobody gets
-# around it, with those of vfio_pci_torture in a VM; that it holds when drivers
-# and devices come and go; and what is told of it in traces and debugfs. On the
-# release and on the debug kernel (KERNEL names one of them), which must have
-# nothing to say, not even when each allocation fails in turn, or all happens at
-# once. SECONDS_RACE and SEED say for how long that is, and what in which order.
+# torture.sh: vendor drivers of vfio_pci_torture override regions in VMs, and userspace
+# cannot bypass the overrides. Also test drivers and devices that come and go, traces,
+# debugfs, a failure of each allocation in turn, and concurrent operations. Run fewer
+# tests on the debug kernel, which must report no bug.
+#
+#     KERNEL              release or debug; the default is both
+#     SECONDS_RACE, SEED  duration and random seed of the concurrent operations
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
@@ -17,9 +18,8 @@ folder=$OUT/torture
 rm -rf "$folder"
 declare -A devices
 
-# What runs: VM NAME DEVICE[+DEVICE...] PROGRAM OPTIONS. The debug kernel, which is
-# slow, does less, and in one IOMMU mode; what is not about how a device is opened
-# is run in two.
+# Runs: VM NAME DEVICE[+DEVICE...] PROGRAM OPTIONS. Programs that hardly depend on the
+# IOMMU run in two modes, on the slow debug kernel in one.
 runs='
 release	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v vfio_type1v2_iommu -v iommufd -t unplug -t ids
 release	sriov		igb		sriov		-v vfio_type1v2_iommu -v iommufd
@@ -58,13 +58,13 @@ faults	failures	edu		fail_nth'
 devices=([release]='port/edu igb pci-testdev VGA edu edu port/edu nvme e1000e pci-testdev,membar=8G' [debug]='port/edu pci-testdev edu edu port/edu igb'
 	[faults]='edu port/edu' [traced]='edu' [errors]='port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on')
 
-# runs_of VM: its lines of the above, without the first word
+# runs_of VM: print the runs for a VM, without the first column.
 runs_of()
 {
 	tr -s '\t' <<<"$runs" | sed -n "s/^$1\t//p"
 }
 
-# tap NAME DEVICES [ENDING]: the file for what is found on a device
+# tap NAME DEVICES [ENDING]: print the name of a result file.
 tap()
 {
 	local device=${2##*/}
@@ -72,13 +72,13 @@ tap()
 	echo "$1-${device%%,*}.${3:-tap}"
 }
 
-# loads_itself PROGRAM: does it load and unload the module?
+# loads_itself PROGRAM: check whether a program loads and unloads the module.
 loads_itself()
 {
 	[[ "$1" =~ ^(lifecycle|sriov)$ ]]
 }
 
-# command VM NAME DEVICES PROGRAM OPTIONS: what the guest runs for one line
+# command VM NAME DEVICES PROGRAM OPTIONS: print the command for one run.
 command()
 {
 	local device index args='' used=' ' all
@@ -95,13 +95,13 @@ command()
 		echo \${PIPESTATUS[0]} >\$out/$(tap "$2" "$3" status)"
 }
 
-# in_guest VM EDU: what the guest runs; it leaves its findings in out/torture/VM.
-# EDU is which device is to be raced for.
+# in_guest VM EDU: print the commands for the guest. Results are in out/torture/VM. EDU is
+# the index of the device for concurrent operations.
 in_guest()
 {
 	local name device program options seconds=30
 
-	# What the release kernel does in this time takes the debug kernel minutes
+	# The debug kernel needs minutes for the same work
 	[ "$1" = release ] || seconds=150
 	cat <<-END
 	out=/repo/out/torture/$1
@@ -117,17 +117,17 @@ in_guest()
 	# One may have been unplugged
 	VM_DEVICES=\$(for device in \$VM_DEVICES; do [ ! -e /sys/bus/pci/devices/\${device%%=*} ] || echo \$device; done)
 	modprobe vfio_pci_torture ids=1234:11e8,8086:10c9,8086:10d3,1af4:1044,1b36:5,1b36:10,1234:1111
-	# One that is enabled already has no need for ACPI, which takes most of an open
+	# An enabled device skips interrupt routing by ACPI, most of an open
 	[ $1 != faults ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	scripts/guest/bind.sh all vfio-pci
 	END
-	# What each bind has loaded is nothing here, and takes long on a debug kernel
+	# Make binds fast: a stub replaces modprobe
 	[ "$1" != faults ] || echo "mount --bind /bin/true \$(readlink -f /sbin/modprobe)"
 	while IFS=$'\t' read -r name device program options; do
 		loads_itself "$program" || command "$1" "$name" "$device" "$program" "$options"
 	done < <(runs_of "$1")
 	[ "$1" != faults ] || echo "umount \$(readlink -f /sbin/modprobe)"
-	# Whatever they did, all of it is undone
+	# The module must have no open device and no reference left
 	cat <<-END
 	scripts/guest/bind.sh all none
 	grep . /sys/module/vfio_pci_torture/parameters/* >\$out/counts
@@ -143,10 +143,10 @@ in_guest()
 	END
 }
 
-# kept: of what QEMU traces, the accesses of edu's registers that bypass keeps to
-# itself: 4 to 7, 0x2ffc to 0x3003, 0x6010 to 0x6013, or wider ones that reach
-# into them; as the device sees them, be they made by the module or not.
-kept()
+# guarded: print the accesses in QEMU's trace that touch registers of edu guarded by
+# bypass: 4 to 7, 0x2ffc to 0x3003 and 0x6010 to 0x6013. The trace has all accesses, by
+# userspace and by the module.
+guarded()
 {
 	grep " name 'edu-mmio'" | sed -E -n \
 		's/.*memory_region_ops_(read|write) cpu [-0-9]+ mr 0x[0-9a-f]+ addr 0x[0-9a-f]*([0-9a-f]{5}) value (0x[0-9a-f]+) size ([0-9]+) .*/\2 \4 \1 \3/p' |
@@ -159,7 +159,7 @@ kept()
 		done
 }
 
-# start VM
+# start VM: start a VM.
 start()
 {
 	local kernel=release edu=0 qemu=''
@@ -170,7 +170,7 @@ start()
 	say "torture: the VM $1"
 	if [ "$1" = traced ]; then
 		mkfifo "$folder/$1/fifo"
-		kept <"$folder/$1/fifo" >"$folder/$1/accesses" &
+		guarded <"$folder/$1/fifo" >"$folder/$1/accesses" &
 		qemu="-trace memory_region_ops_read -trace memory_region_ops_write -D /repo/out/torture/$1/fifo"
 	elif [ "$1" = errors ]; then
 		mkfifo "$folder/$1"/monitor.{in,out}
@@ -182,18 +182,18 @@ start()
 	[ "$1" != errors ] || serve_events "$folder/$1" "$!" &
 }
 
-# reap: wait for one of the VMs.
+# reap: wait until a VM ends and report its status.
 reap()
 {
 	local pid status=0
 
 	wait -n -p pid "${!running[@]}" || status=$?
-	result "$status" "${running[$pid]}: the VM ends well" "$folder/${running[$pid]}/log"
+	result "$status" "${running[$pid]}: the VM succeeds" "$folder/${running[$pid]}/log"
 	unset "running[$pid]"
 }
 
-# judge VM: what it found
-judge()
+# check VM: check the results of a VM.
+check()
 {
 	local dir=$folder/$1 name device program options tap status p f s opens closes seen approved
 
@@ -210,22 +210,22 @@ judge()
 	opens=$(sed -n 's,.*/opens:,,p' "$dir/counts")
 	closes=$(sed -n 's,.*/closes:,,p' "$dir/counts")
 	[ "${opens:-0}" -gt 0 ] && [ "$opens" = "$closes" ] || status=1
-	result "$status" "$1: $opens opens, as many closes, and the module can be unloaded" "$dir/counts"
+	result "$status" "$1: all $opens opens are closed and the module can be unloaded" "$dir/counts"
 
 	if [ "$1" = traced ]; then
 		status=0 approved=$(sed -n 's,.*/approved:,,p' "$dir/counts")
 		seen=$(wc -l <"$dir/accesses")
 		[ "$seen" -eq "$approved" ] && [ "$approved" -gt 0 ] || status=1
 		head -n 20 "$dir/accesses" >"$folder/why"
-		result "$status" "$1: the device saw $seen accesses to what is kept from userspace, $approved were the vendor driver's" "$folder/why"
+		result "$status" "$1: only the vendor driver accesses guarded registers ($approved of $seen accesses)" "$folder/why"
 	fi
 	[[ "$1" == release || "$1" == faults ]] || return 0
 	grep -h '# .* allocations' "$dir"/*.tap | sed 's/.*# */# /' || true
 	sed 's/^/# /' "$dir/races"
-	result "$(cat "$dir/races.status")" "$1: all at once" "$dir/races"
+	result "$(cat "$dir/races.status")" "$1: concurrent operations do no harm" "$dir/races"
 }
 
-# Two at a time, that which takes longest first
+# Run two VMs in parallel, the slowest first
 vms=(faults debug release traced errors)
 [ -z "${KERNEL-}" ] || vms=(release traced errors)
 [ "${KERNEL-}" != debug ] || vms=(faults debug)
@@ -236,6 +236,6 @@ for vm in "${vms[@]}"; do
 done
 while [ ${#running[@]} -gt 0 ]; do reap; done
 for vm in "${vms[@]}"; do
-	judge "$vm"
+	check "$vm"
 done
 totals
