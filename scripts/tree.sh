@@ -62,13 +62,13 @@ read_series()
 	patches=()
 	while read -r patch new; do
 		[ -n "$patch" ] || continue
-		[ -f "$REPO/patches/$patch" ] || die "patches/series lists $patch, which is not in patches/"
-		[ -z "${adds[$patch]+x}" ] || die "patches/series lists $patch twice"
+		[ -f "$REPO/patches/$patch" ] || die "patches/series lists $patch, which is not in patches/; add the file or remove the line"
+		[ -z "${adds[$patch]+x}" ] || die "patches/series lists $patch twice; remove one line"
 		patches+=("$patch")
 		adds[$patch]=$new
 		for file in $new; do
 			[ -z "${adder[$file]:-}" ] || die "${adder[$file]} and $patch both add $file; keep it in one line of patches/series"
-			[ -f "$REPO/$file" ] || die "patches/series: $patch adds $file, which does not exist"
+			[ -f "$REPO/$file" ] || die "patches/series: $patch adds $file, which does not exist; add the file or remove its name"
 			[ ! -e "$src/$file" ] || die "patches/series: $patch adds $file, which is upstream's file; edit it in a patch instead"
 			adder[$file]=$patch
 		done

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # version.sh [--recent]: print "SOURCE ABI" of the newest 7.3.y in the root's package
-# lists: the version of linux-source-7.3, and the kernel release of the Debian image
-# built from it. --recent updates the package lists if they are a day old. Use it before
-# a download, because the archive drops old packages. With LINUX=/path, print "tree -":
-# that tree is the source, and it has no image.
+# lists. SOURCE is the version of linux-source-7.3, ABI the kernel release of its Debian
+# image. --recent updates package lists older than a day; use it before a download,
+# because the archive drops old packages. With LINUX=/path, print "tree -".
 
 . "$(dirname "$0")/lib.sh"
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
 #
-# Compile drivers/vfio and our samples in configurations that no VM boots: built in,
-# with vendor drivers as modules or built in, without modules, and for s390 with KVM
-# support. Kconfig sets the options, as in a full kernel build. Link the built-in objects,
-# but not vmlinux, to find missing and duplicate symbols.
+# Compile drivers/vfio and our samples in configurations that no VM boots: all built in,
+# vendor drivers as modules, no module support, and s390 with KVM. Kconfig sets the
+# options. Link the built-in objects, but not vmlinux, to find missing and duplicate
+# symbols.
 
 . "$SCRIPTS/vfio-build.sh"
 

@@ -161,7 +161,7 @@ static void patch_rom(void)
 	       rom[1], rom[3], sum);
 }
 
-/* Find a region by its type, as the documentation shows */
+/* Find a region by its type */
 static int find_region(__u32 type, __u32 subtype, __u64 *offset)
 {
 	struct vfio_device_info device_info = { .argsz = sizeof(device_info) };

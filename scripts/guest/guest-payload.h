@@ -143,10 +143,10 @@ static inline void config_write(u32 device, u32 reg, u32 value)
 }
 
 /*
- * Make QEMU log later writes to memory as dirty.  Work around a bug of QEMU up to
- * 11.1 with TCG: cpu_physical_memory_sync_dirty_bitmap() clears the dirty bit of a
- * page that is still to be sent, but resets the TLB only if another page became
- * dirty.  Without paging, toggling CR0.WP only flushes the TLB.
+ * Make QEMU log later writes to memory as dirty.  QEMU up to 11.1 has a bug with
+ * TCG: cpu_physical_memory_sync_dirty_bitmap() clears the dirty bit of an unsent
+ * page, but it resets the TLB only if another page became dirty.  Without paging,
+ * toggling CR0.WP only flushes the TLB.
  */
 static inline void flush_tlb(void)
 {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Program for a nested guest that QEMU migrates: in each round, check the memory
- * that the last round wrote, write it again, read a register of the device, and
- * print "round N".  scripts/migrate.sh uses it with a vendor driver that invents
- * the state of the device.
+ * Program for a nested guest that QEMU migrates.  Each round checks the memory of
+ * the last round, writes it again, reads a register of the device, and prints
+ * "round N".  scripts/migrate.sh uses it with a synthetic state of the device.
  */
 
 #include "guest-payload.h"

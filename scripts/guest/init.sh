@@ -45,8 +45,8 @@ for port in /sys/class/virtio-ports/*; do
 	read -r name <"$port/name" && eval "port_$name=/dev/${port##*/}"
 done
 
-# VM_DEVICES lists the devices as BDF=TYPE. Replace the address of a root port
-# ("0000:00:02.0/=igb") by that of the device behind it.
+# VM_DEVICES lists the devices as BDF=TYPE. An entry such as "0000:00:02.0/=igb" has
+# the address of a root port: replace it by the address of the device behind the port.
 . "$run.env"
 devices=
 for device in $VM_DEVICES; do

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # mdev-selftests.sh FOLDER OUTPUT BDF: in the guest, create a mediated device of a PCI
-# device, and run upstream's vfio selftests in FOLDER on its character device. Write
-# OUTPUT/PROGRAM.tap and OUTPUT/PROGRAM.status. The unchanged programs look for the
-# character device below the PCI device, so mount a view of /sys/bus/pci/devices that
-# has it there.
+# device, and run upstream's vfio selftests in FOLDER on it. Write OUTPUT/PROGRAM.tap
+# and OUTPUT/PROGRAM.status. The unchanged programs look for the character device below
+# the PCI device. So mount a copy of /sys/bus/pci/devices with a link to that device.
 #
 # Some tests cannot run on a mediated device:
 # - vfio_pci_sriov_uapi_test creates VFs, which vfio-mdev-pci refuses.
-# - vfio_pci_driver_test needs a libvfio driver, and there is none for edu.
+# - vfio_pci_driver_test needs a libvfio driver, and edu has none.
 # - Tests with containers use the IOMMU group of the PCI device. Our own programs
 #   cover containers.
 

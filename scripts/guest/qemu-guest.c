@@ -38,7 +38,7 @@ static void write(u32 reg, u32 value)
 	bar_write(reg, value);
 }
 
-/* No register here is overridden; all but the last share a page with ones that are */
+/* No register here has an override; all but the last share a page with overrides */
 static void use_registers(void)
 {
 	show("identification", read(EDU_IDENTIFICATION));

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # demo.sh: the demo works on the stock and the release kernel, and its program fails
-# on another device.
+# on a device other than edu.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_CPUS=1 SUITE_SECONDS=100
@@ -27,7 +27,7 @@ prints()
 for kernel in stock release; do
 	status=0
 	KERNEL=$kernel "$SCRIPTS/demo.sh" >"$tmp/demo" 2>&1 || status=$?
-	result "$status" "$kernel: make demo" "$tmp/demo"
+	result "$status" "$kernel: make demo succeeds" "$tmp/demo"
 	prints 'binding the device loads the sample module' '^guest: vfio-pci has loaded vfio_pci_edu, by the alias$'
 	prints 'a write to a guarded register fails' '^ +ok +its start is refused: Operation not permitted$'
 	prints 'other registers work' '^ +ok +identification register reads 0x010000ed$'
@@ -60,6 +60,6 @@ if [ "$status" -eq 1 ] && grep -q '^ *FAILED config space says vendor 1b36' "$tm
 else
 	status=1
 fi
-result "$status" "the program fails on another device than edu" "$tmp/wrong"
+result "$status" "the program fails on a device other than edu" "$tmp/wrong"
 
 totals

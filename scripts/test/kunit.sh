@@ -44,7 +44,7 @@ for module in "${modules[@]}"; do
 	reasons=$(grep -B 15 '^ *not ok' "$tap" 2>/dev/null || true)
 	if [ ! -s "$tap" ]; then
 		echo "no results; see $folder/vm.log and out/vm/kunit-$KERNEL.console.log" >"$folder/why"
-		result 1 "kunit $module" "$folder/why"
+		result 1 "kunit $module: the module has results" "$folder/why"
 		continue
 	fi
 	# KUnit indents cases by four spaces, parameters of a case by more, suites by none.

@@ -23,8 +23,8 @@ rm -rf "$folder"
 mkdir -p "$folder"
 uuid=9a4e7c10-52d8-4f36-b1c7-e08d3f6a2b95
 
-# An edu with 32-bit DMA, an edu to unplug, igb, an edu with a reset, and a device that
-# reports errors; then two edu in one IOMMU group, behind a bridge.
+# Devices: edu with 32-bit DMA, edu to unplug, igb, edu with a reset, virtio-rng with AER.
+# group: two edu devices behind a bridge, in one IOMMU group
 devices='edu,dma_mask=0xffffffff port/edu,id=victim igb port/edu'
 devices+=' port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on'
 group='-device pcie-pci-bridge,id=bridge,bus=pcie.0,addr=0x10 -device edu,bus=bridge,addr=1 -device edu,bus=bridge,addr=2'
@@ -76,9 +76,9 @@ in_release()
 	record vendor pci_vendor_edu_test \${bdfs[3]}
 	scripts/guest/bind.sh all none
 
-	# Skip this on the debug kernel, where lockdep reports a deadlock that stock has, too:
-	# the PCI core resumes a device under pci_bus_sem and takes vfio's memory_lock; a
-	# reset takes them in the reverse order
+	# Skip this on the debug kernel: lockdep reports a deadlock that stock has, too. The
+	# PCI core resumes a device under pci_bus_sem, which takes vfio's memory_lock. A reset
+	# takes the two in reverse order.
 	record errors mdev_pci_errors \${bdfs[4]}
 	record lifecycle mdev_pci_lifecycle \${bdfs[@]:0:3} \$shared
 	record races mdev_pci_races ${SECONDS_RACE:-15} \${bdfs[3]}

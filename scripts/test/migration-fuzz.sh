@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # migration-fuzz.sh: load 100,000 mutated streams on the debug kernel. Userspace loads
-# them by the data file, by a mapping of the migration region, and by write. The kernel
+# them by the data file, by a mapping of the migration region, and by write(). The kernel
 # must accept only valid streams and report no bug.
 #
 #     FUZZ_STREAMS  streams for each of the three ways

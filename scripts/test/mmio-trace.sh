@@ -76,15 +76,17 @@ for device in "${devices[@]}"; do
 	a=$folder/stock/$device b=$folder/ours/$device
 	for what in trace iommufd.txt; do
 		count=$(wc -l <"$a.$what")
+		name="mmio-trace $device: the results are equal"
+		[ "$what" != trace ] || name="mmio-trace $device: the accesses are equal"
 		if differ "$a.$what" "$b.$what" >"$folder/why"; then
-			result 1 "mmio-trace $device $what" "$folder/why"
+			result 1 "$name" "$folder/why"
 		elif [ "$count" -lt 1000 ]; then
 			echo "only $count lines in $a.$what" >"$folder/why"
-			result 1 "mmio-trace $device $what" "$folder/why"
+			result 1 "$name" "$folder/why"
 		elif [ "$what" = trace ]; then
-			result 0 "mmio-trace $device: $count accesses equal, $(grep -c ' read ' "$a.$what") reads and $(grep -c ' write ' "$a.$what") writes"
+			result 0 "$name ($(grep -c ' read ' "$a.$what") reads, $(grep -c ' write ' "$a.$what") writes)"
 		else
-			result 0 "mmio-trace $device: $count results equal"
+			result 0 "$name ($count)"
 		fi
 	done
 done

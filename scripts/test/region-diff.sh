@@ -33,9 +33,9 @@ userspace=$("$SCRIPTS/userspace.sh")
 rm -rf "$folder"
 mkdir -p "$folder/stock" "$folder/ours"
 
-# Devices that differ most get all accesses, the others fewer. type1 leads to the same
-# code as iommufd, so make fewer accesses with it; with our modules, make them under
-# vendor drivers whose overrides pass all accesses through.
+# The devices in "all" get all accesses, the others fewer. type1 leads to the same code
+# as iommufd, so make fewer accesses with it. With our modules, type1 runs under vendor
+# drivers whose overrides pass all accesses through.
 all=(edu igb pci-testdev-mem vga)
 type1=(edu igb vga)
 
@@ -75,7 +75,7 @@ differ()
 # compare NAME MODE LEAST: check that two transcripts are equal and have LEAST cases.
 compare()
 {
-	local a=$folder/stock/$1.$2 b=$folder/ours/$1.$2 what="region-diff $1 $2" cases status
+	local a=$folder/stock/$1.$2 b=$folder/ours/$1.$2 what="region-diff $1 $2: the transcripts are equal" cases status
 
 	for file in "$a" "$b"; do
 		status=$(cat "$file.status" 2>/dev/null || echo missing)
@@ -92,7 +92,7 @@ compare()
 		echo "only ${cases:-0} cases; see $a.txt" >"$folder/why"
 		result 1 "$what" "$folder/why"
 	else
-		result 0 "$what ($cases cases equal)"
+		result 0 "$what ($cases cases)"
 		total=$((total + cases))
 	fi
 }

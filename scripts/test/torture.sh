@@ -202,7 +202,7 @@ check()
 		read -r p f s < <(counts "$tap")
 		[ "$f" -eq 0 ] && [ "$p" -ge 1 ] && [ "$(cat "${tap%.tap}.status")" = 0 ] || status=1
 		grep -B 3 '^not ok' "$tap" >"$folder/why" || tail -n 20 "$tap" >"$folder/why"
-		result "$status" "$1: $name on ${device%%,*} ($p passed, $s skipped)" "$folder/why"
+		result "$status" "$1: $name passes on ${device%%,*} ($p passed, $s skipped)" "$folder/why"
 	done < <(runs_of "$1")
 
 	status=0
