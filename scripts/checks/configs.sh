@@ -8,7 +8,7 @@
 
 . "$SCRIPTS/vfio-build.sh"
 
-# The pristine source with the files of the series over it
+# An overlay of the patched files on the pristine source
 configs=$CACHE/configs-$({ echo "$src"; gcc --version; s390x-linux-gnu-gcc --version; } | key)
 linux=$configs/linux
 

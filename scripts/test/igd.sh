@@ -137,7 +137,7 @@ fi
 failures()
 {
 	in_vm "$1" "user:out/igd/vbt20.json user:out/igd/far21.json user:out/igd/large.json" "
-		# An enabled device skips interrupt routing by ACPI, most of an open
+		# An enabled device skips interrupt routing by ACPI, which takes most of an open
 		echo 1 >/sys/bus/pci/devices/0000:00:02.0/enable
 		scripts/guest/bind.sh all vfio-pci
 		$userspace/vfio_pci_torture_display 0000:00:02.0 >out/igd/debug/$1.tap 2>&1

@@ -196,7 +196,7 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	grep -q '^vfio_pci_edu ' "$folder/release/created" || status=1
 	result "$status" "release: creating a mediated device loads the vendor driver" "$folder/release/created"
 	passes release vendor 'the vendor driver adds its region to a mediated device'
-	passes release errors 'bus errors are handled with and without a mediated device'
+	passes release errors 'a device survives bus errors with and without a mediated device'
 	qemu qemu-iommufd "a nested guest uses the mediated device by iommufd"
 	qemu qemu-type1 "a nested guest uses the PCI device by type1"
 	status=0
@@ -224,7 +224,7 @@ if [[ " ${kernels[*]} " == *" debug "* ]]; then
 		QEMU="$group -chardev pipe,id=monitor,path=/repo/out/mdev/debug/monitor -mon chardev=monitor,mode=readline"
 	passes debug device 'a mediated device works'
 	passes debug lifecycle 'devices come and go without errors'
-	passes debug fail_nth 'a failure of any allocation is handled'
+	passes debug fail_nth 'operations survive a failure of any allocation'
 	grep -h '# .* allocations' "$folder/debug/fail_nth.tap" | sed 's/.*: \([a-z]*: [0-9]* alloc\)/# \1/' || true
 	result "$(cat "$folder/debug/races.status")" "debug: concurrent operations do no harm" "$folder/debug/races.tap"
 fi

@@ -55,7 +55,7 @@ in_guest()
 	cat <<-END
 	out=/repo/out/migration/$1
 	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
-	# An enabled device skips interrupt routing by ACPI, most of an open
+	# An enabled device skips interrupt routing by ACPI, which takes most of an open
 	[ $1 = release ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	modprobe vfio-pci
 	# The suite migration-fuzz loads more streams

@@ -117,7 +117,7 @@ in_guest()
 	# One may have been unplugged
 	VM_DEVICES=\$(for device in \$VM_DEVICES; do [ ! -e /sys/bus/pci/devices/\${device%%=*} ] || echo \$device; done)
 	modprobe vfio_pci_torture ids=1234:11e8,8086:10c9,8086:10d3,1af4:1044,1b36:5,1b36:10,1234:1111
-	# An enabled device skips interrupt routing by ACPI, most of an open
+	# An enabled device skips interrupt routing by ACPI, which takes most of an open
 	[ $1 != faults ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	scripts/guest/bind.sh all vfio-pci
 	END
