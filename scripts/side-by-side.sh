@@ -26,7 +26,7 @@ side_by_side()
 	for modules in stock ours; do
 		status=0
 		wait "${pids[$modules]}" || status=$?
-		result "$status" "$1: the VM with $modules modules succeeds" "$3/$modules.log"
+		result "$status" "$1: the VM with MODULES=$modules succeeds" "$3/$modules.log"
 	done
 	pids=()
 }

@@ -118,7 +118,7 @@ reap()
 	wait -n -p pid "${!running[@]}" || status=$?
 	read -r kernel modules device <<<"${running[$pid]}"
 	unset "running[$pid]"
-	result "$status" "selftests: the VM of $modules modules with $device on kernel $kernel succeeds" \
+	result "$status" "selftests $kernel $device: the VM with MODULES=$modules succeeds" \
 		"$folder/$kernel/$modules-$device.log"
 	# Cache only complete runs with stock.
 	[ "$modules" = stock ] && [ "$status" -eq 0 ] || return 0
