@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # modules.sh KERNEL ours|stock: build drivers/vfio for a kernel if it changed, and print
-# the folder in the root with the modules. "ours" builds the patched source and our
-# samples, "stock" the pristine source. The folder has:
+# the folder in the root with the modules. "ours" builds the patched source with iommufd
+# and our samples, "stock" the pristine source. The folder has:
 #
 #     lib/modules/RELEASE  the vfio modules and the kernel's other modules
 #     devel/               our headers and symbols, for vendor.sh
@@ -22,12 +22,10 @@ esac
 compile()
 {
 	local work=$1 kernel=$2 src=$3 tree=$4 dir=$5 jobs=$6 options=$7 compiler=$8
-	local release line name value obj samples args=() defines=() objs
+	local release line name value obj folder args=() defines=() objs=() symbols=()
 
 	set -euo pipefail
-	mkdir -p "$work/src" "$work/include" "$work/obj"
-	# Compare contents, so that an unchanged file keeps its time and make skips it.
-	rsync -rc --delete --exclude=.git "$tree/drivers/vfio/" "$work/src/"
+	mkdir -p "$work/src" "$work/patched" "$work/obj"
 
 	# Changed headers precede the kernel's. Include a changed header of include/uapi
 	# as <uapi/...>.
@@ -46,22 +44,33 @@ compile()
 	done < <([ "$tree" = "$src" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$options")
 	# make does not detect other options or another compiler: rebuild all objects.
 	if [ "$(cat "$work/args" 2>/dev/null)" != "${args[*]} $compiler" ]; then
-		rm -rf "$work/obj" "$work/obj-samples"
+		rm -rf "$work/obj"
 		mkdir "$work/obj"
 		echo "${args[*]} $compiler" >"$work/args"
 	fi
 
 	args+=(NOSTDINC_FLAGS="-nostdinc -I$work/patched/include" KCFLAGS="${defines[*]}")
-	make -C "$kernel/build" -j"$jobs" M="$work/src" MO="$work/obj" "${args[@]}" modules
-	objs=("$work/obj")
-	# Our samples use symbols of vfio.
-	for samples in $([ "$tree" = "$src" ] || echo vfio-pci vfio-mdev); do
-		mkdir -p "$work/samples/$samples" "$work/obj-samples/$samples"
-		rsync -rc --delete "$tree/samples/$samples/" "$work/samples/$samples/"
-		make -C "$kernel/build" -j"$jobs" M="$work/samples/$samples" MO="$work/obj-samples/$samples" \
-			KBUILD_EXTRA_SYMBOLS="$work/obj/Module.symvers" "${args[@]}" modules
-		objs+=("$work/obj-samples/$samples")
+	[ "$tree" = "$src" ] || rsync -rcR "$tree"/./drivers/iommu/*.h "$work/src/"
+	# In this order: a folder uses symbols of the previous folders.
+	for folder in $([ "$tree" = "$src" ] || ! grep -q ^CONFIG_IOMMUFD=m "$kernel/build/.config" || echo drivers/iommu/iommufd) \
+		drivers/vfio $([ "$tree" = "$src" ] || echo samples/vfio-pci samples/vfio-mdev); do
+		mkdir -p "$work/src/$folder" "$work/obj/$folder"
+		# Compare contents, so that an unchanged file keeps its time and make skips it.
+		rsync -rc --delete --exclude=.git "$tree/$folder/" "$work/src/$folder/"
+		make -C "$kernel/build" -j"$jobs" M="$work/src/$folder" MO="$work/obj/$folder" \
+			KBUILD_EXTRA_SYMBOLS="${symbols[*]}" "${args[@]}" modules
+		objs+=("$work/obj/$folder")
+		symbols+=("$work/obj/$folder/Module.symvers")
 	done
+	# pci_endpoint_test requests a bus reset after any PCI error. A test needs this,
+	# and our kernels do not have the driver.
+	if [ "$tree" != "$src" ]; then
+		mkdir -p "$work/src/misc" "$work/obj/misc"
+		rsync -c "$src/drivers/misc/pci_endpoint_test.c" "$work/src/misc/"
+		echo 'obj-m := pci_endpoint_test.o' >"$work/src/misc/Kbuild"
+		make -C "$kernel/build" -j"$jobs" M="$work/src/misc" MO="$work/obj/misc" modules
+		objs+=("$work/obj/misc")
+	fi
 
 	release=$(cat "$kernel/release")
 	rm -rf "$dir.new"
@@ -81,7 +90,8 @@ compile()
 		# modpost of an unpatched kernel makes no aliases of vendor drivers.
 		/repo/scripts/vendor-aliases.sh "$dir.new/lib/modules/$release/updates/"*.ko
 		mkdir "$dir.new/devel"
-		cp -r "$work/patched/include" "$work/obj/Module.symvers" "$dir.new/devel/"
+		cp -r "$work/patched/include" "$dir.new/devel/"
+		cat "${symbols[@]}" >"$dir.new/devel/Module.symvers"
 		printf '%s\n' "${args[@]//"$work/patched"/"$dir/devel"}" \
 			"KBUILD_EXTRA_SYMBOLS=$dir/devel/Module.symvers" >"$dir.new/devel/args"
 	fi

@@ -6,13 +6,14 @@
 # serve_events FOLDER PID: execute the requests that programs in a VM print to
 # FOLDER/log, by QEMU's monitor on the pipes FOLDER/monitor.in and monitor.out:
 #
-#     inject ERROR  inject an AER error into the device "faulty"
-#     unplug        unplug the device "victim", and return
+#     inject ERROR      inject an AER error into the device "faulty"
+#     inject ERROR BDF  inject an AER error into a root port that vm.sh made
+#     unplug            unplug the device "victim", and return
 #
 # Return when process PID ends.
 serve_events()
 {
-	local monitor error injected=0
+	local monitor error port injected=0
 
 	cat "$1/monitor.out" >"$1/monitor" &
 	exec {monitor}>"$1/monitor.in"
@@ -21,9 +22,10 @@ serve_events()
 			echo 'device_del victim' >&"$monitor"
 			return
 		fi
-		error=$(sed -n 's/^inject //p' "$1/log" | sed -n "$((injected + 1))p")
+		read -r error port < <(sed -n 's/^inject //p' "$1/log" | sed -n "$((injected + 1))p") || true
 		if [ -n "$error" ]; then
-			echo "pcie_aer_inject_error faulty $error" >&"$monitor"
+			[ -z "$port" ] || port=port${port:8:2}
+			echo "pcie_aer_inject_error ${port:-faulty} $error" >&"$monitor"
 			injected=$((injected + 1))
 		fi
 		sleep 0.3

@@ -95,7 +95,7 @@ build_steps()
 			sed "s,^,$commit:," | while read -r file; do
 				git -C "$tree" show "$file" 2>/dev/null | grep -q "$2" && echo y
 			done | grep -q . || continue
-		id=$({ git -C "$tree" rev-parse "$commit:drivers/vfio" "$commit:include"; echo "$options"; } | key)
+		id=$({ git -C "$tree" rev-parse "$commit:drivers" "$commit:include"; echo "$options"; } | key)
 		name="step $n of $of compiles, $1: $(git -C "$tree" log -1 --format=%s "$commit")"
 		if grep -qsx "$id" "$work/steps"; then
 			result 0 "$name"

@@ -25,7 +25,10 @@ base_files=(
 	Documentation/ABI/testing/debugfs-vfio
 	'Documentation/driver-api/vfio*.rst'
 	MAINTAINERS
+	'drivers/iommu/*.h'
+	drivers/iommu/iommufd
 	drivers/vfio
+	include/linux/iommufd.h
 	'include/linux/vfio*.h'
 	'include/uapi/linux/vfio*.h'
 	samples/Kconfig

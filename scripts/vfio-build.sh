@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Sourced after lib.sh inside the root: compile drivers/vfio of several revisions of the
-# patched tree, in one folder for fast incremental builds. A strict build uses W=1 and
-# sparse, and compares their messages with stock.
+# Sourced after lib.sh inside the root: compile drivers/vfio and iommufd of several
+# revisions of the patched tree, in one folder for fast incremental builds. A strict
+# build uses W=1 and sparse, and compares their messages with stock.
 #
 #	open_build ARCH NAME strict|plain [SYMBOL...]
 #	build_rev TREE REV		results: errors, modules, symbols, new in $work
@@ -61,7 +61,7 @@ messages()
 # make_vfio LOG: compile $work/src.
 make_vfio()
 {
-	local cross='' symbol name value status=0 args=() header='' all=() checks=()
+	local cross='' symbol name value folder status=0 args=() header='' all=() checks=()
 
 	case $arch in
 	arm64) cross=aarch64-linux-gnu- ;;
@@ -96,15 +96,18 @@ make_vfio()
 	find "$work/out" \( -name '*.ko' -o -name '*.mod' -o -name Module.symvers \) -delete
 	# Debian's sparse 0.6.4 lacks __typeof_unqual__, and make would silently skip sparse.
 	[ "$kind" = plain ] || checks=(W=1 C=1 "CHECK=sparse -D__typeof_unqual__=__typeof__")
-	make -C "$kobj" -k "-j$JOBS" "ARCH=$arch" "CROSS_COMPILE=$cross" KBUILD_MODPOST_WARN=1 "${checks[@]}" \
-		"M=$work/src/drivers/vfio" "MO=$work/out" "KCFLAGS=-include $work/out/symbols.h" \
-		"NOSTDINC_FLAGS=-nostdinc -I$work/src/include -I$work/src/include/uapi" \
-		"${args[@]}" modules >"$1" 2>&1 || status=$?
+	for folder in drivers/iommu/iommufd drivers/vfio; do
+		mkdir -p "$work/out/$folder"
+		make -C "$kobj" -k "-j$JOBS" "ARCH=$arch" "CROSS_COMPILE=$cross" KBUILD_MODPOST_WARN=1 "${checks[@]}" \
+			"M=$work/src/$folder" "MO=$work/out/$folder" "KCFLAGS=-include $work/out/symbols.h" \
+			"NOSTDINC_FLAGS=-nostdinc -I$work/src/include -I$work/src/include/uapi" \
+			"${args[@]}" modules || status=$?
+	done >"$1" 2>&1
 	! grep -q 'C=1 specified, but' "$1" || die "sparse does not work here; see scripts/checker-valid.sh in the kernel (log: $1)"
 	messages "$work/src" <"$1" >"$work/messages"
 	grep -E 'error:|Error [0-9]|No rule|\*\*\*' "$1" >"$work/errors" || true
 	find "$work/out" -name '*.ko' -printf '%f\n' | sort >"$work/modules"
-	cut -f2 "$work/out/Module.symvers" 2>/dev/null | sort >"$work/symbols" || true
+	cut -f2 "$work"/out/drivers/{iommu/iommufd,vfio}/Module.symvers 2>/dev/null | sort >"$work/symbols" || true
 	return "$status"
 }
 

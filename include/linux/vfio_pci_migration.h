@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Migration of vfio-pci devices by their vendor drivers
+ * Migration of vfio-pci devices by vendor drivers
  *
- * A vendor driver says how a device is stopped, and how its state is saved and
- * loaded.  vfio-pci makes of that what userspace sees: the device features of
- * today's migration protocol, and the region of the one before.
+ * A vendor driver stops a device, saves its state and loads it.  The core
+ * implements both migration protocols of the uapi on top: the v2 device
+ * features and the v1 migration region.
  */
 #ifndef VFIO_PCI_MIGRATION_H
 #define VFIO_PCI_MIGRATION_H
@@ -14,241 +14,245 @@
 struct vfio_pci_vendor_device;
 
 /**
- * struct vfio_pci_migration_ops - how a vendor driver migrates a device
+ * struct vfio_pci_migration_ops - migration operations of a vendor driver
  *
- * Unless said otherwise an operation is called in process context, may sleep,
- * and is never called while another one of the same device is: a lock of the
- * device's migration is held, which is taken before the memory lock of vfio-pci
- * and those of an access to a region, none of which is held.  The device is
- * open and runtime resumed, although userspace may have it sleep between two
- * operations.  Yet its memory decoding may be off, in which case its registers
- * fail with -EIO.  An operation may reach the device by
- * vfio_pci_vendor_read_bar() and such.
+ * Unless the member says otherwise, the core calls an operation in process
+ * context, and the operation may sleep.  The core holds the migration lock of
+ * the device, which serializes all operations of the device.  It takes this
+ * lock before the memory lock of vfio-pci and the locks of a region access.
+ * During the call, it holds neither of the other locks.
  *
- * An errno is given to userspace as it is, after a message in the log.  What is
- * no errno and not what an operation returns on success becomes -EIO.
+ * The device is open and runtime resumed.  Userspace may put it into a low
+ * power state between two calls.  An operation may access the device by
+ * vfio_pci_vendor_read_bar() and vfio_pci_vendor_write_bar(), which also work
+ * while memory decode is off.  Region accesses fail with -EIO then.
  *
- * A device runs once the open callback of the driver has returned, in whatever
- * state it was closed before.  A reset has it run again, and ends whatever is going
- * on, without a call of any of these but @reset.
+ * The core logs an errno and returns it to userspace unchanged.  It converts
+ * any other invalid return value to -EIO.
  *
- * The states are those of enum vfio_device_mig_state in the uapi.
+ * After the open callback of the driver, and after a reset, the device runs.  A
+ * reset also ends saving and loading, and the core then calls only @reset.
+ *
+ * The uapi defines the states in enum vfio_device_mig_state.
  */
 struct vfio_pci_migration_ops {
 	/**
-	 * @version: Version of the state that @save gives, of the driver's own
-	 * counting.  It is part of what is sent.
+	 * @version: Version of the state that @save returns.  The driver
+	 * defines it, and the core stores it in the stream.
 	 */
 	u32 version;
 
 	/**
-	 * @min_version: The oldest version that @load takes, at most @version.
-	 * Which one it is given, vfio_pci_vendor_load_version() tells.
+	 * @min_version: Oldest version that @load accepts, at most @version.
+	 * vfio_pci_vendor_load_version() returns the version of the loaded
+	 * state.
 	 */
 	u32 min_version;
 
 	/**
-	 * @stop: Let the device stop.
+	 * @stop: Stop the device for VFIO_DEVICE_STATE_STOP.
 	 *
-	 * - @dev: the device, which runs or is quiesced
+	 * - @dev: the device, running or quiesced
 	 *
-	 * From here on the device does no DMA, raises no interrupt, and changes
-	 * nothing of its state, other than by accesses of userspace, which has
-	 * no business with it then.  VFIO_DEVICE_STATE_STOP.
+	 * A stopped device does no DMA and raises no interrupt.  Its state does
+	 * not change unless userspace accesses it, which the uapi forbids.
 	 *
-	 * Return: 0, or a negative errno, and then the device is as before:
-	 * -ETIMEDOUT if it does not come to an end of what it does, -EIO.
+	 * Return: 0, or a negative errno that leaves the device unchanged:
+	 * -ETIMEDOUT if the device does not finish its work, -EIO if the device
+	 * failed.
 	 */
 	int (*stop)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @run: Let the device run.
+	 * @run: Run the device for VFIO_DEVICE_STATE_RUNNING.
 	 *
-	 * - @dev: the device, which is stopped or quiesced
+	 * - @dev: the device, stopped or quiesced
 	 *
-	 * VFIO_DEVICE_STATE_RUNNING.
-	 *
-	 * Return: 0, or a negative errno, and then the device is as before: -EIO.
+	 * Return: 0, or a negative errno that leaves the device unchanged: -EIO
+	 * if the device failed.
 	 */
 	int (*run)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @quiesce: Let the device do nothing by itself.
+	 * @quiesce: Quiesce the device for VFIO_DEVICE_STATE_RUNNING_P2P.
 	 *
-	 * - @dev: the device, which is stopped or runs
+	 * - @dev: the device, stopped or running
 	 *
-	 * Unlike a device that is stopped, it reacts to accesses, also of other
-	 * devices, but does not start any of its own.
-	 * VFIO_DEVICE_STATE_RUNNING_P2P.
+	 * A quiesced device initiates no access.  Unlike a stopped device, it
+	 * still responds to accesses, also by peer devices.
 	 *
-	 * Optional, with it there is VFIO_MIGRATION_P2P.
+	 * Optional.  Provides VFIO_MIGRATION_P2P.
 	 *
-	 * Return: 0, or a negative errno, and then the device is as before:
-	 * -ETIMEDOUT if it does not come to an end of what it does, -EIO.
+	 * Return: 0, or a negative errno that leaves the device unchanged:
+	 * -ETIMEDOUT if the device does not finish its work, -EIO if the device
+	 * failed.
 	 */
 	int (*quiesce)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @size: Estimate the size of the device's state.
+	 * @size: Estimate the size of the device state.
 	 *
 	 * - @dev: the device, in any state
 	 *
-	 * For VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, and pending_bytes of a device
-	 * that is stopped.
+	 * Used for VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, and for pending_bytes of
+	 * a stopped device.
 	 *
-	 * Return: about how many bytes all of @save would give now.
+	 * Return: the approximate number of bytes that all @save calls would
+	 * return now.
 	 */
 	u64 (*size)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @save: Save a part of the state of a device that is stopped.
+	 * @save: Save a part of the state of a stopped device.
 	 *
 	 * - @dev: the device
-	 * - @buf: buffer of the core, to be written and never read, as
-	 *   userspace may have it mapped
+	 * - @buf: buffer of the core.  Do not read it: userspace may map and
+	 *   change it.
 	 * - @size: size of @buf in bytes, at least VFIO_PCI_MIGRATION_PART_MIN
-	 * - @pos: number of bytes that this has given before, 0 at the start
+	 * - @pos: number of bytes that earlier calls returned, 0 at the start
 	 *
-	 * Called until it returns 0.  It may be called again for the same @pos
-	 * after an error, and from the start if saving was given up.
+	 * The core calls @save until it returns 0.  After an error, the core
+	 * may repeat the call with the same @pos.  If userspace aborts the
+	 * session, the next session starts from @pos 0.
 	 *
-	 * Return: the number of bytes, 0 if there is nothing more, or a
-	 * negative errno: -ENOMEM, -EIO.
+	 * Return: the number of bytes, 0 at the end of the state, or a negative
+	 * errno: -ENOMEM if out of memory, -EIO if the device failed.
 	 */
 	ssize_t (*save)(struct vfio_pci_vendor_device *dev, void *buf,
 			size_t size, u64 pos);
 
 	/**
-	 * @load: Take a part of the state that a device is to have.
+	 * @load: Load a part of a saved state.
 	 *
-	 * - @dev: the device, which is stopped
-	 * - @buf: what one call of @save gave, in a buffer of the core
-	 * - @size: size of it in bytes
-	 * - @pos: number of bytes that came before, 0 at the start
+	 * - @dev: the device, stopped
+	 * - @buf: result of one @save call, in a buffer of the core
+	 * - @size: size of the result in bytes
+	 * - @pos: number of bytes in earlier calls, 0 at the start
 	 *
-	 * What is in @buf is as it was sent, but is no more to be trusted than
-	 * who sent it.  Nothing of it may take effect before @load_done: what
-	 * is missing may never come.
+	 * @buf passed the checksum but is untrusted.  Validate it.  Apply the
+	 * state in @load_done, not before: the rest may never arrive.
 	 *
-	 * Return: 0, or a negative errno, after which there are no more parts:
-	 * -EINVAL for a state that cannot be, -ENOMEM.
+	 * Return: 0, or a negative errno: -EINVAL for an invalid state, -ENOMEM
+	 * if out of memory.  After an error the core loads no more parts.
 	 */
 	int (*load)(struct vfio_pci_vendor_device *dev, const void *buf,
 		    size_t size, u64 pos);
 
 	/**
-	 * @load_done: Give the device the state that was loaded.
+	 * @load_done: Apply the loaded state to the device.
 	 *
-	 * - @dev: the device, which is stopped
+	 * - @dev: the device, stopped
 	 *
-	 * Called once all of the state was loaded, and is known to be whole.  If
-	 * the device is reset meanwhile, it runs afterwards, with whatever of the
-	 * state it was given after the reset.  A driver which cannot have that
-	 * keeps the state for @run.
+	 * The core calls this after @load got all parts of a complete stream.
+	 * If a reset happens during the call, the device runs with a part of
+	 * the state.  A driver that cannot accept this keeps the state until
+	 * @run.
 	 *
-	 * Return: 0, or a negative errno, after which the device is of no use
-	 * until it is reset: -EINVAL for a state that cannot be, -EIO.
+	 * Return: 0, or a negative errno: -EINVAL for an invalid state, -EIO if
+	 * the device failed.  After an error, the device is unusable until a
+	 * reset.
 	 */
 	int (*load_done)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @reset: The device was reset, hence it runs.
+	 * @reset: Handle a reset of the device.
 	 *
 	 * - @dev: the device, in any state
 	 *
-	 * Unlike the reset_done callback of the driver, which may be called
-	 * while another operation is running, this is called before or after
-	 * it, so that it tells of the state that userspace sees.  Nothing is
-	 * loaded or saved any more.  It may be called twice for one reset, and
-	 * also for one that failed, which the PCI core does not tell apart.
+	 * After a reset the device runs, and saving and loading have ended.
+	 * The core serializes @reset with the other operations, unlike the
+	 * reset_done callback of the driver.  So @reset matches the state that
+	 * userspace sees.  The core may call @reset twice for one reset, and
+	 * also after a failed reset.  The PCI core does not report failures.
 	 *
-	 * The memory lock of vfio-pci may be held, so this may not reach the
-	 * device, as reset_done may not.  Optional.
+	 * The caller may hold the memory lock of vfio-pci.  Do not access the
+	 * device.  Optional.
 	 */
 	void (*reset)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @precopy_start: Begin to save while the device runs.
+	 * @precopy_start: Start pre-copy.
 	 *
-	 * - @dev: the device, which runs or is quiesced
+	 * - @dev: the device, running or quiesced
 	 *
 	 * Optional.
 	 *
-	 * Return: 0, or a negative errno: -ENOMEM, -EIO.
+	 * Return: 0, or a negative errno: -ENOMEM if out of memory, -EIO if the
+	 * device failed.
 	 */
 	int (*precopy_start)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @precopy_stop: End what @precopy_start began.
+	 * @precopy_stop: Stop pre-copy.
 	 *
 	 * - @dev: the device, in any state
 	 *
-	 * Called when all was saved, or userspace has given up, also by closing
-	 * the device.  Optional.
+	 * Called at the end of the data transfer session, also when userspace
+	 * aborts it or closes the device.  Optional.
 	 */
 	void (*precopy_stop)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @precopy_pending: Tell what is to be saved while the device runs.
+	 * @precopy_pending: Report the pending pre-copy data.
 	 *
-	 * - @dev: the device, which runs or is quiesced
-	 * - @initial: set to how many bytes should be saved before the device
-	 *   is stopped, of those that are there from the start; it must become
-	 *   0 by and by
-	 * - @dirty: set to how many other bytes there are, as the device has
-	 *   changed since they were saved
+	 * - @dev: the device, running or quiesced
+	 * - @initial: set to the number of initial bytes that are left;
+	 *   userspace should read them before it stops the device.  Must
+	 *   eventually reach 0.
+	 * - @dirty: set to the number of saved bytes that have changed since
 	 *
-	 * For VFIO_MIG_GET_PRECOPY_INFO and poll().  If both are 0, userspace
-	 * may wait until the device is stopped, or the driver calls
-	 * vfio_pci_vendor_precopy_ready().
+	 * Used for VFIO_MIG_GET_PRECOPY_INFO and poll().  If both are 0,
+	 * userspace may wait.  The wait ends when the device is stopped or the
+	 * driver calls vfio_pci_vendor_precopy_ready().
 	 *
-	 * Return: 0, or a negative errno: -EIO.
+	 * Return: 0, or a negative errno: -EIO if the device failed.
 	 */
 	int (*precopy_pending)(struct vfio_pci_vendor_device *dev,
 			       u64 *initial, u64 *dirty);
 
 	/**
-	 * @precopy_save: Save a part of the state of a device that runs.
+	 * @precopy_save: Save a part of the state of a running device.
 	 *
-	 * As @save, but that 0 says that there is nothing just now.  @save is
-	 * still to give whatever is needed when the device has been stopped;
-	 * userspace need not have read all of this before.
+	 * Same contract as @save, but 0 means that no data is available now.
+	 * Userspace may stop the device before it has read all pre-copy data.
+	 * Then @save must return everything that is missing.
 	 *
-	 * Optional, with it there is VFIO_MIGRATION_PRE_COPY, and there must be
+	 * Optional.  Provides VFIO_MIGRATION_PRE_COPY, and requires
 	 * @precopy_pending and @precopy_load.
 	 *
-	 * Return: as @save.
+	 * Return: same as @save.
 	 */
 	ssize_t (*precopy_save)(struct vfio_pci_vendor_device *dev, void *buf,
 				size_t size, u64 pos);
 
 	/**
-	 * @precopy_load: Take a part of what @precopy_save gave.
+	 * @precopy_load: Load a part that @precopy_save returned.
 	 *
-	 * As @load.  All of these come before the first of @load.
+	 * Same contract as @load.  The core calls this before the first @load.
 	 *
-	 * Return: as @load.
+	 * Return: same as @load.
 	 */
 	int (*precopy_load)(struct vfio_pci_vendor_device *dev, const void *buf,
 			    size_t size, u64 pos);
 
 	/**
-	 * @log_start: Begin to tell what memory the device writes.
+	 * @log_start: Start logging the DMA writes of the device.
 	 *
 	 * - @dev: the device, in any state
 	 *
-	 * From here on the driver calls vfio_pci_vendor_log_dma() for all that
-	 * the device writes, before @log_stop returns at the latest, and before
-	 * @log_sync returns for what was written until then.
+	 * From this call on, the driver reports each write by
+	 * vfio_pci_vendor_log_dma(), before the next @log_sync or @log_stop
+	 * returns.
 	 *
-	 * Optional, with it there are the device features of DMA logging.
+	 * Optional.  Provides the device features for DMA logging.
 	 *
-	 * Return: 0, or a negative errno: -ENOMEM, -EIO.
+	 * Return: 0, or a negative errno: -ENOMEM if out of memory, -EIO if the
+	 * device failed.
 	 */
 	int (*log_start)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @log_stop: End what @log_start began.
+	 * @log_stop: Stop logging DMA writes.
 	 *
 	 * - @dev: the device, in any state
 	 *
@@ -257,22 +261,22 @@ struct vfio_pci_migration_ops {
 	void (*log_stop)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @log_sync: Tell what the device has written until now.
+	 * @log_sync: Report the DMA writes until now.
 	 *
 	 * - @dev: the device, in any state
-	 * - @iova: first address that userspace asks for
-	 * - @length: number of bytes that it asks for
+	 * - @iova: first address of the range that userspace reads
+	 * - @length: size of the range in bytes
 	 *
-	 * Called before what was logged is reported.  Optional, for devices
-	 * that log by themselves.
+	 * The core calls this before it reports the range to userspace.
+	 * Optional, for devices that log by themselves.
 	 *
-	 * Return: 0, or a negative errno: -EIO.
+	 * Return: 0, or a negative errno: -EIO if the device failed.
 	 */
 	int (*log_sync)(struct vfio_pci_vendor_device *dev, u64 iova,
 			u64 length);
 };
 
-/* The smallest buffer for a part of the state */
+/* Minimum size of the buffer that @save gets */
 #define VFIO_PCI_MIGRATION_PART_MIN	65536
 
 u32 vfio_pci_vendor_load_version(struct vfio_pci_vendor_device *dev);

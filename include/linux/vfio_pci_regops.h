@@ -26,8 +26,7 @@ struct vfio_region_sparse_mmap_area;
 
 /**
  * struct vfio_pci_region - a region of an open device
- * @dev: the device as its vendor driver sees it; NULL if no vendor driver added
- *	 or overrode the region
+ * @dev: the device and its vendor driver; NULL for a region of the core
  * @data: private data of the region's ops
  * @size: size in bytes
  * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP
@@ -50,11 +49,11 @@ struct vfio_pci_region {
 /**
  * struct vfio_pci_regops - operations of a region
  *
- * Every operation is optional, and gets its region as the first argument.  The
- * core calls operations in process context and holds no lock of vfio-pci,
- * unless the member says otherwise.  They may sleep, and several threads may
- * run them at the same time.  The device is runtime resumed, but userspace may
- * have disabled memory decode or put the device into D3hot.
+ * All operations are optional.  Unless the member says otherwise, the core
+ * calls them in process context and holds no lock of vfio-pci.  Operations may
+ * sleep, and several threads may call them at the same time.  The device is
+ * runtime resumed, but userspace may have disabled memory decode or put the
+ * device into D3hot.
  *
  * The core checks the region's flags and clips each access to the region before
  * it calls an operation.  It converts an invalid return value to -EIO.
@@ -67,8 +66,8 @@ struct vfio_pci_regops {
 	 * - @count: number of bytes, 1 to PAGE_SIZE
 	 * - @pos: byte offset in the region; @pos + @count is in the region
 	 *
-	 * Return: 0, or a negative errno.  Userspace gets the errno, also if
-	 * the same call has read some bytes before.
+	 * Return: 0 on success; a negative errno for userspace, even if the
+	 * call has already read some bytes.
 	 */
 	int (*read)(struct vfio_pci_region *region, void *buf, size_t count,
 		    loff_t pos);
@@ -84,44 +83,43 @@ struct vfio_pci_regops {
 	 *   in the region
 	 *
 	 * The mmap lock is held for writing.  The device may be suspended.  The
-	 * core has checked that @vma is shared, lies in a mappable area, and
-	 * that the flags permit it.  It has cleared VM_MAYWRITE if the region
-	 * is not writable, and has set VM_DONTEXPAND.
+	 * core has checked that @vma is shared and in a mappable area, and that
+	 * the flags permit it.  The core has set VM_DONTEXPAND, and has cleared
+	 * VM_MAYWRITE if the region is not writable.
 	 *
-	 * To map the lower region, call vfio_pci_region_mmap(), which then also
-	 * serves the faults.  To map other device memory, implement @fault: the
-	 * core refuses a mapping by remap_pfn_range() without it.
+	 * To map the lower region, call vfio_pci_region_mmap().  The lower
+	 * region then handles the faults.  To map other device memory,
+	 * implement @fault.  Without it, the core refuses remap_pfn_range().
 	 *
-	 * Return: 0, or a negative errno.
+	 * Return: 0 on success, or a negative errno.
 	 */
 	int (*mmap)(struct vfio_pci_region *region,
 		    struct vm_area_struct *vma);
 
 	/**
-	 * @fault: Handle a fault in a mapping that @mmap of this region made.
+	 * @fault: Handle a page fault in a mapping by @mmap of this region.
 	 *
-	 * - @order: page order that the fault asks for; 0 is a single page
+	 * - @order: page order of the fault; 0 is a single page
 	 *
 	 * The mmap lock or the VMA lock is held for reading.  The device may be
 	 * suspended.  Requires @mmap.
 	 *
-	 * The core removes the mapped pages when userspace disables memory
-	 * decode, enters low power or resets the device.  A later access faults
-	 * again.  The pages stay mapped in a reset by sysfs and in error
-	 * recovery, as those of BARs do.
+	 * The core zaps the mapped pages when userspace disables memory decode,
+	 * enters low power or resets the device.  A later access faults again.
+	 * During a reset by sysfs and during error recovery, the pages stay
+	 * mapped, like the pages of a BAR.
 	 *
-	 * Return: a VM_FAULT_* code; VM_FAULT_FALLBACK asks for a smaller
-	 * @order.
+	 * Return: a VM_FAULT_* code; VM_FAULT_FALLBACK to get a smaller @order.
 	 */
 	vm_fault_t (*fault)(struct vfio_pci_region *region,
 			    struct vm_fault *vmf, unsigned int order);
 
 	/**
-	 * @add_capability: Add capabilities to the region info, by
+	 * @add_capability: Add capabilities to the region info, with
 	 * vfio_info_add_capability().  The core itself adds the type, sparse
 	 * mmap and MSI-X mappable capabilities.
 	 *
-	 * Return: 0, or a negative errno, which fails the ioctl.
+	 * Return: 0 on success; a negative errno to fail the ioctl.
 	 */
 	int (*add_capability)(struct vfio_pci_region *region,
 			      struct vfio_info_cap *caps);
@@ -134,10 +132,10 @@ struct vfio_pci_regops {
 	 * - @dma_ranges: page-aligned parts of mappable areas, not empty
 	 * - @nr_ranges: number of entries, at least 1
 	 *
-	 * The core refuses a dma-buf of a region that is not readable,
-	 * writable and mappable.
+	 * The region must be readable, writable and mappable.  Otherwise the
+	 * core refuses the export.
 	 *
-	 * Return: 0, or a negative errno.
+	 * Return: 0 on success, or a negative errno.
 	 */
 	int (*get_dmabuf_phys)(struct vfio_pci_region *region,
 			       struct p2pdma_provider **provider,
@@ -146,9 +144,9 @@ struct vfio_pci_regops {
 			       size_t nr_ranges);
 
 	/**
-	 * @release: Free @region->data.  Called once for each region that the
-	 * core accepted, in the reverse order, when the device is closed or its
-	 * open fails.  The lock of the device set is held.
+	 * @release: Free @region->data.  When userspace closes the device or
+	 * the open fails, the core calls this for each region that it accepted,
+	 * in reverse order.  The lock of the device set is held.
 	 */
 	void (*release)(struct vfio_pci_region *region);
 };
@@ -157,20 +155,20 @@ struct vfio_pci_regops {
 #define VFIO_PCI_REGION_HIDDEN		BIT(31)
 
 /**
- * struct vfio_pci_region_desc - describes a region to add or to override
+ * struct vfio_pci_region_desc - description of a region to add or override
  * @ops: the operations; may be NULL for an override that changes only @size,
  *	 @flags or @areas
  * @data: private data of @ops; the release operation frees it
  * @size: size in bytes; 0 in an override keeps the size of the lower region
- * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP; 0 in an override keeps
- *	   the flags of the lower region that the override still permits;
- *	   %VFIO_PCI_REGION_HIDDEN hides a region
+ * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP, or
+ *	   %VFIO_PCI_REGION_HIDDEN; 0 in an override keeps the flags of the
+ *	   lower region, but without _MMAP if @ops traps accesses
  * @type: VFIO_REGION_TYPE_* of an added region; ORed with
  *	  VFIO_REGION_TYPE_PCI_VENDOR_TYPE if it is a PCI vendor id
  * @subtype: VFIO_REGION_SUBTYPE_* of an added region
  * @areas: page-aligned mappable areas in ascending order, not overlapping; NULL
- *	   for the whole region, and in an override for the areas of the lower
- *	   region
+ *	   in an override keeps the areas of the lower region; NULL in an added
+ *	   region means the whole region
  * @nr_areas: number of @areas
  *
  * The core copies the description, but not @data.
@@ -188,10 +186,10 @@ struct vfio_pci_region_desc {
 
 /**
  * struct vfio_pci_range - a range of registers that a vendor driver handles
- * @region: the region that holds the ranges of this driver;
- *	    vfio_pci_region_lower() of it is the region that the range overrides
+ * @region: the override that holds the range; vfio_pci_region_lower() returns
+ *	    its lower region
  * @ops: the handlers
- * @data: private data of @ops; stays the driver's
+ * @data: private data of @ops; the driver frees it
  * @start: byte offset of the first byte in the region
  * @end: byte offset after the last byte in the region
  *
@@ -221,7 +219,7 @@ struct vfio_pci_range_ops {
 	 * - @width: 1, 2, 4 or 8 bytes; at most 4 in config space
 	 * - @val: out: the value in CPU byte order
 	 *
-	 * Return: 0, or a negative errno, which userspace gets.
+	 * Return: 0 on success; a negative errno for userspace.
 	 */
 	int (*read)(const struct vfio_pci_range *range, u64 pos,
 		    unsigned int width, u64 *val);
@@ -235,7 +233,7 @@ struct vfio_pci_range_ops {
 };
 
 /**
- * struct vfio_pci_vendor_device - a PCI device as one vendor driver sees it
+ * struct vfio_pci_vendor_device - a device that a vendor driver is attached to
  * @vdev: the device, for functions of vfio-pci-core
  * @pdev: the PCI device
  * @driver: the vendor driver
@@ -244,7 +242,7 @@ struct vfio_pci_range_ops {
  * @data: private data of the driver, from @open to @close; the core sets it to
  *	  NULL after @close and after a failed @open
  *
- * The core owns it.  It exists until the device is unbound.
+ * The core owns this structure and frees it at unbind.
  */
 struct vfio_pci_vendor_device {
 	struct vfio_pci_core_device		*vdev;
@@ -259,15 +257,15 @@ struct vfio_pci_vendor_device {
  * struct vfio_pci_vendor_driver - a driver that extends vfio-pci
  *
  * A vendor driver does not bind devices.  When vfio-pci binds a device, the
- * core attaches each vendor driver whose ids match, and pins its module until
- * the device is unbound.  A vendor driver that is loaded later is attached, and
- * pinned, when userspace opens the device the next time.
+ * core attaches each vendor driver with a matching id, and pins its module
+ * until unbind.  If a driver is loaded later, the core attaches and pins it at
+ * the next open of the device.
  *
  * All callbacks run in process context and may sleep.  The core serializes
  * bind, unbind, open and close of a device.
  */
 struct vfio_pci_vendor_driver {
-	/** @name: Unique name; names the driver in messages and debugfs. */
+	/** @name: Unique name, for messages and debugfs. */
 	const char *name;
 
 	/** @id_table: Supported devices.  May be NULL if @ids is set. */
@@ -275,23 +273,24 @@ struct vfio_pci_vendor_driver {
 
 	/**
 	 * @ids: Address of a charp module parameter with more ids, in the
-	 * format of vfio-pci's parameter ids=.  Optional.  Read at registration.
+	 * format of the vfio-pci parameter ids.  Optional.  The core reads the
+	 * parameter at registration.
 	 */
 	char *const *ids;
 
 	/**
-	 * @priority: A higher priority opens a device later, and so overrides a
-	 * lower one.  The same priority opens in the order of the names.
+	 * @priority: Drivers open a device in ascending order of priority, then
+	 * of name.  A driver overrides the regions of the drivers before it.
 	 */
 	int priority;
 
 	/**
-	 * @bind: vfio-pci binds the device, which is not enabled.  Optional.
-	 * The device lock may be held.  If the driver was loaded later, the
-	 * core calls this when userspace opens the device, before @open.
+	 * @bind: Called when vfio-pci binds the device.  If the driver was
+	 * loaded later, called at the next open, before @open.  The device is
+	 * not enabled.  The device lock may be held.  Optional.
 	 *
-	 * Return: 0; -ENODEV to leave the device alone; another negative errno
-	 * to fail the bind, or that open.
+	 * Return: 0 to attach the driver; -ENODEV to ignore the device; another
+	 * negative errno to fail the bind or the open.
 	 */
 	int (*bind)(struct vfio_pci_vendor_device *dev);
 
@@ -299,36 +298,34 @@ struct vfio_pci_vendor_driver {
 	void (*unbind)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @open: Userspace opens the device, which is enabled.  Only this
-	 * callback may add and override regions.  The lock of the device set is
-	 * held.  Userspace has no access yet.
+	 * @open: Called when userspace opens the device.  Only this callback
+	 * may add and override regions.  The device is enabled, but userspace
+	 * has no access yet.  The lock of the device set is held.
 	 *
-	 * Return: 0; -ENODEV to open the device without this driver; another
-	 * negative errno to fail the open.  On any error the core removes the
-	 * regions of this driver and does not call @close.
+	 * Return: 0 on success; -ENODEV to open the device without this driver;
+	 * another negative errno to fail the open.  On any error, the core
+	 * removes the regions of this driver and does not call @close.
 	 */
 	int (*open)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @close: Undo @open.  DMA and interrupts of the device are off, and
-	 * the core has removed the regions of this driver.  Also called if the
-	 * open fails after @open of this driver.  Same locks as @open.
-	 * Optional.
+	 * @close: Undo @open.  The core has disabled DMA and interrupts, and
+	 * has removed the regions of this driver.  Also called if a later step
+	 * of the open fails.  Same locks as @open.  Optional.
 	 */
 	void (*close)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @reset_prepare: The device is about to be reset.  Optional.
+	 * @reset_prepare: Called before each reset between bind and unbind,
+	 * except while @open or @close is running.  Optional.
 	 *
-	 * The core calls this for each reset between bind and unbind, also
-	 * while the device is closed (@dev->data is NULL then), but not while
-	 * @open or @close runs.  If a reset overlaps @open, the open fails with
-	 * -EAGAIN, unless @open itself resets the device.  The device lock is
-	 * held.
+	 * If the device is closed, @dev->data is NULL.  A reset during @open
+	 * fails the open with -EAGAIN, unless @open itself resets the device.
+	 * The device lock is held.
 	 *
 	 * The memory lock of vfio-pci may be held for writing.  Do not access
-	 * regions or registers here, and do not take a lock that is held across
-	 * such an access.
+	 * regions or registers here.  Do not take a lock that a thread may hold
+	 * during such an access.
 	 *
 	 * If another device's error handler resets the bus, the core calls
 	 * @reset_prepare and @reset_done after the reset.
@@ -336,28 +333,28 @@ struct vfio_pci_vendor_driver {
 	void (*reset_prepare)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @reset_done: The reset is over, or it failed.  Optional.  Called once
-	 * for each @reset_prepare, before @close and @unbind at the latest.
+	 * @reset_done: Called exactly once after each @reset_prepare, even if
+	 * the reset failed, at the latest before @close or @unbind.  Optional.
 	 * Same locks and rules as @reset_prepare.
 	 */
 	void (*reset_done)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @device_feature: Handle a VFIO_DEVICE_FEATURE from
-	 * VFIO_DEVICE_FEATURE_VENDOR on.  @flags are those of struct
-	 * vfio_device_feature; @arg is the data in userspace, @argsz bytes.
-	 * Several threads may run this at the same time.  See
-	 * vfio_check_feature().  Optional.
+	 * @device_feature: Handle a device feature; its number is at least
+	 * VFIO_DEVICE_FEATURE_VENDOR.  @flags are the flags of struct
+	 * vfio_device_feature; @arg points to @argsz bytes in userspace.
+	 * Several threads may call this at the same time.  Use
+	 * vfio_check_feature() to check the arguments.  Optional.
 	 *
-	 * Return: 0 or a positive value for userspace, or a negative errno:
-	 * -ENOTTY for an unknown feature.
+	 * Return: 0 or a positive value for userspace; -ENOTTY for an unknown
+	 * feature; or another negative errno.
 	 */
 	int (*device_feature)(struct vfio_pci_vendor_device *dev, u32 flags,
 			      void __user *arg, size_t argsz);
 
 	/**
-	 * @migration: Backend, see vfio_pci_migration.h.  Of several drivers
-	 * with one, the highest priority migrates the device.  Optional.
+	 * @migration: Migration backend, see vfio_pci_migration.h.  The last
+	 * driver with a backend migrates the device.  Optional.
 	 */
 	const struct vfio_pci_migration_ops *migration;
 };
@@ -380,16 +377,16 @@ void vfio_pci_unregister_vendor_driver(const struct vfio_pci_vendor_driver *driv
 		      vfio_pci_unregister_vendor_driver)
 
 /**
- * MODULE_VFIO_PCI_VENDOR_TABLE() - let vfio-pci load the module for its devices
+ * MODULE_VFIO_PCI_VENDOR_TABLE() - add a module alias for each supported device
  * @table: constant array of struct pci_device_id, also the driver's id_table
  *
- * modpost writes one "vfio-pci-vendor:" module alias for each entry.  vfio-pci
- * requests the alias of a device when it binds the device.
+ * modpost writes one "vfio-pci-vendor:" alias for each entry.  vfio-pci
+ * requests the alias of a device at bind.
  */
 #define MODULE_VFIO_PCI_VENDOR_TABLE(table) \
 	MODULE_DEVICE_TABLE(vfio_pci_vendor, table)
 
-/* Adding and overriding regions: only in the open callback */
+/* Add and override regions: call these only in the open callback */
 struct vfio_pci_region *
 vfio_pci_vendor_add_region(struct vfio_pci_vendor_device *dev,
 			   const struct vfio_pci_region_desc *desc);
@@ -407,14 +404,14 @@ int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
 				   const struct vfio_pci_range_ops *ops,
 				   void *data);
 
-/* Capabilities that userspace sees: only in the open callback */
+/* Hide and add capabilities: call these only in the open callback */
 int vfio_pci_vendor_hide_cap(struct vfio_pci_vendor_device *dev, u8 id);
 int vfio_pci_vendor_hide_ext_cap(struct vfio_pci_vendor_device *dev, u16 id);
 int vfio_pci_vendor_add_cap(struct vfio_pci_vendor_device *dev, const void *cap,
 			    size_t len, const struct vfio_pci_range_ops *ops,
 			    void *data);
 
-/* Accessing a region as userspace does; not in the reset callbacks */
+/* Access a region: do not call these in the reset callbacks */
 struct vfio_pci_region *vfio_pci_region_lower(struct vfio_pci_region *region);
 int vfio_pci_region_read(struct vfio_pci_region *region, void *buf,
 			 size_t count, loff_t pos);
@@ -437,12 +434,14 @@ int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
 				    struct vfio_region_dma_range *dma_ranges,
 				    size_t nr_ranges);
 
-/* Accessing registers of the device below all overrides; not in the reset callbacks */
+/* Access the device below all overrides: not in the reset callbacks */
 int vfio_pci_vendor_read_bar(struct vfio_pci_vendor_device *dev,
 			     unsigned int bar, u64 offset, unsigned int width,
 			     u64 *val);
 int vfio_pci_vendor_write_bar(struct vfio_pci_vendor_device *dev,
 			      unsigned int bar, u64 offset, unsigned int width,
 			      u64 val);
+int vfio_pci_vendor_dma_rw(struct vfio_pci_vendor_device *dev, dma_addr_t iova,
+			   void *buf, size_t count, bool write);
 
 #endif /* VFIO_PCI_REGOPS_H */

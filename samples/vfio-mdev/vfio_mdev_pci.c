@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A PCI device as a mediated device
+ * Sample driver that offers a PCI device as one mediated device
  *
- * The driver binds PCI devices.  When userspace creates the one mediated device that
- * each offers, there is a vfio device: the PCI device as vfio-pci would give it to
- * userspace, vendor drivers included.  All that is done with it, vfio-pci-core does.
+ * The driver binds PCI devices.  Each device offers one mediated device.  When
+ * userspace creates it, the driver registers a vfio device for the PCI device,
+ * with the same regions and vendor drivers as in vfio-pci.  vfio-pci-core
+ * implements all accesses.
  *
- * It is the vfio device of the PCI device, and only found below the mediated one.  So
- * the PCI device is what is bound to an iommufd, and its IOMMU group what a container
- * takes: its DMA is confined as with vfio-pci.  The mediated device has no IOMMU
- * group of its own, which would confine nothing (see vfio-mdev-pci.rst in
- * Documentation/driver-api).
+ * In sysfs, the vfio device is below the mediated device, but it belongs to the
+ * PCI device.  Userspace binds the PCI device to an iommufd, or adds the IOMMU
+ * group of the PCI device to a container.  The IOMMU confines its DMA, as with
+ * vfio-pci.  The mediated device has no IOMMU group, because an emulated group
+ * would confine nothing.  See Documentation/driver-api/vfio-mdev-pci.rst.
  */
 
 #include <linux/device.h>
@@ -23,7 +24,7 @@
 
 static char ids[1024] __initdata;
 module_param_string(ids, ids, sizeof(ids), 0);
-MODULE_PARM_DESC(ids, "Initial PCI IDs to add to the driver, as those of vfio-pci");
+MODULE_PARM_DESC(ids, "Initial PCI IDs to add to the driver, in the format of vfio-pci's ids");
 
 static bool nointxmask;
 module_param(nointxmask, bool, 0644);
@@ -91,20 +92,20 @@ static int vfio_mdev_pci_count(struct device *dev, void *count)
 	return (*(int *)count)++ ? -EBUSY : 0;
 }
 
-/* Whoever has the mediated device has the whole IOMMU group */
+/* The user of the mediated device gets access to the whole IOMMU group */
 static int vfio_mdev_pci_check_group(struct pci_dev *pdev)
 {
 	struct iommu_group *group = iommu_group_get(&pdev->dev);
 	int count = 0, ret;
 
 	if (!group) {
-		pci_warn(pdev, "no mediated device: no IOMMU confines its DMA\n");
+		pci_warn(pdev, "cannot create a mediated device without an IOMMU to confine its DMA; enable the IOMMU\n");
 		return -ENODEV;
 	}
 
 	ret = iommu_group_for_each_dev(group, &count, vfio_mdev_pci_count);
 	if (ret)
-		pci_warn(pdev, "no mediated device: others are in its IOMMU group %d\n",
+		pci_warn(pdev, "cannot create a mediated device: IOMMU group %d has other devices; use a device with its own group\n",
 			 iommu_group_id(group));
 	iommu_group_put(group);
 
@@ -163,7 +164,7 @@ static struct mdev_driver vfio_mdev_pci_mdev_driver = {
 	},
 };
 
-/* The drvdata is vfio-pci-core's, so what a PCI device has of us is a devres */
+/* vfio-pci-core uses the drvdata, so keep the driver's data as a devres */
 static void vfio_mdev_pci_release(struct device *dev, void *res)
 {
 }
@@ -176,7 +177,9 @@ static int vfio_mdev_pci_probe(struct pci_dev *pdev, const struct pci_device_id 
 	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		return -EINVAL;
 
-	/* As in vfio-pci.  Later they cannot be enabled: we do not configure any */
+	/*
+	 * Same as vfio-pci.  Without sriov_configure, VFs cannot appear later.
+	 */
 	if (pci_num_vf(pdev)) {
 		pci_warn(pdev, "Cannot bind to PF with SR-IOV enabled\n");
 		return -EBUSY;
@@ -240,4 +243,4 @@ static void __exit vfio_mdev_pci_exit(void)
 module_exit(vfio_mdev_pci_exit);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("A PCI device as a mediated device");
+MODULE_DESCRIPTION("Sample driver that offers a PCI device as a mediated device");

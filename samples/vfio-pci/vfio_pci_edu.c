@@ -2,16 +2,17 @@
 /*
  * Sample vendor driver: QEMU's educational device, edu
  *
- * A vendor driver extends vfio-pci for the devices that it supports.  It binds
- * no device.  vfio-pci loads this module when it binds an edu device.  Userspace
- * then finds two differences to the bare device:
+ * A vendor driver extends vfio-pci for the devices that it supports.  It does
+ * not bind a device.  vfio-pci loads this module when it binds an edu device.
+ * The driver changes two things for userspace:
  *
- * - A region that identifies the device and counts its DMA transfers.
- * - A DMA engine that refuses transfers outside of the device's own buffer.
- *   All other registers are unchanged.  Userspace can map all pages but the one
- *   that holds the registers of the DMA engine.
+ * - It adds a region that identifies the device and counts its DMA transfers.
+ * - It refuses DMA transfers outside the device's own buffer.
  *
- * The device: docs/specs/edu.rst of QEMU.
+ * All other registers are unchanged.  Userspace can map all pages except the
+ * page with the registers of the DMA engine.
+ *
+ * See docs/specs/edu.rst of QEMU for the registers.
  */
 
 #include <linux/module.h>
@@ -48,7 +49,7 @@ struct edu_identity {
 	char	name[8];
 	__le32	major;
 	__le32	minor;
-	/* Numbers of DMA transfers */
+	/* Number of DMA transfers */
 	__le32	started;
 	__le32	refused;
 };
@@ -56,11 +57,11 @@ struct edu_identity {
 struct edu {
 	struct vfio_pci_vendor_device	*dev;
 	struct edu_identity		*identity;
-	/* Keeps a transfer unchanged between its check and its start */
+	/* Protects the DMA registers between check and start of a transfer */
 	struct mutex			dma_lock;
 };
 
-/* Check that the transfer in the registers stays inside of the buffer */
+/* Check that the programmed transfer stays inside the buffer */
 static int edu_check_transfer(struct edu *edu, u64 command)
 {
 	unsigned int inside = command & EDU_DMA_FROM_DEVICE ?
@@ -83,7 +84,7 @@ static int edu_check_transfer(struct edu *edu, u64 command)
 	return 0;
 }
 
-/* Userspace writes a register of the DMA engine */
+/* Handle a write to a register of the DMA engine */
 static int edu_dma_write(const struct vfio_pci_range *range, u64 pos,
 			 unsigned int width, u64 val)
 {
@@ -142,7 +143,7 @@ static int edu_open(struct vfio_pci_vendor_device *dev)
 	edu->dev = dev;
 	mutex_init(&edu->dma_lock);
 
-	/* The core removes the region and the range, also if this fails */
+	/* If open fails, the core removes the region and the range */
 	edu->identity = vfio_pci_vendor_add_memory(dev, &desc, &identity);
 	if (IS_ERR(edu->identity)) {
 		ret = PTR_ERR(edu->identity);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sample vendor driver: an eventfd for a register of QEMU's edu
+ * Sample vendor driver: signal an eventfd for a register of QEMU's edu
  *
- * Userspace passes an eventfd by VFIO_DEVICE_FEATURE.  A write to the interrupt
- * raise register signals it and then reaches the device.
+ * Userspace sets an eventfd with VFIO_DEVICE_FEATURE.  When userspace writes
+ * the interrupt raise register, the driver signals the eventfd and then writes
+ * the device.
  *
- * The device: docs/specs/edu.rst of QEMU.
+ * See docs/specs/edu.rst of QEMU for the registers.
  */
 
 #include <linux/eventfd.h>
@@ -19,7 +20,7 @@
 
 #define IRQ_RAISE	0x60
 
-/* SET with an s32: the eventfd */
+/* VFIO_DEVICE_FEATURE_SET only; the data is an eventfd as s32 */
 #define SIGNAL_FEATURE	(VFIO_DEVICE_FEATURE_VENDOR + 1)
 
 struct signal {

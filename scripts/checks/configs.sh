@@ -51,9 +51,9 @@ compile()
 	empty "$name: Kconfig sets $(wc -w <<<"$4") options" "$tmp/why"
 
 	# Warnings appear only when a file is compiled: after a warning, rebuild everything.
-	[ ! -e "$dir/unclean" ] || rm -rf "$dir/drivers/vfio" "$dir/samples"
+	[ ! -e "$dir/unclean" ] || rm -rf "$dir/drivers/"{iommu/iommufd,vfio} "$dir/samples"
 	touch "$dir/unclean"
-	"${make[@]}" drivers/vfio/ samples/vfio-pci/ samples/vfio-mdev/ >"$log" 2>&1 || status=$?
+	"${make[@]}" drivers/iommu/iommufd/ drivers/vfio/ samples/vfio-pci/ samples/vfio-mdev/ >"$log" 2>&1 || status=$?
 	grep -E 'warning: |error: |\*\*\*' "$log" | grep -v 'pahole version differs' | sed "s,$linux/,," >"$tmp/why" || true
 	[ ! -s "$tmp/why" ] || status=1
 	result "$status" "$name: drivers/vfio and the samples compile without a warning" "$tmp/why"
@@ -62,9 +62,9 @@ compile()
 
 	(
 		cd "$dir"
-		mapfile -t archives < <(ls drivers/vfio/built-in.a samples/vfio-{pci,mdev}/built-in.a 2>/dev/null)
+		mapfile -t archives < <(ls drivers/{iommu/iommufd,vfio}/built-in.a samples/vfio-{pci,mdev}/built-in.a 2>/dev/null)
 		"${cross}ld" -r -o "$tmp/linked.o" --whole-archive "${archives[@]}" &&
-			"${cross}nm" -u "$tmp/linked.o" | sed -n -E 's/^ *U (.*\b_*(vfio|mdev)_.*)/undefined: \1/p'
+			"${cross}nm" -u "$tmp/linked.o" | sed -n -E 's/^ *U (.*\b_*(vfio|mdev|iommufd)_.*)/undefined: \1/p'
 	) >"$tmp/why" 2>&1 || true
 	empty "$name: built-in objects link without missing or duplicate symbols" "$tmp/why"
 	say "compiling drivers/vfio: $name: done in $(($(date +%s) - began)) s"
@@ -97,7 +97,7 @@ built_in="VFIO=y VFIO_PCI_CORE=y VFIO_PCI=y"
 compile no-modules x86_64 "$(base y; echo CONFIG_MODULES=n)" "$built_in $(set_to y <<<"$others")"
 compile built-in x86_64 "$(base y; sed -n 's/./CONFIG_&/;T;s/$/=m/p' <<<"$modules")" \
 	"$built_in $(set_to m <<<"$modules") $(set_to y <<<"$others")"
-compile vendor-modules x86_64 "$(base m; printf 'CONFIG_%s\n' VFIO=y VFIO_PCI=y)" "$built_in $(set_to m <<<"$ours")"
+compile vendor-modules x86_64 "$(base m; printf 'CONFIG_%s\n' IOMMUFD=y VFIO=y VFIO_PCI=y)" "$built_in $(set_to m <<<"$ours")"
 s390="SMP=y PCI=y HOTPLUG_PCI=y HOTPLUG_PCI_S390=y MODULES=y EVENTFD=y EXPERT=y DEBUG_FS=y VIRTUALIZATION=y KVM=y
 	IOMMU_SUPPORT=y S390_IOMMU=y IOMMUFD=y VFIO_GROUP=y VFIO_DEVICE_CDEV=y SAMPLES=y
 	$built_in VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m $(set_to m <<<"$samples")"

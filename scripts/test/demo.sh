@@ -29,10 +29,10 @@ for kernel in stock release; do
 	KERNEL=$kernel "$SCRIPTS/demo.sh" >"$tmp/demo" 2>&1 || status=$?
 	result "$status" "$kernel: make demo succeeds" "$tmp/demo"
 	prints 'binding the device loads the sample module' '^guest: vfio-pci has loaded vfio_pci_edu, by the alias$'
-	prints 'a write to a guarded register fails' '^ +ok +its start is refused: Operation not permitted$'
+	prints 'a write to a guarded register fails' '^ +ok +the driver refuses to start it: Operation not permitted$'
 	prints 'other registers work' '^ +ok +identification register reads 0x010000ed$'
-	prints 'mapping the guarded page fails' '^ +ok +a mapping of page 0: Invalid argument$'
-	prints 'mapping the next page works' '^ +ok +a mapping of page 1: done$'
+	prints 'mapping the guarded page fails' '^ +ok +mmap of page 0: Invalid argument$'
+	prints 'mapping the next page works' '^ +ok +mmap of page 1: done$'
 	prints 'debugfs shows BAR0' '^  [|] 0 bar0 size 0x100000 flags rwm reads [0-9]+ writes [0-9]+ maps 0x1000-0xfffff$'
 	prints 'debugfs shows the range of the vendor driver' '^  [|]   vfio_pci_edu 0x80-0x9f reads 0 writes 4$'
 	prints 'debugfs shows vfio-pci below it' '^  [|]   vfio-pci$'

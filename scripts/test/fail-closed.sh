@@ -153,7 +153,7 @@ has required-declines '^open: ENODEV' "the open fails if the required driver dec
 has required-declines.log 'required vendor driver vfio_pci_torture does not support the device' "the log names the driver that declines"
 has required-accepts '^open: ok' "the open succeeds when the required driver accepts the device"
 has bind-fails 'did not bind' "a failing bind callback fails the bind"
-has bind-fails.log 'vendor driver vfio_pci_torture failed to bind: -5' "the log names the driver that fails to bind"
+has bind-fails.log 'vendor driver vfio_pci_torture failed to bind the device: -5' "the log names the driver that fails to bind"
 has bind-fails.refcnt '^0$' "a failed bind does not pin the module"
 has bind-works '^0$' "the device binds after the driver is unloaded"
 has late-bind-fails '^open: EIO' "a driver loaded after bind fails the open"

@@ -103,8 +103,8 @@ in_debug()
 	modprobe pci-pf-stub
 	modprobe vfio-mdev-pci
 	record device mdev_pci_device -v iommufd \${bdfs[0]}
-	record lifecycle mdev_pci_lifecycle -v iommufd -t types -t bad_uuids -t sysfs -t remove_unused \
-		-t remove_early -t reset -t power -t options -t sriov -t sriov_enabled -t vf -t shared_group -t unplug \${bdfs[@]:0:3} \$shared
+	record lifecycle mdev_pci_lifecycle -v iommufd -t one_instance_is_available -t invalid_uuids_are_refused -t vfio_device_is_below_the_mdev -t removal_waits_for_an_unbound_file \
+		-t removal_during_creation_fails -t reset_works_with_and_without_an_mdev -t idle_device_is_suspended -t module_options_apply_to_new_devices -t bound_device_cannot_enable_vfs -t device_with_vfs_is_refused -t vf_needs_the_token_of_its_pf -t shared_iommu_group_is_refused -t unplug_waits_for_close \${bdfs[@]:0:3} \$shared
 	modprobe vfio-mdev-pci
 	# Make opens and binds fast: an enabled device skips interrupt routing by ACPI, and
 	# a stub replaces modprobe
@@ -132,7 +132,7 @@ in_nommu()
 		ls /sys/bus/mdev/devices
 		cat mdev_supported_types/vfio-mdev-pci-type1/available_instances
 	} >\$out/created 2>&1
-	dmesg | grep 'no mediated device' >\$out/message
+	dmesg | grep 'cannot create a mediated device' >\$out/message
 	rmmod vfio-mdev-pci
 	END
 }
@@ -215,7 +215,7 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	run nommu release edu APPEND="$NO_VENDOR intel_iommu=off"
 	status=0
 	grep -q 'No such device' "$folder/nommu/created" && [ "$(tail -n 1 "$folder/nommu/created")" = 1 ] &&
-		[ "$(wc -l <"$folder/nommu/created")" = 2 ] && grep -q 'no IOMMU confines' "$folder/nommu/message" || status=1
+		[ "$(wc -l <"$folder/nommu/created")" = 2 ] && grep -q 'without an IOMMU to confine its DMA' "$folder/nommu/message" || status=1
 	cat "$folder/nommu"/{created,message} >"$folder/why"
 	result "$status" "nommu: creating a mediated device fails without an IOMMU" "$folder/why"
 fi

@@ -28,10 +28,10 @@ KERNEL=${KERNEL:-debug} MODULES=ours DEVICES=igb SMP=1 NAME=migration-fuzz APPEN
 	$programs/vfio_pci_migration_fuzz -v iommufd 0000:00:02.0 2>&1 | tee out/migration-fuzz/fuzz.tap
 	exit \${PIPESTATUS[0]}" </dev/null >"$folder/log" 2>&1 || status=$?
 result "$status" "the VM succeeds" "$folder/log"
-for way in file mapping region; do
+for way in data_file mapped_window written_window; do
 	status=0
-	line=$(grep -o "$way:seed [0-9]*: $streams streams, [0-9]* taken, of these [0-9]* forged" "$tap" || true)
-	[ -n "$line" ] && grep -q "^ok [0-9]* fuzz.iommufd.$way$" "$tap" || status=1
+	line=$(grep -o "${way}_accepts_only_valid_streams:seed [0-9]*: $streams streams, [0-9]* accepted, [0-9]* of them forged" "$tap" || true)
+	[ -n "$line" ] && grep -q "^ok [0-9]* fuzz.iommufd.${way}_accepts_only_valid_streams$" "$tap" || status=1
 	result "$status" "no invalid stream is accepted: ${line:-$way: fewer than $streams streams}" "$tap"
 done
 totals

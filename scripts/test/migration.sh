@@ -30,13 +30,13 @@ release	races		races	0	-v iommufd
 release	fuzz		fuzz	2	-v iommufd
 release	other		other	0 2
 release	power		power	2
-release	igb-feature	feature	2	-T arcs -T abilities -T failures -v iommufd_compat_type1
-release	igb-data	data	2	-T transfers -v vfio_type1v2_iommu
-debug	feature		feature	0	-T arcs -T abilities -T failures -T driver_comes_and_goes -v iommufd
-debug	data		data	0 1	-T chunks -T transfers -T short_precopy -T load_fails -v iommufd
-debug	stream		stream	0	-T truncated -T flipped -T garbage -v iommufd
-debug	region		region	0 1	-T transfers -T states -T registers -T refused -T failures -T reset -v iommufd
-debug	log		log	0	-T random -v iommufd
+release	igb-feature	feature	2	-T state_changes_follow_the_uapi -T features_match_the_driver -T driver_error_keeps_the_reached_state -v iommufd_compat_type1
+release	igb-data	data	2	-T state_moves_to_another_device -v vfio_type1v2_iommu
+debug	feature		feature	0	-T state_changes_follow_the_uapi -T features_match_the_driver -T driver_error_keeps_the_reached_state -T driver_loaded_after_bind_does_not_migrate -v iommufd
+debug	data		data	0 1	-T state_moves_in_chunks_of_any_size -T state_moves_to_another_device -T precopy_may_be_read_in_part -T load_ends_after_a_driver_error -v iommufd
+debug	stream		stream	0	-T truncated_stream_is_refused -T flipped_bit_is_detected -T random_bytes_are_refused -v iommufd
+debug	region		region	0 1	-T state_moves_to_another_device -T invalid_state_changes_are_refused -T idle_device_shows_its_registers -T invalid_data_enters_error -T driver_error_keeps_the_reached_state -T reset_ends_the_session -v iommufd
+debug	log		log	0	-T random_writes_match_a_bitmap -v iommufd
 debug	races		races	0	-v iommufd
 debug	power		power	2
 debug	fail_nth	fail_nth	0'

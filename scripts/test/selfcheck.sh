@@ -193,7 +193,7 @@ check "vm.sh: refuses a user: device without a description" says 'DEVICES: there
 mkdir -p "$OUT/selfcheck"
 echo '{ "vendor": 1, "device": 2, "class": "0x20000", "bars": { "0": { "size": 3000 } } }' >"$OUT/selfcheck/odd.json"
 DEVICES=user:out/selfcheck/odd.json try "$vm" true
-check "vm.sh: reports an invalid description of a device" says 'out/selfcheck/odd.json: the size of BAR 0 is no power of two: 3000'
+check "vm.sh: reports an invalid description of a device" says 'out/selfcheck/odd.json: the size of BAR 0 is not a power of two from 16 on: 3000'
 check "vm.sh: an invalid description gives status 125" status_is 125
 echo '{ "like": "/repo/tools/testing/selftests/vfio/vfio_user/gpu.json", "class": "0x28000" }' >"$OUT/selfcheck/odd.json"
 # shellcheck disable=SC2016 # for the guest

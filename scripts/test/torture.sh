@@ -4,9 +4,10 @@
 # torture.sh: vendor drivers of vfio_pci_torture override regions in VMs, and userspace
 # cannot bypass the overrides. Also test drivers and devices that come and go, traces,
 # debugfs, a failure of each allocation in turn, and concurrent operations. Run fewer
-# tests on the debug kernel, which must report no bug.
+# tests on the debug kernel, which must report no bug. Only the stock kernel has memory
+# cgroups.
 #
-#     KERNEL              release or debug; the default is both
+#     KERNEL              release (with stock) or debug; the default is both
 #     SECONDS_RACE, SEED  duration and random seed of the concurrent operations
 
 . "$(dirname "$0")/../lib.sh"
@@ -21,16 +22,17 @@ declare -A devices
 # Runs: VM NAME DEVICE[+DEVICE...] PROGRAM OPTIONS. Programs that hardly depend on the
 # IOMMU run in two modes, on the slow debug kernel in one.
 runs='
-release	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v vfio_type1v2_iommu -v iommufd -t unplug -t ids
+release	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v vfio_type1v2_iommu -v iommufd -t unplugged_device_works_until_it_is_closed -t drivers_attach_only_to_matching_ids
 release	sriov		igb		sriov		-v vfio_type1v2_iommu -v iommufd
 release	resets		igb		resets
 release	caps		igb		caps
 release	alias		igb		device_alias
+release	dma		edu		dma
 release	bypass		port/edu	bypass
 release	override	port/edu	override
 release	override	igb		override	-v vfio_type1v2_iommu -v iommufd
-release	regions		pci-testdev	override	-t whole -t rom -t nothing -t bytes
-release	regions		VGA		override	-t whole -t nothing -t bytes
+release	regions		pci-testdev	override	-t whole_region_override_gets_all_accesses -t rom_can_be_replaced_or_shrunk -t override_without_operations_changes_nothing -t range_handler_gets_only_its_bytes
+release	regions		VGA		override	-t whole_region_override_gets_all_accesses -t override_without_operations_changes_nothing -t range_handler_gets_only_its_bytes
 release	rules		port/edu	rules
 release	rules		igb		rules		-v vfio_type1v2_iommu -v iommufd
 release	rules		nvme		rules		-t vmms_map_no_msix_table_and_no_range -t no_msix_mappable_without_msix -v iommufd
@@ -38,25 +40,34 @@ release	rules		e1000e		rules		-v iommufd
 release	rules		VGA		rules		-t rom_is_patched_by_a_range
 release	rules		pci-testdev,membar=8G	rules	-t mmap_areas_are_limited
 release	debugfs		edu		debugfs		-v vfio_type1v2_iommu -v iommufd
-release	debugfs		igb		debugfs		-T look_while_opened -v iommufd
-release	debugfs		VGA		debugfs		-T look_while_opened -v iommufd
-release	tracing		edu		tracing		-t open_close -t reads_writes -t maps -t ioeventfds -t failing_open -t refused -v iommufd
+release	debugfs		igb		debugfs		-T is_empty_or_complete_during_open_and_close -v iommufd
+release	debugfs		VGA		debugfs		-T is_empty_or_complete_during_open_and_close -v iommufd
+release	tracing		edu		tracing		-t drivers_open_in_order_and_close_in_reverse -t each_read_and_write_is_one_event -t each_mmap_is_one_event -t each_ioeventfd_is_one_event -t failed_open_closes_only_opened_drivers -t failed_override_is_one_event -v iommufd
 traced	bypass		edu		bypass		-v vfio_type1v2_iommu -v iommufd
 errors	errors		port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on	errors
-debug	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v iommufd -t unplug
+errors	sibling		port/igb	sibling
+stock	rules		edu		rules		-v vfio_type1v2_iommu
+debug	lifecycle	edu+edu+port/edu+port/edu	lifecycle	-v iommufd -t unplugged_device_works_until_it_is_closed
 debug	bypass		port/edu	bypass		-v iommufd
 debug	override	port/edu	override	-v iommufd
-debug	regions		pci-testdev	override	-t whole -t rom -t nothing -t bytes
+debug	regions		pci-testdev	override	-t whole_region_override_gets_all_accesses -t rom_can_be_replaced_or_shrunk -t override_without_operations_changes_nothing -t range_handler_gets_only_its_bytes
 debug	rules		port/edu	rules		-v iommufd
 debug	rules		igb		rules		-v iommufd
-debug	debugfs		edu		debugfs		-T look_while_opened -v iommufd
-debug	tracing		edu		tracing		-T off -T filters -v iommufd
+debug	debugfs		edu		debugfs		-T is_empty_or_complete_during_open_and_close -v iommufd
+debug	tracing		edu		tracing		-T only_enabled_tracepoints_print_events -T each_field_filters_events -v iommufd
 debug	sriov		igb		sriov		-v iommufd
 debug	resets		igb		resets		-v iommufd
+debug	sibling		port/igb	sibling		-v iommufd
 debug	caps		igb		caps
+debug	dma		edu		dma	-v iommufd -f dma_type1 -f dma_attach
+user	caps		user:caps	caps
+user	caps		user:long_cap	caps
+user-debug	caps		user:caps	caps
+user-debug	caps		user:long_cap	caps
 faults	failures	edu		fail_nth'
-devices=([release]='port/edu igb pci-testdev VGA edu edu port/edu nvme e1000e pci-testdev,membar=8G' [debug]='port/edu pci-testdev edu edu port/edu igb'
-	[faults]='edu port/edu' [traced]='edu' [errors]='port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on')
+devices=([release]='port/edu igb pci-testdev VGA edu edu port/edu nvme e1000e pci-testdev,membar=8G' [debug]='port/edu pci-testdev edu edu port/edu igb port/igb'
+	[faults]='edu port/edu' [traced]='edu' [stock]='edu' [errors]='port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on port/igb'
+	[user]='user:caps user:long_cap' [user-debug]='user:caps user:long_cap')
 
 # runs_of VM: print the runs for a VM, without the first column.
 runs_of()
@@ -76,6 +87,12 @@ tap()
 loads_itself()
 {
 	[[ "$1" =~ ^(lifecycle|sriov)$ ]]
+}
+
+# has_monitor VM: check whether programs of a VM request events.
+has_monitor()
+{
+	[[ "$1" == errors || "$1" == debug ]]
 }
 
 # command VM NAME DEVICES PROGRAM OPTIONS: print the command for one run.
@@ -116,7 +133,8 @@ in_guest()
 	cat <<-END
 	# One may have been unplugged
 	VM_DEVICES=\$(for device in \$VM_DEVICES; do [ ! -e /sys/bus/pci/devices/\${device%%=*} ] || echo \$device; done)
-	modprobe vfio_pci_torture ids=1234:11e8,8086:10c9,8086:10d3,1af4:1044,1b36:5,1b36:10,1234:1111
+	modprobe pci_endpoint_test
+	modprobe vfio_pci_torture ids=1234:11e8,8086:10c9,8086:10ca,8086:10d3,1af4:1044,1b36:5,1b36:10,1234:1111,1234:cab5,1234:cab6
 	# An enabled device skips interrupt routing by ACPI, which takes most of an open
 	[ $1 != faults ] || echo 1 >/sys/bus/pci/devices/\${bdfs[0]}/enable
 	scripts/guest/bind.sh all vfio-pci
@@ -164,7 +182,8 @@ start()
 {
 	local kernel=release edu=0 qemu=''
 
-	[[ "$1" != debug && "$1" != faults ]] || kernel=debug edu=1
+	[[ ! "$1" =~ debug|faults ]] || kernel=debug edu=1
+	[ "$1" != stock ] || kernel=stock
 	mkdir -p "$folder/$1"
 	"$SCRIPTS/modules.sh" "$kernel" ours >/dev/null
 	say "torture: the VM $1"
@@ -172,14 +191,16 @@ start()
 		mkfifo "$folder/$1/fifo"
 		guarded <"$folder/$1/fifo" >"$folder/$1/accesses" &
 		qemu="-trace memory_region_ops_read -trace memory_region_ops_write -D /repo/out/torture/$1/fifo"
-	elif [ "$1" = errors ]; then
+	elif has_monitor "$1"; then
 		mkfifo "$folder/$1"/monitor.{in,out}
-		qemu="-chardev pipe,id=monitor,path=/repo/out/torture/$1/monitor -mon chardev=monitor,mode=readline"
+		# After a bus reset, the kernel waits for the link of a port above 5 GT/s.
+		# QEMU's ports never report such a link
+		qemu="-global pcie-root-port.x-speed=5 -chardev pipe,id=monitor,path=/repo/out/torture/$1/monitor -mon chardev=monitor,mode=readline"
 	fi
 	KERNEL=$kernel MODULES=ours DEVICES=${devices[$1]} NAME=torture-$1 APPEND=$NO_VENDOR TIMEOUT=${TIMEOUT:-3600} QEMU=$qemu \
 		"$SCRIPTS/vm.sh" "$(in_guest "$1" "$edu")" </dev/null >"$folder/$1/log" 2>&1 &
 	running[$!]=$1
-	[ "$1" != errors ] || serve_events "$folder/$1" "$!" &
+	! has_monitor "$1" || serve_events "$folder/$1" "$!" &
 }
 
 # reap: wait until a VM ends and report its status.
@@ -226,9 +247,9 @@ check()
 }
 
 # Run two VMs in parallel, the slowest first
-vms=(faults debug release traced errors)
-[ -z "${KERNEL-}" ] || vms=(release traced errors)
-[ "${KERNEL-}" != debug ] || vms=(faults debug)
+vms=(faults debug release traced user-debug errors user stock)
+[ -z "${KERNEL-}" ] || vms=(release traced errors user stock)
+[ "${KERNEL-}" != debug ] || vms=(faults debug user-debug)
 declare -A running=()
 for vm in "${vms[@]}"; do
 	[ ${#running[@]} -lt 2 ] || reap

@@ -2,8 +2,9 @@
 /*
  * VFIO PCI mmap areas
  *
- * The pages of a region that userspace can map and export: all of them, unless
- * a vendor driver handles registers in some pages or lists areas itself.
+ * The pages of a region that userspace can map and export.  A region has a list
+ * of areas if a vendor driver overrides registers in it or lists areas itself.
+ * Without a list, all pages are mappable.
  */
 
 #include <linux/mm.h>
@@ -15,7 +16,7 @@
 
 #include "vfio_pci_priv.h"
 
-/* The last area ends with the region, which need not fill its last page */
+/* The last area may end in the middle of a page, at the end of the region */
 static u64 vfio_pci_area_end(const struct vfio_region_sparse_mmap_area *area)
 {
 	return PAGE_ALIGN(area->offset + area->size);
@@ -63,7 +64,7 @@ static void vfio_pci_area_set(struct vfio_pci_core_region *region,
 	area->size = min(end, region->region.size) - start;
 }
 
-/* No page is left to map */
+/* Clear the MMAP flag because no mappable page is left */
 static void vfio_pci_areas_none(struct vfio_pci_core_region *region)
 {
 	kvfree(region->sparse);
@@ -74,15 +75,16 @@ static void vfio_pci_areas_none(struct vfio_pci_core_region *region)
 }
 
 /**
- * vfio_pci_region_set_areas() - set the mappable areas of a region
+ * vfio_pci_region_set_areas() - set the mmap areas of a region
  * @region: a region of a vendor driver
- * @own: areas that the driver lists, or NULL for those of the lower region
+ * @own: areas of the driver, or NULL for the areas of the lower region
  * @nr_own: number of entries of @own
  *
- * Intersect the driver's areas with those of the lower region if mappings go
- * there.  Clear the MMAP flag if nothing remains.
+ * If the lower region serves the mappings, intersect the areas of both regions.
+ * Clear the MMAP flag if no area remains.
  *
- * Return: 0, -ENOMEM, or -ENOSPC if there are too many areas.
+ * Return: 0 on success, -ENOMEM if out of memory, or -ENOSPC if there are too
+ * many areas.
  */
 int vfio_pci_region_set_areas(struct vfio_pci_core_region *region,
 			      const struct vfio_region_sparse_mmap_area *own,
@@ -100,7 +102,7 @@ int vfio_pci_region_set_areas(struct vfio_pci_core_region *region,
 		return 0;
 
 	if (region->ops.mmap == vfio_pci_lower_mmap) {
-		/* A page past the end of the override must not show */
+		/* Exclude a page that the override contains only in part */
 		if (region->region.size < lower->region.size)
 			end = round_down(region->region.size, PAGE_SIZE);
 		lower_all = (struct vfio_region_sparse_mmap_area) {
@@ -108,7 +110,7 @@ int vfio_pci_region_set_areas(struct vfio_pci_core_region *region,
 		};
 		below = &lower_all;
 	}
-	/* An own mmap operation without areas may map the lower region, too */
+	/* An mmap operation without areas may map the lower region */
 	if (lower && !own && region->region.size < lower->region.size)
 		end = round_down(region->region.size, PAGE_SIZE);
 	if (lower && lower->sparse &&
@@ -149,7 +151,7 @@ int vfio_pci_region_set_areas(struct vfio_pci_core_region *region,
 		return 0;
 	}
 
-	/* Mostly, userspace can map all */
+	/* No list is needed if all of the region is mappable */
 	if (nr == 1 && region->sparse->areas[0].size == region->region.size) {
 		kvfree(region->sparse);
 		region->sparse = NULL;
@@ -162,7 +164,7 @@ int vfio_pci_region_set_areas(struct vfio_pci_core_region *region,
 	return 0;
 }
 
-/* The first area that ends after @pos, or the one after the last */
+/* Return the first area that ends after @pos, or nr_areas if none does */
 static unsigned int vfio_pci_area_find(const struct vfio_region_info_cap_sparse_mmap *sparse,
 				       u64 pos)
 {
@@ -181,15 +183,15 @@ static unsigned int vfio_pci_area_find(const struct vfio_region_info_cap_sparse_
 }
 
 /**
- * vfio_pci_region_cut_areas() - make the pages that hold bytes unmappable
+ * vfio_pci_region_cut_areas() - make the pages of a byte range unmappable
  * @region: a region of a vendor driver
  * @start: byte offset of the first byte in the region
  * @end: byte offset after the last byte in the region
  *
- * Clear the MMAP flag if no page remains.
+ * Clear the MMAP flag if no mappable page remains.
  *
- * Return: 0, -ENOMEM, or -ENOSPC if there are too many areas.  On error the
- * areas are unchanged.
+ * Return: 0 on success, -ENOMEM if out of memory, or -ENOSPC if there are too
+ * many areas.  On error, the areas are unchanged.
  */
 int vfio_pci_region_cut_areas(struct vfio_pci_core_region *region, u64 start,
 			      u64 end)
@@ -248,12 +250,12 @@ int vfio_pci_region_cut_areas(struct vfio_pci_core_region *region, u64 start,
 }
 
 /**
- * vfio_pci_region_mappable() - check whether userspace can map a part of a region
+ * vfio_pci_region_mappable() - check whether a part of a region is mappable
  * @region: the region
  * @start: byte offset in the region
  * @size: number of bytes
  *
- * Return: whether one mappable area contains all of the part.
+ * Return: true if one mmap area contains the whole part.
  */
 bool vfio_pci_region_mappable(struct vfio_pci_core_region *region, u64 start,
 			      u64 size)
@@ -278,7 +280,7 @@ bool vfio_pci_region_mappable(struct vfio_pci_core_region *region, u64 start,
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_mappable);
 
-/* Append the part of @area outside of the pages from @start to @end to @to */
+/* Store @area without the pages from @start to @end in @to; return the count */
 static unsigned int vfio_pci_area_cut(struct vfio_region_sparse_mmap_area *to,
 				      const struct vfio_region_sparse_mmap_area *area,
 				      u64 start, u64 end)
@@ -309,28 +311,30 @@ static unsigned int vfio_pci_area_cut(struct vfio_region_sparse_mmap_area *to,
 }
 
 /**
- * vfio_pci_region_sparse_size() - get the size of the capability
- * @region: the region, whose areas are listed
+ * vfio_pci_region_sparse_size() - get the size of the sparse mmap capability
+ * @region: the region, with a list of areas
  *
- * Return: the size in bytes of what vfio_pci_region_sparse_cap() adds.
+ * Return: the size in bytes of the capability that vfio_pci_region_sparse_cap()
+ * adds.
  */
 size_t vfio_pci_region_sparse_size(const struct vfio_pci_core_region *region)
 {
-	/* Each of the two holes splits one area at most */
+	/* Each of the two holes splits at most one area */
 	return struct_size(region->sparse, areas, region->sparse->nr_areas +
 			   !!region->x_end + !!region->pba_end);
 }
 
 /**
- * vfio_pci_region_sparse_cap() - report the mappable areas of a region
- * @region: the region, whose areas are listed
+ * vfio_pci_region_sparse_cap() - add the sparse mmap capability
+ * @region: the region, with a list of areas
  * @caps: the capability chain
  *
- * Leave out the pages of the MSI-X table and of its pending bits.  They stay
- * mappable, as without a vendor driver.  But a VMM that maps each listed area
- * would give its guest the real table, and some refuse such an area.
+ * Do not list the pages of the MSI-X table and of the PBA.  These pages stay
+ * mappable, same as without a vendor driver.  A VMM that maps each listed area
+ * would expose the real table to its guest, and some VMMs reject an area that
+ * contains the table.
  *
- * Return: 0, or -ENOMEM.
+ * Return: 0 on success, or -ENOMEM if out of memory.
  */
 int vfio_pci_region_sparse_cap(struct vfio_pci_core_region *region,
 			       struct vfio_info_cap *caps)

@@ -26,7 +26,7 @@ static void vfio_pci_debugfs_name(struct seq_file *seq,
 		seq_printf(seq, "%x:%x", region->type, region->subtype);
 }
 
-/* A region of a vendor driver, or the one of the device */
+/* Show a driver of a region, or each of its ranges */
 static void vfio_pci_debugfs_layer(struct seq_file *seq,
 				   const struct vfio_pci_core_region *region)
 {
@@ -87,14 +87,14 @@ static void vfio_pci_debugfs_region(struct seq_file *seq,
  * @seq: the file
  * @vdev: the device
  *
- * Return: 0.
+ * Return: 0 (always).
  */
 int vfio_pci_regions_show(struct seq_file *seq,
 			  struct vfio_pci_core_device *vdev)
 {
 	unsigned int i;
 
-	/* Keeps the device from being opened and closed */
+	/* Prevent an open or close of the device */
 	guard(mutex)(&vdev->vdev.dev_set->lock);
 
 	for (i = 0; i < vdev->num_regions; i++)

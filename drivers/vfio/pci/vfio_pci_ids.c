@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI lists of device ids, as in the module parameter ids=
+ * VFIO PCI lists of device ids in module parameters
  */
 
 #include <linux/pci.h>
@@ -33,15 +33,15 @@ static int vfio_pci_parse_id(const char *str, struct pci_device_id *id)
 
 /**
  * vfio_pci_next_id() - parse the next entry of a list of ids
- * @list: in: where to start; out: the character after the id: a comma, the end
- *	  of the string, or '=' if the entry has a value
- * @id: out: the id
+ * @list: on entry, the position to start at; on return, the character after the
+ *	  id: a comma, the end of the string, or '=' if the entry has a value
+ * @id: returns the id
  *
- * The format of an id is
- * "vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]", hexadecimal.
+ * An id has the format
+ * "vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]" in hexadecimal.
  * Commas separate the entries.  Empty entries are skipped.
  *
- * Return: 1 if @id is set, 0 at the end of the list, -EINVAL if the entry is
+ * Return: 1 if @id is set, 0 at the end of the list, or -EINVAL if the entry is
  * malformed.
  */
 int vfio_pci_next_id(const char **list, struct pci_device_id *id)
@@ -65,9 +65,9 @@ int vfio_pci_next_id(const char **list, struct pci_device_id *id)
 /**
  * vfio_pci_core_add_ids() - add the ids of a module parameter to a driver
  * @driver: a registered PCI driver
- * @ids: the parameter, see vfio_pci_next_id(); modified
+ * @ids: the parameter in the format of vfio_pci_next_id(); modified
  *
- * Reports each id, and skips those that cannot be added.
+ * Log each id.  Skip ids that are malformed or cannot be added.
  *
  * Context: Process context, may sleep.
  */

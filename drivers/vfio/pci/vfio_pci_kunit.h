@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For KUnit tests of what vendor drivers make of a device
+ * Helpers for KUnit tests of vendor drivers
  */
 #ifndef VFIO_PCI_KUNIT_H
 #define VFIO_PCI_KUNIT_H
@@ -12,10 +12,10 @@
 
 #include "vfio_pci_priv.h"
 
-/* No device has it, so that no open outside of the tests asks their drivers */
+/* No real device has this id, so drivers of the tests open only test devices */
 #define VFIO_PCI_KUNIT_VENDOR	0xfffe
 
-/* A device that is just enough to be opened by vendor drivers */
+/* Create a minimal device that vendor drivers can open */
 static inline struct vfio_pci_core_device *
 vfio_pci_kunit_device(struct kunit *test, u16 device)
 {
@@ -35,7 +35,7 @@ vfio_pci_kunit_device(struct kunit *test, u16 device)
 	return vdev;
 }
 
-/* Attach the registered vendor drivers and let them open the device */
+/* Attach the registered vendor drivers and open the device */
 static inline int vfio_pci_kunit_open(struct vfio_pci_core_device *vdev)
 {
 	int ret = vdev->vendors_bound ? vfio_pci_vendors_attach_late(vdev) :
@@ -44,7 +44,7 @@ static inline int vfio_pci_kunit_open(struct vfio_pci_core_device *vdev)
 	return ret ?: vfio_pci_core_open_vendors(vdev);
 }
 
-/* Close and unbind it, at the end of a test that may have failed anywhere */
+/* Close and unbind the device, in any state that a failed test leaves */
 static inline void vfio_pci_kunit_close(struct vfio_pci_core_device *vdev)
 {
 	if (vdev->regions) {

@@ -2,9 +2,9 @@
 /*
  * VFIO PCI region access by drivers
  *
- * Calls by which a driver accesses any region as userspace does, in particular
- * the region that its own overrides.  An override without a handler of its own
- * uses the handlers at the end of this file.
+ * A driver calls these functions to access a region, most often the lower
+ * region of its override.  If an override has no handler for an access, the
+ * core uses the handlers at the end of this file.
  */
 
 #include <linux/mm.h>
@@ -14,10 +14,10 @@
 #include "vfio_pci_priv.h"
 
 /**
- * vfio_pci_region_lower() - get the region that a region overrides
+ * vfio_pci_region_lower() - get the lower region of an override
  * @region: the region
  *
- * Return: the lower region, or NULL if @region overrides none.
+ * Return: the lower region; NULL if @region is not an override.
  */
 struct vfio_pci_region *vfio_pci_region_lower(struct vfio_pci_region *region)
 {
@@ -44,7 +44,7 @@ static bool vfio_pci_region_has(struct vfio_pci_region *region, size_t count,
  * The device sees the same register accesses as for a read by userspace.
  *
  * Context: Process context, may sleep.
- * Return: 0; -EINVAL if the region is not readable or does not have the bytes;
+ * Return: 0 on success; -EINVAL if the region is not readable or too small;
  * -EIO if userspace has disabled memory decode; or the errno of a vendor
  * driver's operation.
  */
@@ -83,12 +83,13 @@ EXPORT_SYMBOL_GPL(vfio_pci_region_read);
  * @count: number of bytes, not 0
  * @pos: byte offset in the region
  *
- * A write to config space may reset the device, and so may call the reset
- * callbacks of the calling driver.  Otherwise as vfio_pci_region_read().
+ * Same contract as vfio_pci_region_read().  A write to config space may reset
+ * the device.  The core then calls the reset callbacks of all vendor drivers,
+ * including the caller.
  *
  * Context: Process context, may sleep.
- * Return: 0; -EINVAL if the region is not writable or does not have the bytes;
- * otherwise as vfio_pci_region_read().
+ * Return: 0 on success; -EINVAL if the region is not writable or too small;
+ * otherwise the same as vfio_pci_region_read().
  */
 int vfio_pci_region_write(struct vfio_pci_region *region, const void *buf,
 			  size_t count, loff_t pos)
@@ -115,7 +116,7 @@ int vfio_pci_region_write(struct vfio_pci_region *region, const void *buf,
 }
 EXPORT_SYMBOL_GPL(vfio_pci_region_write);
 
-/* Read a register that the caller has checked */
+/* Read a register; the caller has checked @pos and @width */
 int __vfio_pci_region_read_reg(struct vfio_pci_core_region *region, u64 pos,
 			       unsigned int width, u64 *val)
 {
@@ -136,7 +137,7 @@ int __vfio_pci_region_read_reg(struct vfio_pci_core_region *region, u64 pos,
 	return 0;
 }
 
-/* Write a register that the caller has checked */
+/* Write a register; the caller has checked @pos and @width */
 int __vfio_pci_region_write_reg(struct vfio_pci_core_region *region, u64 pos,
 				unsigned int width, u64 val)
 {
@@ -157,7 +158,7 @@ static bool vfio_pci_region_has_reg(struct vfio_pci_region *region, u64 pos,
 {
 	unsigned int last = width - 1;
 
-	/* @pos is aligned, so the sum of @pos and @last is their union */
+	/* @pos is a multiple of @width, so @pos | @last equals @pos + @last */
 	return region && last < to_core_region(region)->max_width &&
 	       !(width & last) && !(pos & last) && (pos | last) < region->size;
 }
@@ -170,8 +171,8 @@ static bool vfio_pci_region_has_reg(struct vfio_pci_region *region, u64 pos,
  * @val: out: the value in CPU byte order
  *
  * Context: Process context, may sleep.
- * Return: 0; -EINVAL if there is no such register; otherwise as
- * vfio_pci_region_read().
+ * Return: 0 on success; -EINVAL if the region has no such register; otherwise
+ * the same as vfio_pci_region_read().
  */
 int vfio_pci_region_read_reg(struct vfio_pci_region *region, u64 pos,
 			     unsigned int width, u64 *val)
@@ -197,8 +198,8 @@ EXPORT_SYMBOL_GPL(vfio_pci_region_read_reg);
  * @val: the value in CPU byte order
  *
  * Context: Process context, may sleep.
- * Return: 0; -EINVAL if there is no such register; otherwise as
- * vfio_pci_region_write().
+ * Return: 0 on success; -EINVAL if the region has no such register; otherwise
+ * the same as vfio_pci_region_write().
  */
 int vfio_pci_region_write_reg(struct vfio_pci_region *region, u64 pos,
 			      unsigned int width, u64 val)
@@ -223,9 +224,9 @@ EXPORT_SYMBOL_GPL(vfio_pci_region_write_reg);
  * @dma_ranges: page-aligned parts of the region, not empty
  * @nr_ranges: number of entries, at least 1
  *
- * Return: 0; -ENODEV if the region cannot be exported; -EINVAL for a range that
- * userspace cannot map; -EOVERFLOW for one without an end; or the errno of the
- * region's operation.
+ * Return: 0 on success; -ENODEV if the region does not support the export;
+ * -EINVAL if userspace cannot map a range; -EOVERFLOW if the end of a range
+ * overflows; or the errno of the region's operation.
  */
 int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
 				    struct p2pdma_provider **provider,
@@ -240,7 +241,7 @@ int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
 	if (!region || !core->ops.get_dmabuf_phys)
 		return -ENODEV;
 
-	/* An override that cannot be mapped leaves the check to the lower region */
+	/* Without the MMAP flag, the lower region checks the ranges */
 	for (i = 0; region->flags & VFIO_REGION_INFO_FLAG_MMAP && i < nr_ranges;
 	     i++) {
 		if (vfio_pci_region_mappable(core, dma_ranges[i].offset,
@@ -260,7 +261,7 @@ int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
 }
 EXPORT_SYMBOL_GPL(vfio_pci_region_get_dmabuf_phys);
 
-/* Clip an access to a region that may end before the lower region */
+/* Clip an access if the override is smaller than the lower region */
 static ssize_t vfio_pci_lower_clip(struct vfio_pci_core_region *region,
 				   size_t count, loff_t pos)
 {

@@ -17,8 +17,8 @@ struct iova_bitmap;
 struct vfio_pci_mig_log_range;
 
 /*
- * The stream that a device's state is sent in, all of it little endian: a
- * header, then records.  See Documentation/driver-api/vfio-pci-migration.rst.
+ * Stream format, all little endian: a header, then records.  See
+ * Documentation/driver-api/vfio-pci-migration.rst.
  */
 #define VFIO_PCI_MIG_MAGIC	"VFIO-PCI"
 #define VFIO_PCI_MIG_FORMAT	1
@@ -63,12 +63,12 @@ struct vfio_pci_mig_end {
 	__le64	data_bytes;
 };
 
-/* A record with what is in it, hence all the memory that a stream takes */
+/* Size of the buffer for one record, including its head */
 #define VFIO_PCI_MIG_WINDOW	SZ_256K
 #define VFIO_PCI_MIG_PART	(VFIO_PCI_MIG_WINDOW - \
 				 sizeof(struct vfio_pci_mig_record))
 
-/* What comes next */
+/* Next expected part of a stream */
 enum vfio_pci_mig_phase {
 	VFIO_PCI_MIG_AT_HEADER,
 	VFIO_PCI_MIG_AT_PRECOPY,
@@ -77,22 +77,22 @@ enum vfio_pci_mig_phase {
 	VFIO_PCI_MIG_COMPLETE,
 };
 
-/* A stream that is sent or received */
+/* An outgoing or incoming stream */
 struct vfio_pci_mig_stream {
 	struct vfio_pci_vendor_device	*dev;
 	enum vfio_pci_mig_phase		phase;
-	/* Of all until here */
+	/* Checksum of the stream so far */
 	u32				crc;
-	/* Bytes of the driver until here */
+	/* Payload bytes so far */
 	u64				precopy_bytes;
 	u64				data_bytes;
 
-	/* One that is sent: a record, and how much of it has been taken */
+	/* Outgoing: the current record, and the part already sent */
 	void				*window;
 	size_t				filled;
 	size_t				taken;
 
-	/* One that is received: how much of a header, or of a record */
+	/* Incoming: the received part of the current header or record */
 	void				*payload;
 	size_t				got;
 	int				error;
@@ -120,21 +120,21 @@ int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 int vfio_pci_mig_received(const struct vfio_pci_mig_stream *stream);
 void vfio_pci_mig_end(struct vfio_pci_mig_stream *stream);
 
-/* By which protocol userspace migrates a device, the first that it uses */
+/* Migration protocol of an open device, selected by its first use */
 enum vfio_pci_mig_protocol {
 	VFIO_PCI_MIG_NO_PROTOCOL,
 	VFIO_PCI_MIG_BY_REGION,
 	VFIO_PCI_MIG_BY_FEATURE,
 };
 
-/* What memory a device has written */
+/* Memory that a device has written */
 struct vfio_pci_mig_log {
-	/* Protects what is below; taken in handlers of the driver */
+	/* Protects the members below */
 	struct mutex			lock;
-	/* If it is logged at all: which addresses are */
+	/* Logged ranges of addresses; NULL while logging is off */
 	struct vfio_pci_mig_log_range	*ranges;
 	unsigned int			nr_ranges;
-	/* There was no room, so all of them may be dirty */
+	/* The log overflowed: all logged pages may be dirty */
 	bool				lost;
 	struct xarray			chunks;
 	unsigned int			nr_chunks;
@@ -148,41 +148,41 @@ int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length);
 int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 			  struct iova_bitmap *dirty);
 
-/* The migration of an open device */
+/* Migration of an open device */
 struct vfio_pci_migration {
-	/* Of the open device, its vendor driver, and each data file */
+	/* Held by the open device, its vendor driver and each data file */
 	struct kref			kref;
-	/* Protects what is below; taken before the locks of a region access */
+	/* Protects the members below; outer to the locks of region accesses */
 	struct mutex			lock;
 	/* NULL once the device is closed */
 	struct vfio_pci_core_device	*vdev;
 	struct vfio_pci_vendor_device	*dev;
 	const struct vfio_pci_migration_ops *ops;
 	enum vfio_device_mig_state	state;
-	/* The data transfer that is on: a data file is of one of them */
+	/* Current data transfer session; a data file belongs to one session */
 	u64				session;
 	struct vfio_pci_mig_stream	stream;
 	bool				precopy_started;
-	/* What userspace was last told of the bytes that are there from the start */
+	/* Number of initial bytes in the last report to userspace */
 	u64				initial;
-	/* The region protocol's: what the states of the other have no room for */
+	/* v1 states without an equivalent in enum vfio_device_mig_state */
 	bool				v1_saving;
 	bool				v1_offered;
 
-	/* It has a lock of its own */
+	/* Has its own lock */
 	struct vfio_pci_mig_log		log;
 
 	/* Set once, without a lock */
 	enum vfio_pci_mig_protocol	protocol;
 	void				*window;
 
-	/* Whether there was a reset while someone held the lock, or is one */
+	/* Protects the flags for a deferred reset and a reset in progress */
 	spinlock_t			reset_lock;
 	bool				deferred_reset;
 	bool				resetting;
 	wait_queue_head_t		reset_over;
 
-	/* Who waits for something to be read */
+	/* Threads that poll for more data */
 	wait_queue_head_t		more;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For KUnit tests of migration: a device that vendor drivers open and migrate
+ * Helpers for KUnit tests of migration: a device that vendor drivers migrate
  */
 #ifndef VFIO_PCI_MIG_DEVICE_KUNIT_H
 #define VFIO_PCI_MIG_DEVICE_KUNIT_H
@@ -20,7 +20,7 @@ struct mig_device {
 	struct vfio_pci_core_device *vdev;
 	struct mig_fake *fakes[MIG_DRIVERS];
 	bool registered[MIG_DRIVERS];
-	/* The first of them, and what it migrates */
+	/* The first driver, and its migration of the open device */
 	struct mig_fake *fake;
 	struct vfio_pci_migration *mig;
 };
@@ -81,7 +81,7 @@ static inline void mig_device_exit(struct kunit *test)
 		mig_unregister(t, i);
 }
 
-/* A device that is bound and opened by the drivers that are registered */
+/* Bind a new device, with the registered drivers */
 static inline void mig_bind(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
@@ -104,7 +104,7 @@ static inline void mig_open(struct kunit *test)
 	t->mig = t->vdev->migration;
 }
 
-/* One that the first driver migrates, with these abilities */
+/* Open a device that the first driver migrates with these abilities */
 static inline void mig_start(struct kunit *test, bool p2p, bool precopy)
 {
 	struct vfio_pci_migration_ops ops = mig_fake_ops;

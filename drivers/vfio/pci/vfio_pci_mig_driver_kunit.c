@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of which vendor driver migrates a vfio-pci device, and for whom
+ * KUnit tests of vendor drivers that migrate vfio-pci devices
  */
 
 #include <kunit/test.h>
@@ -13,8 +13,8 @@
 
 #include "vfio_pci_mig_device_kunit.h"
 
-/* Who has used one protocol has used it */
-static void test_protocols(struct kunit *test)
+/* The first protocol that userspace uses excludes the other one */
+static void test_first_protocol_excludes_the_other(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 
@@ -29,7 +29,7 @@ static void test_protocols(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			vfio_pci_mig_claim(t->mig, VFIO_PCI_MIG_BY_FEATURE));
 
-	/* Until it is opened anew */
+	/* The next open allows either protocol again */
 	mig_start(test, false, false);
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_claim(t->mig,
 						    VFIO_PCI_MIG_BY_FEATURE));
@@ -37,8 +37,8 @@ static void test_protocols(struct kunit *test)
 			vfio_pci_mig_claim(t->mig, VFIO_PCI_MIG_BY_REGION));
 }
 
-/* Logging goes on in any state, and through a reset, until it is ended */
-static void test_logging(struct kunit *test)
+/* Logging continues in any state and across a reset */
+static void test_logging_continues_across_a_reset(struct kunit *test)
 {
 	struct interval_tree_node node = { .start = 0, .last = PAGE_SIZE - 1 };
 	struct rb_root_cached root = RB_ROOT_CACHED;
@@ -64,7 +64,7 @@ static void test_logging(struct kunit *test)
 	vfio_pci_mig_reset_done(t->mig);
 	KUNIT_EXPECT_EQ(test, 0, ops->log_read_and_clear(vdev, 0, PAGE_SIZE,
 							 NULL));
-	/* Nothing has no last byte */
+	/* A length of 0 is invalid */
 	KUNIT_EXPECT_EQ(test, -EINVAL, ops->log_read_and_clear(vdev, 0, 0,
 							       NULL));
 	KUNIT_EXPECT_EQ(test, 0, ops->log_stop(vdev));
@@ -86,7 +86,7 @@ static void test_logging(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			ops->log_start(vdev, &root, 1, &page_size));
 
-	/* And to be closed is the end of it */
+	/* Closing the device stops logging */
 	mig_fake_forget(t->fake);
 	vfio_pci_vendors_close(t->vdev);
 	KUNIT_EXPECT_STREQ(test, "m-", t->fake->events);
@@ -99,12 +99,12 @@ static void test_logging(struct kunit *test)
 
 #define OP(name)	offsetof(struct vfio_pci_migration_ops, name)
 
-/* What a driver may do without */
-static void test_check_driver(struct kunit *test)
+/* Required and optional operations */
+static void test_incomplete_operations_are_refused(struct kunit *test)
 {
 	static const struct {
 		int ret;
-		/* Up to 0, where the version is */
+		/* Offsets of the missing operations; 0 ends the list */
 		size_t without[7];
 	} cases[] = {
 		{ 0, {} },
@@ -158,7 +158,7 @@ static void test_check_driver(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mig_register(t, 0));
 	mig_unregister(t, 0);
 
-	/* The name has to be in the stream */
+	/* The name must fit into the stream header */
 	t->fake->driver.name = "a_name_that_is_33_characters_long";
 	KUNIT_EXPECT_EQ(test, -EINVAL, mig_register(t, 0));
 	t->fake->driver.name++;
@@ -169,7 +169,7 @@ static void test_check_driver(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mig_register(t, 0));
 }
 
-static void test_nothing(struct mig_fake *f, bool p2p)
+static void test_restore_fake(struct mig_fake *f, bool p2p)
 {
 	f->ops = mig_fake_ops;
 	if (!p2p)
@@ -177,14 +177,16 @@ static void test_nothing(struct mig_fake *f, bool p2p)
 	memset(f->events, 0, sizeof(f->events));
 }
 
-/* The driver that migrates: the last in order, of those that can */
-static void test_which(struct kunit *test)
+/* The last driver in order that can migrate the device does so */
+static void test_last_capable_driver_migrates(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 	struct mig_fake **f = t->fakes;
 	unsigned int i;
 
-	/* By name, as there is nothing else: a, b, c; c is there first */
+	/*
+	 * Same priority: names order the drivers, not the time of registration
+	 */
 	for (i = MIG_DRIVERS; i-- > 0;)
 		KUNIT_ASSERT_EQ(test, 0, mig_register(t, i));
 
@@ -199,7 +201,7 @@ static void test_which(struct kunit *test)
 	mig_unregister(t, 0);
 	f[0]->driver.priority = 1;
 	KUNIT_ASSERT_EQ(test, 0, mig_register(t, 0));
-	test_nothing(f[0], false);
+	test_restore_fake(f[0], false);
 	mig_bind(test);
 	mig_open(test);
 	KUNIT_ASSERT_NOT_NULL(test, t->mig);
@@ -210,7 +212,7 @@ static void test_which(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mig_set(t, VFIO_DEVICE_STATE_STOP));
 	KUNIT_EXPECT_STREQ(test, "+s", f[0]->events);
 
-	/* One that has nothing to do with it does not matter */
+	/* A driver without migration operations is ignored */
 	mig_close(t);
 	f[0]->driver.migration = NULL;
 	mig_bind(test);
@@ -219,19 +221,19 @@ static void test_which(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, &f[2]->ops,
 			    t->mig->ops);
 
-	/* What it is at open is what it was when it was bound, or nothing */
+	/* The abilities at open and at bind must be the same */
 	mig_close(t);
 	f[0]->driver.migration = &f[0]->ops;
 	mig_open(test);
 	KUNIT_EXPECT_NULL(test, t->mig);
 	mig_close(t);
-	test_nothing(f[0], true);
+	test_restore_fake(f[0], true);
 	mig_open(test);
 	KUNIT_ASSERT_NOT_NULL(test, t->mig);
 	KUNIT_EXPECT_PTR_EQ(test, &f[0]->ops,
 			    t->mig->ops);
 
-	/* The one that is not for this device leaves it to the one before */
+	/* If a driver declines the device, the previous one migrates it */
 	mig_close(t);
 	f[0]->fails = '+';
 	f[0]->fail_ret = -ENODEV;
@@ -240,7 +242,7 @@ static void test_which(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, &f[2]->ops,
 			    t->mig->ops);
 
-	/* None is there any more: it opens, and cannot be migrated */
+	/* Without a driver, the device opens but cannot migrate */
 	mig_close(t);
 	for (i = 0; i < MIG_DRIVERS; i++)
 		mig_unregister(t, i);
@@ -248,7 +250,7 @@ static void test_which(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, t->mig);
 	KUNIT_EXPECT_NULL(test, vfio_pci_mig_get(&t->vdev->vdev));
 
-	/* Or was not there when it was bound */
+	/* A driver that registers after the bind cannot migrate, either */
 	mig_bind(test);
 	KUNIT_EXPECT_NULL(test, t->vdev->vdev.mig_ops);
 	KUNIT_EXPECT_EQ(test, 0, t->vdev->vdev.migration_flags);
@@ -257,8 +259,8 @@ static void test_which(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, t->mig);
 }
 
-/* Drivers that are built on vfio-pci-core may know better */
-static void test_own_way(struct kunit *test)
+/* The core does not replace the migration operations of a variant driver */
+static void test_variant_driver_keeps_its_operations(struct kunit *test)
 {
 	static const struct vfio_migration_ops own_ops;
 	struct mig_device *t = test->priv;
@@ -297,8 +299,8 @@ static int test_open_region(struct vfio_pci_vendor_device *dev)
 	return PTR_ERR_OR_ZERO(vfio_pci_vendor_add_region(dev, &desc));
 }
 
-/* The migration region is the last, and all go, whoever else has some */
-static void test_regions(struct kunit *test)
+/* The migration region is the last one, and close removes all regions */
+static void test_migration_region_is_the_last(struct kunit *test)
 {
 	struct vfio_pci_core_region *region;
 	struct mig_device *t = test->priv;
@@ -308,11 +310,14 @@ static void test_regions(struct kunit *test)
 	for (i = 0; i < MIG_DRIVERS; i++)
 		KUNIT_ASSERT_EQ(test, 0, mig_register(t, i));
 
-	/* One that migrates, and each set of those that have a region */
+	/*
+	 * Each driver that can migrate, with each set of drivers that add a
+	 * region
+	 */
 	for (migrates = 0; migrates < MIG_DRIVERS; migrates++) {
 		for (has = 0; has < BIT(MIG_DRIVERS); has++) {
 			for (i = 0; i < MIG_DRIVERS; i++) {
-				test_nothing(f[i], true);
+				test_restore_fake(f[i], true);
 				f[i]->driver.migration =
 					i == migrates ? &f[i]->ops : NULL;
 				f[i]->driver.open = has & BIT(i) ?
@@ -342,9 +347,9 @@ static void test_regions(struct kunit *test)
 						   "~-" : "+-", f[i]->events);
 			KUNIT_EXPECT_EQ_MSG(test, VFIO_PCI_NUM_REGIONS,
 					    t->vdev->num_regions,
-					    "%u migrates, regions of %#x",
+					    "driver %u migrates, drivers %#x add regions",
 					    migrates, has);
-			/* Not those that are gone */
+			/* Do not free the removed regions again */
 			t->vdev->num_regions = VFIO_PCI_NUM_REGIONS;
 			vfio_pci_regions_free(t->vdev);
 		}
@@ -352,12 +357,12 @@ static void test_regions(struct kunit *test)
 }
 
 static struct kunit_case driver_test_cases[] = {
-	KUNIT_CASE(test_protocols),
-	KUNIT_CASE(test_logging),
-	KUNIT_CASE(test_check_driver),
-	KUNIT_CASE(test_which),
-	KUNIT_CASE(test_own_way),
-	KUNIT_CASE(test_regions),
+	KUNIT_CASE(test_first_protocol_excludes_the_other),
+	KUNIT_CASE(test_logging_continues_across_a_reset),
+	KUNIT_CASE(test_incomplete_operations_are_refused),
+	KUNIT_CASE(test_last_capable_driver_migrates),
+	KUNIT_CASE(test_variant_driver_keeps_its_operations),
+	KUNIT_CASE(test_migration_region_is_the_last),
 	{}
 };
 
@@ -371,5 +376,5 @@ static struct kunit_suite driver_test_suite = {
 kunit_test_suite(driver_test_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
-MODULE_DESCRIPTION("KUnit tests of which vendor driver migrates a vfio-pci device");
+MODULE_DESCRIPTION("KUnit tests of vendor drivers that migrate vfio-pci devices");
 MODULE_LICENSE("GPL");

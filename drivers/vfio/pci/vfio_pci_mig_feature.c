@@ -2,10 +2,10 @@
 /*
  * VFIO PCI migration by device features
  *
- * VFIO_DEVICE_FEATURE_MIGRATION and its kin, and the files that data is read
- * from and written to.  Such a file may outlive the data transfer that it is
- * for, and even the open device; then it fails with -ENODEV.  It never blocks:
- * what there is to read is made by who reads it.
+ * Implements VFIO_DEVICE_FEATURE_MIGRATION, the related features and the data
+ * files.  A data file may outlive its data transfer session and the open
+ * device; it then fails with -ENODEV.  A read does not wait for data: it calls
+ * the driver to save some.
  */
 
 #include <linux/anon_inodes.h>
@@ -29,7 +29,7 @@ struct vfio_pci_mig_file {
 	u64				session;
 };
 
-/* Lock the migration, if the file is of the data transfer that is on */
+/* Lock the migration, if the session of the file still exists */
 static int vfio_pci_mig_file_lock(struct vfio_pci_mig_file *mig_file)
 {
 	struct vfio_pci_migration *mig = mig_file->mig;
@@ -69,7 +69,7 @@ static ssize_t vfio_pci_mig_read(struct vfio_pci_migration *mig,
 			break;
 		}
 
-		/* There may be more later, unless the device is stopped */
+		/* Only a running device may have more data later */
 		if (!vfio_pci_mig_left(stream)) {
 			ret = stopped ? 0 : -ENOMSG;
 			break;
@@ -119,7 +119,7 @@ static ssize_t vfio_pci_mig_write_iter(struct kiocb *iocb,
 		return ret;
 
 	ret = vfio_pci_mig_feed(&mig_file->mig->stream, from);
-	/* What could be got of a buffer that is not all there, or in time */
+	/* After a fault or a signal, report the bytes that were consumed */
 	if (!ret || ret == -EFAULT || ret == -EINTR)
 		ret = count - iov_iter_count(from) ?: ret;
 	vfio_pci_mig_file_unlock(mig_file);
@@ -159,8 +159,8 @@ static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
 }
 
 /*
- * A read that has failed with -ENOMSG can be waited to be tried again for.  What
- * does not wait is what is known to be there: the driver has the last word.
+ * Report data when precopy_pending() is not 0.  A later read may still return
+ * -ENOMSG.
  */
 static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 {
@@ -176,7 +176,7 @@ static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 		return readable | EPOLLERR;
 
 	if (!vfio_pci_mig_is_stopped(mig->state)) {
-		/* A read is to tell what the driver fails with */
+		/* Report the error, so that userspace does not wait forever */
 		if (vfio_pci_mig_pending(mig, &initial, &dirty))
 			mask = readable | EPOLLERR;
 		else if (!initial && !dirty)
@@ -188,14 +188,14 @@ static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 }
 
 /**
- * vfio_pci_vendor_precopy_ready() - tell that there is more to be saved
+ * vfio_pci_vendor_precopy_ready() - report new pre-copy data
  * @dev: the device
  *
- * For a vendor driver that has the precopy_save operation: userspace which has
- * read all that was there may wait, and has precopy_pending called again then.
+ * For vendor drivers with a precopy_save operation.  Wakes up userspace that
+ * polls the data file.  The core then calls precopy_pending again.
  *
- * Context: Any, from when the device is opened until the driver's close callback
- * returns.
+ * Context: Any, from the open of the device until the close callback of the
+ * driver returns.
  */
 void vfio_pci_vendor_precopy_ready(struct vfio_pci_vendor_device *dev)
 {
@@ -233,7 +233,7 @@ static const struct file_operations vfio_pci_mig_load_fops = {
 	.release	= vfio_pci_mig_file_release,
 };
 
-/* A file for the data transfer that is on */
+/* Create a file for the current data transfer session */
 static struct file *vfio_pci_mig_data_file(struct vfio_pci_migration *mig)
 {
 	bool saving = vfio_pci_mig_is_saving(mig->state);
@@ -272,7 +272,7 @@ static struct file *vfio_pci_mig_change_state(struct vfio_pci_migration *mig,
 	if (ret)
 		return ERR_PTR(ret);
 
-	/* One that goes on saving has its file */
+	/* A session that continues already has its file */
 	if (mig->session == session ||
 	    (state != VFIO_DEVICE_STATE_RESUMING &&
 	     !vfio_pci_mig_is_saving(state)))
@@ -280,7 +280,7 @@ static struct file *vfio_pci_mig_change_state(struct vfio_pci_migration *mig,
 
 	file = vfio_pci_mig_data_file(mig);
 	if (IS_ERR(file)) {
-		/* Nobody can use it: back to where it does not matter */
+		/* The session is unusable without a file: end it */
 		vfio_pci_mig_set_state(mig, vfio_pci_mig_is_stopped(state) ?
 				       VFIO_DEVICE_STATE_STOP :
 				       VFIO_DEVICE_STATE_RUNNING);
@@ -297,7 +297,7 @@ vfio_pci_mig_feature_set_state(struct vfio_device *core_vdev,
 		vfio_pci_mig_get(core_vdev);
 	int ret;
 
-	/* Its vendor driver has gone since the device was bound */
+	/* No vendor driver migrates the open device */
 	if (!mig)
 		return ERR_PTR(-ENODEV);
 
@@ -310,7 +310,7 @@ vfio_pci_mig_feature_set_state(struct vfio_device *core_vdev,
 	return vfio_pci_mig_change_state(mig, state);
 }
 
-/* Also called by debugfs, for devices that are not open: those run */
+/* debugfs also calls this for closed devices, which are RUNNING */
 static int vfio_pci_mig_feature_get_state(struct vfio_device *core_vdev,
 					  enum vfio_device_mig_state *state)
 {
@@ -371,9 +371,9 @@ vfio_pci_mig_logs(const struct vfio_pci_migration_ops *ops)
 }
 
 /**
- * vfio_pci_mig_bind() - say that a device can be migrated
- * @vdev: the device, before it is registered
- * @ops: how its vendor driver does that
+ * vfio_pci_mig_bind() - advertise migration of a device
+ * @vdev: the device, before its registration
+ * @ops: migration operations of the vendor driver
  */
 void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
 		       const struct vfio_pci_migration_ops *ops)
@@ -384,11 +384,11 @@ void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
 }
 
 /**
- * vfio_pci_mig_bound() - find whether a device is known to be migrated so
+ * vfio_pci_mig_bound() - check whether a driver has the advertised abilities
  * @vdev: the device
- * @ops: how a vendor driver would do it
+ * @ops: migration operations of the vendor driver
  *
- * Return: whether vfio_pci_mig_bind() was called for the like of it.
+ * Return: true if the device advertises the abilities of @ops.
  */
 bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
 			const struct vfio_pci_migration_ops *ops)

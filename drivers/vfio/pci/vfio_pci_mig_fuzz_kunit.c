@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit fuzzing of the stream that a vfio-pci device migrates in
+ * KUnit fuzzing of the migration stream of vfio-pci
  *
- * A failure tells the seed, by which the same streams are made again.
+ * A failure prints the seed.  The same seed makes the same streams again.
  */
 
 #include <kunit/test.h>
@@ -17,11 +17,11 @@
 
 static unsigned long long seed;
 module_param(seed, ullong, 0444);
-MODULE_PARM_DESC(seed, "What random numbers start from, or 0 for a random one");
+MODULE_PARM_DESC(seed, "Seed of the random numbers, or 0 for a random seed");
 
 static unsigned int rounds = 20000;
 module_param(rounds, uint, 0444);
-MODULE_PARM_DESC(rounds, "How many streams each case makes (20000)");
+MODULE_PARM_DESC(rounds, "Number of streams in each case (default 20000)");
 
 #define FUZZ_MAX	2048
 
@@ -30,12 +30,12 @@ struct fuzz_test {
 	struct vfio_pci_vendor vendor;
 	struct rnd_state rnd;
 	u64 seed;
-	/* A good one, and another that has the same in it */
+	/* A valid stream, and another one with the same payload */
 	struct mig_bytes good;
 	struct mig_bytes other;
-	/* What has become of it, and where the records of it are */
+	/* The mutated stream */
 	struct mig_bytes bytes;
-	/* By the oracle: what is to be loaded before the stream ends or fails */
+	/* Loads that the oracle expects before the stream ends or fails */
 	unsigned int nr_loads;
 	unsigned int loads;
 	struct { u32 type, size; u64 pos; } load[FUZZ_MAX / MIG_HEAD];
@@ -46,7 +46,7 @@ static u32 fuzz_below(struct fuzz_test *t, u32 ceiling)
 	return ceiling ? prandom_u32_state(&t->rnd) % ceiling : 0;
 }
 
-/* The driver takes anything, as it is told by the oracle */
+/* Accept any data, but compare the load with the oracle */
 static int fuzz_do_load(struct vfio_pci_vendor_device *dev, const void *buf,
 			size_t size, u64 pos, u32 type)
 {
@@ -111,7 +111,7 @@ static int fuzz_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Where the record after that at @at is, if there is one */
+/* Return the offset of the record after @at, or the end of the stream */
 static size_t fuzz_next(const struct mig_bytes *b, size_t at)
 {
 	size_t left = b->len - min(at, b->len);
@@ -125,7 +125,7 @@ static size_t fuzz_next(const struct mig_bytes *b, size_t at)
 	return at + MIG_HEAD + get_unaligned_le32(b->data + at + 4);
 }
 
-/* Some record of the stream, as it is now */
+/* Return the offset of a random record of the mutated stream */
 static size_t fuzz_record(struct fuzz_test *t)
 {
 	unsigned int i = fuzz_below(t, 8);
@@ -138,7 +138,7 @@ static size_t fuzz_record(struct fuzz_test *t)
 	return min(at, t->bytes.len);
 }
 
-/* Have @size bytes at @at of what is in @from, instead of @old bytes */
+/* Replace @old bytes at @at by @size bytes at @from */
 static void fuzz_replace(struct fuzz_test *t, size_t at, size_t old,
 			 const u8 *from, size_t size)
 {
@@ -173,58 +173,58 @@ static void fuzz_once(struct fuzz_test *t)
 	unsigned int i;
 
 	switch (fuzz_below(t, 12)) {
-	case 0: /* A bit */
+	case 0: /* Flip a bit */
 		if (b->len)
 			b->data[at] ^= BIT(fuzz_below(t, 8));
 		break;
-	case 1: /* Bytes of all kinds */
+	case 1: /* Set random bytes */
 		for (i = 0; i < size % 8; i++)
 			if (at + i < b->len)
 				b->data[at + i] = fuzz_below(t, 256);
 		break;
-	case 2: /* Its end */
+	case 2: /* Truncate the stream */
 		b->len = at;
 		break;
-	case 3: /* The type, the size or else of a record */
+	case 3: /* Set a field of a record head */
 		fuzz_put_le32(t, record + 4 * fuzz_below(t, 4), number);
 		break;
-	case 4: /* Numbers anywhere */
+	case 4: /* Set an aligned word anywhere */
 		fuzz_put_le32(t, round_down(at, 4), number);
 		break;
-	case 5: /* One more byte in a record, or one less */
+	case 5: /* Change the size of a record by one */
 		if (record + MIG_HEAD <= b->len)
 			fuzz_put_le32(t, record + 4,
 				      get_unaligned_le32(b->data + record + 4) +
 				      (number & 1 ? 1 : -1));
 		break;
-	case 6: /* From here on, or for a while, the other */
+	case 6: /* Overwrite bytes by the other stream */
 		for (i = at; i < b->len && i < t->other.len &&
 		     (number & 1 || i < at + size); i++)
 			b->data[i] = t->other.data[i];
 		break;
-	case 7: /* Nothing, or something else */
+	case 7: /* Remove or replace bytes */
 		fuzz_replace(t, at, size, t->other.data, number & 1 ? 0 : size);
 		break;
-	case 8: /* A record less */
+	case 8: /* Remove a record */
 		fuzz_replace(t, record, to - record, copy, 0);
 		break;
-	case 9: /* A record here that was there, with what it had before */
+	case 9: /* Insert a copy of a record, or replace bytes by it */
 		memcpy(copy, b->data + record, min(to - record, sizeof(copy)));
 		fuzz_replace(t, fuzz_record(t), number & 1 ? to - record : 0,
 			     copy, min(to - record, sizeof(copy)));
 		break;
-	case 10: /* More at the end */
+	case 10: /* Append bytes */
 		fuzz_replace(t, b->len, 0, t->good.data + at % t->good.len,
 			     min(size, t->good.len - at % t->good.len));
 		break;
-	default: /* One of the numbers of the header */
+	default: /* Set a field of the header */
 		fuzz_put_le32(t, 4 * fuzz_below(t, MIG_HEADER / 4), number);
 		break;
 	}
 }
 
-/* Make all checksums good, as whoever sends a stream can */
-static void fuzz_seal(struct mig_bytes *b)
+/* Correct all checksums, as an attacker can */
+static void fuzz_correct_checksums(struct mig_bytes *b)
 {
 	size_t at = MIG_HEADER, next;
 	u8 *r;
@@ -242,7 +242,7 @@ static void fuzz_seal(struct mig_bytes *b)
 	}
 }
 
-/* What the documentation has to say of the stream: whether it is whole */
+/* Validate the stream by the rules of the documentation */
 static bool fuzz_oracle(struct fuzz_test *t)
 {
 	u64 bytes[] = { 0, 0 };
@@ -258,7 +258,7 @@ static bool fuzz_oracle(struct fuzz_test *t)
 	t->nr_loads = 0;
 	if (b->len < 80)
 		return false;
-	/* As it would be sent, but for the number and an older version */
+	/* The expected header, with the nonce and the version of the stream */
 	mig_put_header(&header, t->fake, t->vendor.dev.pdev,
 		       get_unaligned_le64(b->data + 64));
 	memcpy(header.data + 28, b->data + 28, 4);
@@ -303,8 +303,8 @@ static bool fuzz_same(const struct mig_bytes *a, const struct mig_bytes *b)
 	return a->len == b->len && !memcmp(a->data, b->data, a->len);
 }
 
-/* Returns how many were taken that are not what they were made of */
-static unsigned int fuzz(struct kunit *test, bool sealed)
+/* Return the number of accepted streams that differ from the originals */
+static unsigned int fuzz(struct kunit *test, bool forged)
 {
 	struct fuzz_test *t = test->priv;
 	unsigned int i, j, accepted = 0, failures = 0;
@@ -313,34 +313,37 @@ static unsigned int fuzz(struct kunit *test, bool sealed)
 	size_t piece;
 	int ret;
 
-	/* Those that fail first tell enough */
+	/* Stop after five failures */
 	for (i = 0; i < rounds && failures < 5; i++) {
 		memcpy(b->data, t->good.data, t->good.len);
 		b->len = t->good.len;
 		for (j = 1 + fuzz_below(t, 4); j; j--)
 			fuzz_once(t);
-		if (sealed)
-			fuzz_seal(b);
+		if (forged)
+			fuzz_correct_checksums(b);
 
 		same = fuzz_same(b, &t->good) || fuzz_same(b, &t->other);
 		good = fuzz_oracle(t);
 		piece = i & 1 ? SIZE_MAX : 1 + fuzz_below(t, 200);
 		ret = mig_verdict(t->fake, &t->vendor.dev, b->data, b->len, piece);
-		/* Some changes have nothing to change, or change all */
-		if (!sealed && !ret != same) {
-			KUNIT_FAIL(test, "seed=%llu round %u: %d, but it is %s",
-				   t->seed, i, ret, same ? "good" : "another");
+		/*
+		 * A mutation may have no effect, or result in the other stream
+		 */
+		if (!forged && !ret != same) {
+			KUNIT_FAIL(test, "seed=%llu round %u: result %d for %s stream",
+				   t->seed, i, ret, same ? "an original" : "a damaged");
 			failures++;
 		}
 		if (!ret != good || t->loads != t->nr_loads) {
-			KUNIT_FAIL(test, "seed=%llu round %u: %d and %u loads, not %d and %u",
+			KUNIT_FAIL(test,
+				   "seed=%llu round %u: result %d, %u loads; expected failure %d, %u loads",
 				   t->seed, i, ret, t->loads, !good,
 				   t->nr_loads);
 			failures++;
 		}
 		if (ret && ret != -EINVAL && ret != -EBADMSG &&
 		    (ret != -ENODATA || b->len)) {
-			KUNIT_FAIL(test, "seed=%llu round %u: %d", t->seed, i,
+			KUNIT_FAIL(test, "seed=%llu round %u: unexpected errno %d", t->seed, i,
 				   ret);
 			failures++;
 		}
@@ -351,25 +354,27 @@ static unsigned int fuzz(struct kunit *test, bool sealed)
 	return accepted;
 }
 
-/* By chance, as on a line or a disk that is not good: none is taken */
-static void test_fuzz_damaged(struct kunit *test)
+/* Accidental damage is always detected */
+static void test_damaged_streams_are_refused(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, 0, fuzz(test, false));
 }
 
-/* By intent: those are taken that are as documented, and no others */
-static void test_fuzz_forged(struct kunit *test)
+/*
+ * With correct checksums, all documented streams and no others are accepted
+ */
+static void test_forged_streams_are_accepted_only_if_valid(struct kunit *test)
 {
 	unsigned int accepted = fuzz(test, true);
 
-	kunit_info(test, "%u of %u are streams", accepted, rounds);
+	kunit_info(test, "%u of %u streams are valid", accepted, rounds);
 	if (rounds >= 1000)
 		KUNIT_EXPECT_NE(test, 0, accepted);
 }
 
 static struct kunit_case fuzz_test_cases[] = {
-	KUNIT_CASE_SLOW(test_fuzz_damaged),
-	KUNIT_CASE_SLOW(test_fuzz_forged),
+	KUNIT_CASE_SLOW(test_damaged_streams_are_refused),
+	KUNIT_CASE_SLOW(test_forged_streams_are_accepted_only_if_valid),
 	{}
 };
 
@@ -382,5 +387,5 @@ static struct kunit_suite fuzz_test_suite = {
 kunit_test_suite(fuzz_test_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
-MODULE_DESCRIPTION("KUnit fuzzing of the stream that a vfio-pci device migrates in");
+MODULE_DESCRIPTION("KUnit fuzzing of the migration stream of vfio-pci");
 MODULE_LICENSE("GPL");

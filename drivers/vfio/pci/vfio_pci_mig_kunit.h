@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For KUnit tests of migration: a vendor driver whose device is an array of
- * parts, and the stream as Documentation/driver-api/vfio-pci-migration.rst has
- * it, written without the code that is tested.
+ * Helpers for KUnit tests of migration: a vendor driver whose state is an array
+ * of parts, and a second implementation of the stream in
+ * Documentation/driver-api/vfio-pci-migration.rst.
  */
 #ifndef VFIO_PCI_MIG_KUNIT_H
 #define VFIO_PCI_MIG_KUNIT_H
@@ -30,15 +30,17 @@ struct mig_fake {
 	struct vfio_pci_migration_ops	ops;
 	struct pci_device_id		ids[2];
 
-	/* Sizes of what is saved at once, hence to be loaded at once, up to 0 */
+	/* Sizes of the saved or loaded parts; 0 ends the list */
 	u32				parts[MIG_KINDS][MIG_PARTS + 1];
 	unsigned int			saved[MIG_KINDS];
 	unsigned int			loaded[MIG_KINDS];
-	/* What these return instead */
+	/* Return values to inject, unless 0 */
 	ssize_t				save_ret;
 	int				load_ret;
 
-	/* A letter for each other call, and which is to fail and how */
+	/*
+	 * A letter for each other call, the failing call, and its return value
+	 */
 	char				events[MIG_EVENTS];
 	char				fails;
 	int				fail_ret;
@@ -54,7 +56,7 @@ static inline u8 mig_fake_byte(int kind, u64 pos)
 	return pos * 31 + (pos >> 9) + kind * 77;
 }
 
-/* The part at @pos, which must be the start of one, or the end of all */
+/* Find the part that starts at @pos; @pos may also be the end of the state */
 static inline unsigned int mig_fake_part(struct mig_fake *f, int kind, u64 pos)
 {
 	unsigned int i;
@@ -118,7 +120,7 @@ static inline ssize_t mig_fake_precopy_save(struct vfio_pci_vendor_device *dev,
 	return mig_fake_do_save(dev, buf, size, pos, MIG_PRECOPY);
 }
 
-/* What comes is always what was saved next, whatever becomes of the stream */
+/* Expect the next saved part, even in a stream that fails later */
 static inline int mig_fake_do_load(struct vfio_pci_vendor_device *dev,
 				   const void *buf, size_t size, u64 pos,
 				   int kind)
@@ -255,7 +257,7 @@ static const struct vfio_pci_migration_ops mig_fake_ops = {
 	.log_sync		= mig_fake_log_sync,
 };
 
-/* What has been called does not matter any more */
+/* Forget the recorded calls */
 static inline void mig_fake_forget(struct mig_fake *f)
 {
 	memset(f->events, 0, sizeof(f->events));
@@ -264,7 +266,7 @@ static inline void mig_fake_forget(struct mig_fake *f)
 	f->fails = 0;
 }
 
-/* A driver with all that there is, which a test may take away */
+/* Allocate a driver with all operations; a test may remove some */
 static inline struct mig_fake *mig_fake_alloc(struct kunit *test,
 					      const char *name, u16 device)
 {
@@ -285,7 +287,7 @@ static inline struct mig_fake *mig_fake_alloc(struct kunit *test,
 	return f;
 }
 
-/* A stream: offsets and numbers are those of the documentation */
+/* A stream with the offsets and numbers of the documentation */
 struct mig_bytes {
 	u8	*data;
 	size_t	len;
@@ -340,7 +342,7 @@ static inline void mig_put_header(struct mig_bytes *b, const struct mig_fake *f,
 	b->len = MIG_HEADER;
 }
 
-/* A record that has @size bytes, which are there already */
+/* Complete a record; its @size bytes of payload are already in place */
 static inline void mig_put_record(struct mig_bytes *b, u32 type, u32 size)
 {
 	u8 *r = b->data + b->len;
@@ -360,7 +362,7 @@ static inline void mig_put_end(struct mig_bytes *b, u64 precopy, u64 data)
 	mig_put_record(b, 3, 16);
 }
 
-/* All that the driver has to save */
+/* Append a record for each part of the driver */
 static inline void mig_put_parts(struct mig_bytes *b, struct mig_fake *f,
 				 int kind)
 {
@@ -387,7 +389,7 @@ static inline void mig_put_all(struct mig_bytes *b, struct mig_fake *f,
 		    mig_fake_bytes(f, MIG_DATA));
 }
 
-/* Let a stream receive bytes, @piece of them at a time */
+/* Feed bytes to a stream in pieces of @piece bytes */
 static inline int mig_feed(struct vfio_pci_mig_stream *stream, const u8 *data,
 			   size_t len, size_t piece)
 {
@@ -407,7 +409,7 @@ static inline int mig_feed(struct vfio_pci_mig_stream *stream, const u8 *data,
 	return ret;
 }
 
-/* A new stream of these bytes: 0 if it is taken for whole, or why not */
+/* Receive a stream; return 0 if it is complete and valid, or its error */
 static inline int mig_verdict(struct mig_fake *f,
 			      struct vfio_pci_vendor_device *dev,
 			      const u8 *data, size_t len, size_t piece)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI migration: logging of what memory a device writes
+ * VFIO PCI migration: log of the memory that a device writes
  *
- * A vendor driver tells of each write of the device, as it comes to know of it.
- * What is kept is a bitmap for each part of the address space that was written,
- * so that it takes memory and time for what is dirty, not for what is mapped.
+ * A vendor driver reports each write of the device.  The log has one bitmap for
+ * each written part of the address space.  The memory and time for the log
+ * depend on the dirty pages, not on the mapped ones.
  */
 
 #include <linux/bitmap.h>
@@ -21,17 +21,17 @@
 #include "vfio_pci_mig.h"
 #include "vfio_pci_priv.h"
 
-/* Pages of one bitmap */
+/* Pages in one bitmap */
 #define LOG_CHUNK_PAGES	2048
 #define LOG_CHUNK_SIZE	((u64)LOG_CHUNK_PAGES << PAGE_SHIFT)
-/* More of them are not worth it: a guest may have a device write anywhere */
+/* Limit the memory: a guest can make a device write to any address */
 #define LOG_MAX_CHUNKS	65536
 
 struct vfio_pci_mig_chunk {
 	DECLARE_BITMAP(dirty, LOG_CHUNK_PAGES);
 };
 
-/* Addresses that are logged: from the first to the last of them */
+/* A logged range of addresses, including both ends */
 struct vfio_pci_mig_log_range {
 	u64	start;
 	u64	last;
@@ -60,13 +60,12 @@ void vfio_pci_mig_log_init(struct vfio_pci_mig_log *log)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_init);
 
 /**
- * vfio_pci_mig_log_begin() - begin to log
+ * vfio_pci_mig_log_begin() - start logging
  * @log: the log
- * @root: the ranges of addresses, which do not overlap, as struct
- *	  interval_tree_node
- * @nnodes: number of them, not 0
+ * @root: ranges to log, as struct interval_tree_node, without overlaps
+ * @nnodes: number of ranges, not 0
  *
- * Return: 0, -EBUSY if it had begun, -ENOMEM.
+ * Return: 0, -EBUSY if logging is on, -ENOMEM if out of memory.
  */
 int vfio_pci_mig_log_begin(struct vfio_pci_mig_log *log,
 			   struct rb_root_cached *root, u32 nnodes)
@@ -103,10 +102,10 @@ static bool vfio_pci_mig_log_has_begun(struct vfio_pci_mig_log *log)
 }
 
 /**
- * vfio_pci_mig_log_end() - end to log, and forget what was
- * @log: the log, which may not have begun
+ * vfio_pci_mig_log_end() - stop logging and free the log
+ * @log: the log
  *
- * Return: whether it had begun.
+ * Return: true if logging was on.
  */
 bool vfio_pci_mig_log_end(struct vfio_pci_mig_log *log)
 {
@@ -155,13 +154,13 @@ static int vfio_pci_mig_log_pages(struct vfio_pci_mig_log *log, u64 first,
 }
 
 /**
- * vfio_pci_mig_log_write() - log that a device has written
+ * vfio_pci_mig_log_write() - log a write of the device
  * @log: the log
  * @iova: first address
  * @length: number of bytes
  *
- * Return: 0, or -ENOMEM or -ENOSPC if that cannot be kept, so that from now on
- * all that is logged is taken for dirty.
+ * Return: 0, -ENOMEM if out of memory, or -ENOSPC if the log is full.  After an
+ * error, the log reports all logged pages as dirty.
  */
 int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length)
 {
@@ -194,7 +193,7 @@ int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_write);
 
-/* Report the pages of a chunk that have any of the bytes @iova to @last */
+/* Report the dirty pages of a chunk between the bytes @iova and @last */
 static void vfio_pci_mig_log_report(struct vfio_pci_mig_chunk *chunk, u64 base,
 				    u64 iova, u64 last,
 				    struct iova_bitmap *dirty)
@@ -205,14 +204,14 @@ static void vfio_pci_mig_log_report(struct vfio_pci_mig_chunk *chunk, u64 base,
 	from = first > base ? first - base : 0;
 	end = min((last >> PAGE_SHIFT) - base, LOG_CHUNK_PAGES - 1) + 1;
 	for_each_set_bitrange_from(from, to, chunk->dirty, end) {
-		/* There are no bits for what was not asked for */
+		/* The bitmap of userspace has no bits outside the range */
 		start = max((base + from) << PAGE_SHIFT, iova);
 		stop = min(((base + to) << PAGE_SHIFT) - 1, last);
 		iova_bitmap_set(dirty, start, stop - start + 1);
 	}
 }
 
-/* Forget them, but not those of which only a part was reported */
+/* Clear the reported pages, unless the report covers only a part of the page */
 static void vfio_pci_mig_log_forget(struct vfio_pci_mig_chunk *chunk, u64 base,
 				    u64 iova, u64 last)
 {
@@ -226,13 +225,13 @@ static void vfio_pci_mig_log_forget(struct vfio_pci_mig_chunk *chunk, u64 base,
 }
 
 /**
- * vfio_pci_mig_log_read() - report what is dirty, and take it for clean
+ * vfio_pci_mig_log_read() - report and clear the dirty pages of a range
  * @log: the log
  * @iova: first address
- * @length: number of bytes, not 0; what is not logged is not dirty
- * @dirty: to be told
+ * @length: number of bytes, not 0; addresses that are not logged are clean
+ * @dirty: bitmap in which to set the dirty pages
  *
- * Return: 0, -EINVAL if nothing is logged.
+ * Return: 0, -EINVAL if logging is off.
  */
 int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 			  struct iova_bitmap *dirty)
@@ -270,17 +269,18 @@ int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_read);
 
 /**
- * vfio_pci_vendor_log_dma() - tell that a device writes memory
+ * vfio_pci_vendor_log_dma() - report a DMA write of a device
  * @dev: the device
- * @iova: first address that it writes
+ * @iova: first address
  * @length: number of bytes
  *
- * For a vendor driver that has the log_start operation, which calls this before
- * or after each write, and before log_sync returns.  What userspace does not log
- * is ignored.
+ * For vendor drivers with a log_start operation.  Report a write when it is
+ * complete or later, but before the next log_sync or log_stop returns.  If you
+ * report a write earlier, report it again when it is complete.  The core
+ * ignores addresses that userspace does not log.
  *
- * Context: Process context, may sleep.  From when the device is opened until the
- * driver's close callback returns.
+ * Context: Process context, may sleep.  From the open of the device until the
+ * close callback of the driver returns.
  */
 void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 			     u64 length)
@@ -291,13 +291,13 @@ void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 
 	if (mig && vfio_pci_mig_log_write(&mig->log, iova, length))
 		dev_warn_ratelimited(&dev->pdev->dev,
-				     "vendor driver %s: too much DMA to be logged, all is taken for dirty\n",
+				     "%s: DMA log overflowed: all logged pages are reported as dirty, migration takes longer\n",
 				     dev->driver->name);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_log_dma);
 
 /**
- * vfio_pci_mig_stop_logging() - end the logging of a device
+ * vfio_pci_mig_stop_logging() - stop the logging of a device
  * @mig: the migration, locked
  */
 void vfio_pci_mig_stop_logging(struct vfio_pci_migration *mig)
@@ -331,7 +331,7 @@ static int vfio_pci_mig_log_start(struct vfio_device *core_vdev,
 		return vfio_pci_mig_errno(mig->dev, "log_start", ret);
 	}
 
-	/* What the bits are of; whoever asks for larger pages gets these */
+	/* The size of a logged page, also if userspace asks for larger ones */
 	*page_size = PAGE_SIZE;
 
 	return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the log of what memory a vfio-pci device writes
+ * KUnit tests of the log of DMA writes for migration
  */
 
 #include <kunit/test.h>
@@ -14,7 +14,7 @@
 
 #include "vfio_pci_mig_kunit.h"
 
-/* Enough for some chunks of the log */
+/* Covers several chunks of the log */
 #define LOG_BITS	16384
 #define LOG_RANGES	4
 
@@ -62,7 +62,7 @@ static void log_test_exit(struct kunit *test)
 		vfio_pci_mig_log_end(&t->log);
 }
 
-/* Log from the first of these addresses to the last */
+/* Add a range of addresses to log, including @start and @last */
 static void log_range(struct log_test *t, unsigned int i, u64 start, u64 last)
 {
 	t->nodes[i].start = start;
@@ -70,7 +70,7 @@ static void log_range(struct log_test *t, unsigned int i, u64 start, u64 last)
 	interval_tree_insert(&t->nodes[i], &t->root);
 }
 
-/* Read what is dirty of some addresses into t->bits, of @page_size each */
+/* Read the dirty bits of a range into t->bits, one for each @page_size */
 static int log_read(struct kunit *test, u64 iova, u64 length, u64 page_size)
 {
 	const size_t size = 2 * LOG_BITS / BITS_PER_BYTE;
@@ -89,7 +89,7 @@ static int log_read(struct kunit *test, u64 iova, u64 length, u64 page_size)
 	return ret;
 }
 
-/* What is dirty: pages from one to another, of all that are asked for */
+/* Expect that exactly the pages @from to @to - 1 are dirty */
 static void log_expect(struct kunit *test, u64 iova, u64 pages,
 		       unsigned int from, unsigned int to)
 {
@@ -104,7 +104,7 @@ static void log_expect(struct kunit *test, u64 iova, u64 pages,
 	KUNIT_EXPECT_GE_MSG(test, find_next_zero_bit(t->bits, 2 * LOG_BITS,
 						     from), to,
 			    "at %#llx", iova);
-	/* Once it is read it is clean, and there is nothing that it takes */
+	/* The read has cleared the pages */
 	KUNIT_EXPECT_EQ(test, 0, log_read(test, iova, pages << PAGE_SHIFT,
 					  PAGE_SIZE));
 	KUNIT_EXPECT_TRUE_MSG(test, bitmap_empty(t->bits, 2 * LOG_BITS),
@@ -118,11 +118,11 @@ static int log_write(struct kunit *test, u64 iova, u64 length)
 	return vfio_pci_mig_log_write(&t->log, iova, length);
 }
 
-static void test_begin_end(struct kunit *test)
+static void test_log_starts_empty(struct kunit *test)
 {
 	struct log_test *t = test->priv;
 
-	/* Nothing is logged yet, and that is no error to who writes */
+	/* While logging is off, a write succeeds and has no effect */
 	KUNIT_EXPECT_FALSE(test, vfio_pci_mig_log_end(&t->log));
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, 0, SZ_1M));
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->log.chunks));
@@ -138,7 +138,7 @@ static void test_begin_end(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->log.chunks));
 	KUNIT_EXPECT_FALSE(test, vfio_pci_mig_log_end(&t->log));
 
-	/* What was before is forgotten */
+	/* A new log starts empty */
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 1));
 	log_expect(test, 0, SZ_1M >> PAGE_SHIFT, 0, 0);
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, 3 * PAGE_SIZE, 1));
@@ -146,10 +146,10 @@ static void test_begin_end(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&t->log.chunks));
 }
 
-/* Any byte of a page is the page, and what is not logged is not dirty */
-static void test_writes(struct kunit *test)
+/* A write to any byte makes the page dirty, but only in the logged ranges */
+static void test_written_pages_are_dirty(struct kunit *test)
 {
-	/* In pages; each has a few bytes more or less at its ends */
+	/* In pages; some start or end a few bytes off */
 	static const struct {
 		u64 iova, length;
 		unsigned int from, to;
@@ -163,7 +163,7 @@ static void test_writes(struct kunit *test)
 		{ 101 * PAGE_SIZE - 1, 2, 100, 102 },
 		{ 100 * PAGE_SIZE, PAGE_SIZE, 100, 101 },
 		{ 100 * PAGE_SIZE, 7 * PAGE_SIZE, 100, 107 },
-		/* What is logged: pages 10 to 1000 and 5000 to 14000 */
+		/* Pages 10 to 999 and 5000 to 13999 are logged */
 		{ 0, 10 * PAGE_SIZE, 0, 0 },
 		{ 0, 10 * PAGE_SIZE + 1, 10, 11 },
 		{ 9 * PAGE_SIZE, 2 * PAGE_SIZE, 10, 11 },
@@ -175,7 +175,7 @@ static void test_writes(struct kunit *test)
 		{ 13999 * PAGE_SIZE, U64_MAX, 13999, 14000 },
 		{ 13999 * PAGE_SIZE, U64_MAX - 13999 * PAGE_SIZE, 13999, 14000 },
 		{ 5000 * PAGE_SIZE, U64_MAX, 5000, 14000 },
-		/* From one chunk to the next, and over some */
+		/* Across chunks */
 		{ 6143 * PAGE_SIZE, 2 * PAGE_SIZE, 6143, 6145 },
 		{ 6143 * PAGE_SIZE + 1, PAGE_SIZE - 1, 6143, 6144 },
 		{ 6144 * PAGE_SIZE, 1, 6144, 6145 },
@@ -192,23 +192,23 @@ static void test_writes(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, log_write(test, cases[i].iova,
 						   cases[i].length));
 		log_expect(test, 0, LOG_BITS, cases[i].from, cases[i].to);
-		/* What is clean takes no memory */
+		/* Clean pages take no memory */
 		KUNIT_EXPECT_TRUE(test, xa_empty(&t->log.chunks));
 
-		/* Twice is once */
+		/* Writing twice has the same effect */
 		log_write(test, cases[i].iova, cases[i].length);
 		log_write(test, cases[i].iova, cases[i].length);
 		log_expect(test, 0, LOG_BITS, cases[i].from, cases[i].to);
 	}
 
-	/* Both ranges at a time */
+	/* One write to both ranges */
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, 0, U64_MAX));
 	log_expect(test, 0, 4096, 10, 1000);
 	log_expect(test, 4096 * PAGE_SIZE, 12288, 5000 - 4096, 14000 - 4096);
 }
 
-/* The last addresses that there are */
-static void test_end_of_space(struct kunit *test)
+/* The end of the address space */
+static void test_addresses_do_not_wrap_around(struct kunit *test)
 {
 	const u64 base = -(256 * PAGE_SIZE);
 	struct log_test *t = test->priv;
@@ -218,7 +218,7 @@ static void test_end_of_space(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 2));
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, U64_MAX, 1));
 	log_expect(test, base, 256, 255, 256);
-	/* It ends there, and does not go on at the start */
+	/* No wrap around to address 0 */
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, U64_MAX, 2));
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, U64_MAX - PAGE_SIZE, U64_MAX));
 	log_expect(test, base, 256, 254, 256);
@@ -231,8 +231,8 @@ static void test_end_of_space(struct kunit *test)
 	log_expect(test, base, 256, 128, 256);
 }
 
-/* Read and cleared by parts, which need not be those of pages */
-static void test_parts(struct kunit *test)
+/* Read and clear parts of the range, also parts of a page */
+static void test_partial_read_keeps_the_rest(struct kunit *test)
 {
 	struct log_test *t = test->priv;
 	unsigned int at;
@@ -241,7 +241,7 @@ static void test_parts(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 1));
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, 2000 * PAGE_SIZE,
 					   3000 * PAGE_SIZE));
-	/* Each says what there is of it, and leaves all else */
+	/* Each read reports its part and keeps the others */
 	for (at = 1000; at < 6000; at += 500)
 		log_expect(test, at * PAGE_SIZE, 500,
 			   0, at >= 2000 && at < 5000 ? 500 : 0);
@@ -257,7 +257,7 @@ static void test_parts(struct kunit *test)
 	log_expect(test, 3001 * PAGE_SIZE, 5000, 0, 1999);
 	log_expect(test, 0, LOG_BITS, 0, 0);
 
-	/* Half of a page is dirty if it is, and the other half still */
+	/* A read of half a page reports the page, but does not clear it */
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, 8 * PAGE_SIZE, 1));
 	KUNIT_EXPECT_EQ(test, 0, log_read(test, 8 * PAGE_SIZE + 2048, 2048,
 					  PAGE_SIZE));
@@ -269,8 +269,8 @@ static void test_parts(struct kunit *test)
 	log_expect(test, 0, 100, 8, 9);
 }
 
-/* Bits of larger pages: those in which there is something */
-static void test_page_sizes(struct kunit *test)
+/* A larger page is dirty if it contains a dirty page */
+static void test_larger_page_contains_dirty_page(struct kunit *test)
 {
 	struct log_test *t = test->priv;
 
@@ -287,8 +287,8 @@ static void test_page_sizes(struct kunit *test)
 	log_expect(test, 0, LOG_BITS, 0, 0);
 }
 
-/* Without memory for it all is dirty, until it begins anew */
-static void test_lost(struct kunit *test)
+/* After an overflow all pages are dirty, until logging is restarted */
+static void test_overflow_makes_all_pages_dirty(struct kunit *test)
 {
 	struct log_test *t = test->priv;
 
@@ -310,8 +310,8 @@ static void test_lost(struct kunit *test)
 	log_expect(test, 0, LOG_BITS, 0, 0);
 }
 
-/* So it is if a device writes more than can be kept, in no time */
-static void test_too_much(struct kunit *test)
+/* A huge write overflows the log, and takes little time */
+static void test_log_size_is_limited(struct kunit *test)
 {
 	struct log_test *t = test->priv;
 
@@ -324,7 +324,7 @@ static void test_too_much(struct kunit *test)
 					  PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, 1, bitmap_weight(t->bits, 2 * LOG_BITS));
 
-	/* What has been read makes room */
+	/* A read frees memory of the log */
 	KUNIT_EXPECT_TRUE(test, vfio_pci_mig_log_end(&t->log));
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 1));
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, 5 * PAGE_SIZE, PAGE_SIZE));
@@ -333,8 +333,8 @@ static void test_too_much(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, t->log.nr_chunks);
 }
 
-/* Anything, compared with a bitmap of all */
-static void test_random(struct kunit *test)
+/* Random writes and reads, compared with a bitmap of all pages */
+static void test_random_writes_match_a_bitmap(struct kunit *test)
 {
 	struct log_test *t = test->priv;
 	struct rnd_state rnd;
@@ -375,14 +375,14 @@ static void test_random(struct kunit *test)
 }
 
 static struct kunit_case log_test_cases[] = {
-	KUNIT_CASE(test_begin_end),
-	KUNIT_CASE(test_writes),
-	KUNIT_CASE(test_end_of_space),
-	KUNIT_CASE(test_parts),
-	KUNIT_CASE(test_page_sizes),
-	KUNIT_CASE(test_lost),
-	KUNIT_CASE(test_too_much),
-	KUNIT_CASE(test_random),
+	KUNIT_CASE(test_log_starts_empty),
+	KUNIT_CASE(test_written_pages_are_dirty),
+	KUNIT_CASE(test_addresses_do_not_wrap_around),
+	KUNIT_CASE(test_partial_read_keeps_the_rest),
+	KUNIT_CASE(test_larger_page_contains_dirty_page),
+	KUNIT_CASE(test_overflow_makes_all_pages_dirty),
+	KUNIT_CASE(test_log_size_is_limited),
+	KUNIT_CASE(test_random_writes_match_a_bitmap),
 	{}
 };
 
@@ -397,5 +397,5 @@ kunit_test_suite(log_test_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 MODULE_IMPORT_NS("IOMMUFD");
-MODULE_DESCRIPTION("KUnit tests of the log of what memory a vfio-pci device writes");
+MODULE_DESCRIPTION("KUnit tests of the log of DMA writes for vfio-pci migration");
 MODULE_LICENSE("GPL");

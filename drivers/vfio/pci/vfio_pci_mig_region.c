@@ -2,9 +2,10 @@
 /*
  * VFIO PCI migration by a region
  *
- * The region of VFIO_REGION_TYPE_MIGRATION_DEPRECATED, for userspace that only
- * knows migration v1.  struct vfio_device_migration_info comes first.  The data
- * follows in pages of its own, which userspace may map.
+ * Implements VFIO_REGION_TYPE_MIGRATION_DEPRECATED for userspace that only
+ * knows migration v1.  The region starts with struct
+ * vfio_device_migration_info.  The data window follows on separate pages, which
+ * userspace may map.
  */
 
 #include <linux/mm.h>
@@ -127,7 +128,7 @@ static int vfio_pci_mig_v1_offset(struct vfio_pci_migration *mig, u64 *val)
 	return ret;
 }
 
-/* Load @size bytes from the window; userspace may change them meanwhile */
+/* Load @size bytes from the window; userspace may change them concurrently */
 static int vfio_pci_mig_v1_consume(struct vfio_pci_migration *mig, u64 size)
 {
 	struct iov_iter from;
@@ -147,7 +148,7 @@ static int vfio_pci_mig_v1_consume(struct vfio_pci_migration *mig, u64 size)
 	return vfio_pci_mig_feed(&mig->stream, &from);
 }
 
-/* Read the 8 bytes at @pos of the info */
+/* Read the 8 bytes at offset @pos of struct vfio_device_migration_info */
 static int vfio_pci_mig_v1_read_field(struct vfio_pci_migration *mig,
 				      unsigned int pos, u64 *val)
 {
@@ -228,7 +229,7 @@ static int vfio_pci_mig_v1_read(struct vfio_pci_migration *mig,
 
 	guard(vfio_pci_mig)(mig);
 
-	/* A read of the info alone does not claim the protocol */
+	/* A read of the first page does not claim the protocol */
 	if (READ_ONCE(mig->protocol) == VFIO_PCI_MIG_BY_FEATURE)
 		return -EBUSY;
 
@@ -242,7 +243,7 @@ static int vfio_pci_mig_v1_read(struct vfio_pci_migration *mig,
 		pos += part;
 	}
 
-	/* The rest of the page of the info reads as 0 */
+	/* The rest of the first page reads as 0 */
 	if (pos < PAGE_SIZE) {
 		part = min(iov_iter_count(to), PAGE_SIZE - pos);
 		if (iov_iter_zero(part, to) != part)
@@ -322,7 +323,7 @@ static int vfio_pci_mig_region_write(struct vfio_pci_region *region,
 	return vfio_pci_mig_v1_write(region->data, &from, pos);
 }
 
-/* Userspace moves the whole window at once, without a bounce buffer */
+/* Userspace reads and writes the window without a bounce buffer */
 static ssize_t vfio_pci_mig_user_read(struct vfio_pci_core_region *region,
 				      char __user *buf, size_t count,
 				      loff_t pos)

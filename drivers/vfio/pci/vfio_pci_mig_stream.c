@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI migration: the stream that the state of a device is sent in
+ * VFIO PCI migration: the stream of migration data
  *
- * What a vendor driver gives is wrapped in records, each of which goes on with
- * the checksum of the one before, so that a stream that lacks, repeats or
- * changes any part of another is not taken for it.  Nobody trusts a stream:
- * what is in a record reaches the driver once the record is known to be whole,
- * and takes effect once all of them are.
+ * The core wraps the data of a vendor driver in records.  The checksum of a
+ * record continues the checksum of the previous one.  The core refuses a stream
+ * if a part is missing, repeated or changed.  The sender is untrusted.  The
+ * core verifies the checksum of a record before the driver gets it.  The driver
+ * applies the state after the end of the stream.
  */
 
 #include <linux/crc32.h>
@@ -22,18 +22,18 @@
 #include "vfio_pci_priv.h"
 
 /**
- * vfio_pci_mig_errno() - check what a migration operation returned
+ * vfio_pci_mig_errno() - sanitize the return value of a migration operation
  * @dev: the device
- * @what: the operation
- * @ret: what it returned, which is not what it should on success
+ * @what: name of the operation
+ * @ret: its return value, an errno or an invalid value
  *
- * Return: @ret, or -EIO if that is no errno.
+ * Return: @ret if it is an errno, -EIO otherwise.
  */
 int vfio_pci_mig_errno(struct vfio_pci_vendor_device *dev, const char *what,
 		       ssize_t ret)
 {
 	dev_err_ratelimited(&dev->pdev->dev,
-			    "vendor driver %s: migration: %s returns %zd\n",
+			    "%s: migration failed: operation %s returned %zd\n",
 			    dev->driver->name, what, ret);
 
 	return ret < 0 && ret >= -MAX_ERRNO ? ret : -EIO;
@@ -45,7 +45,7 @@ vfio_pci_mig_ops(const struct vfio_pci_mig_stream *stream)
 	return stream->dev->driver->migration;
 }
 
-/* Who sends, or should have */
+/* Fill in the identity of the sender, for comparison at the receiver */
 static void vfio_pci_mig_identify(struct vfio_pci_mig_header *header,
 				  struct vfio_pci_vendor_device *dev)
 {
@@ -79,10 +79,10 @@ static u32 vfio_pci_mig_record_crc(const struct vfio_pci_mig_stream *stream,
 }
 
 /**
- * vfio_pci_mig_send() - begin to send the state of a device
+ * vfio_pci_mig_send() - start an outgoing stream
  * @stream: the stream
  * @dev: the device
- * @window: VFIO_PCI_MIG_WINDOW bytes, which the caller keeps
+ * @window: buffer of VFIO_PCI_MIG_WINDOW bytes, owned by the caller
  */
 void vfio_pci_mig_send(struct vfio_pci_mig_stream *stream,
 		       struct vfio_pci_vendor_device *dev, void *window)
@@ -91,7 +91,7 @@ void vfio_pci_mig_send(struct vfio_pci_mig_stream *stream,
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_send);
 
-/* Complete a record whose @size bytes are in the window */
+/* Complete a record; its @size bytes of payload are in the window */
 static void vfio_pci_mig_put_record(struct vfio_pci_mig_stream *stream,
 				    enum vfio_pci_mig_type type, size_t size)
 {
@@ -100,7 +100,7 @@ static void vfio_pci_mig_put_record(struct vfio_pci_mig_stream *stream,
 		.size	= cpu_to_le32(size),
 	};
 
-	/* The window may be mapped: what is there is no more ours to read */
+	/* Userspace may map the window and change the payload at any time */
 	stream->crc = vfio_pci_mig_record_crc(stream, &record,
 					      stream->window + sizeof(record),
 					      size);
@@ -109,7 +109,7 @@ static void vfio_pci_mig_put_record(struct vfio_pci_mig_stream *stream,
 	stream->filled = sizeof(record) + size;
 }
 
-/* One part of the state, or none */
+/* Save one part of the state, if there is one */
 static int vfio_pci_mig_put_data(struct vfio_pci_mig_stream *stream,
 				 enum vfio_pci_mig_type type)
 {
@@ -161,14 +161,14 @@ static void vfio_pci_mig_put_end(struct vfio_pci_mig_stream *stream)
 }
 
 /**
- * vfio_pci_mig_fill() - fill the window of a stream that is sent
+ * vfio_pci_mig_fill() - fill the window of an outgoing stream
  * @stream: the stream
- * @stopped: whether the device is stopped, hence all of it may be sent
+ * @stopped: true if the device is stopped, so that the driver can save all
  *
- * There is nothing to do if the window was not taken whole.  If there is nothing
- * in it afterwards, that is all for now, or forever if the stream is complete.
+ * Does nothing if the window still has data.  If the window is empty
+ * afterwards, no data is available now, or the stream is complete.
  *
- * Return: 0, or what the driver failed with; it may be called again then.
+ * Return: 0, or the errno of the driver; the caller may try again.
  */
 int vfio_pci_mig_fill(struct vfio_pci_mig_stream *stream, bool stopped)
 {
@@ -208,11 +208,11 @@ int vfio_pci_mig_fill(struct vfio_pci_mig_stream *stream, bool stopped)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_fill);
 
 /**
- * vfio_pci_mig_estimate() - estimate what a stream takes
- * @stream: the stream, which is sent or not
- * @bytes: how many bytes the driver estimates, in all
+ * vfio_pci_mig_estimate() - estimate the remaining size of a stream
+ * @stream: the stream, started or not
+ * @bytes: size of the whole state, as estimated by the driver
  *
- * Return: about how many bytes are still to be sent of it.
+ * Return: the approximate number of bytes that are left to send.
  */
 u64 vfio_pci_mig_estimate(const struct vfio_pci_mig_stream *stream, u64 bytes)
 {
@@ -239,11 +239,11 @@ u64 vfio_pci_mig_estimate(const struct vfio_pci_mig_stream *stream, u64 bytes)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_estimate);
 
 /**
- * vfio_pci_mig_receive() - begin to receive the state of a device
+ * vfio_pci_mig_receive() - start an incoming stream
  * @stream: the stream
  * @dev: the device
  *
- * Return: 0, -ENOMEM.
+ * Return: 0, -ENOMEM if out of memory.
  */
 int vfio_pci_mig_receive(struct vfio_pci_mig_stream *stream,
 			 struct vfio_pci_vendor_device *dev)
@@ -256,7 +256,7 @@ int vfio_pci_mig_receive(struct vfio_pci_mig_stream *stream,
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_receive);
 
 /**
- * vfio_pci_mig_end() - end a stream, whether it is complete or not
+ * vfio_pci_mig_end() - end a stream, complete or not
  * @stream: the stream
  */
 void vfio_pci_mig_end(struct vfio_pci_mig_stream *stream)
@@ -266,7 +266,7 @@ void vfio_pci_mig_end(struct vfio_pci_mig_stream *stream)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_end);
 
-/* Say why a stream is not taken */
+/* Log why a stream is refused */
 static __printf(2, 3)
 void vfio_pci_mig_refuse(const struct vfio_pci_mig_stream *stream,
 			 const char *fmt, ...)
@@ -278,7 +278,7 @@ void vfio_pci_mig_refuse(const struct vfio_pci_mig_stream *stream,
 	vaf.fmt = fmt;
 	vaf.va = &args;
 	dev_err_ratelimited(&stream->dev->pdev->dev,
-			    "vendor driver %s: the state of a device is refused: %pV\n",
+			    "%s: migration data refused: %pV\n",
 			    stream->dev->driver->name, &vaf);
 	va_end(args);
 }
@@ -293,11 +293,12 @@ static int vfio_pci_mig_check_header(struct vfio_pci_mig_stream *stream)
 	vfio_pci_mig_identify(&ours, stream->dev);
 
 	if (memcmp(header->magic, ours.magic, sizeof(header->magic))) {
-		vfio_pci_mig_refuse(stream, "it is none");
+		vfio_pci_mig_refuse(stream, "not a vfio-pci migration stream");
 		return -EINVAL;
 	}
 	if (header->format != ours.format || header->size != ours.size) {
-		vfio_pci_mig_refuse(stream, "its format is %u, ours %u",
+		vfio_pci_mig_refuse(stream,
+				    "unsupported format %u or header size, expected format %u",
 				    le32_to_cpu(header->format),
 				    VFIO_PCI_MIG_FORMAT);
 		return -EINVAL;
@@ -305,7 +306,7 @@ static int vfio_pci_mig_check_header(struct vfio_pci_mig_stream *stream)
 
 	stream->crc = vfio_pci_mig_header_crc(header);
 	if (le32_to_cpu(header->crc) != stream->crc) {
-		vfio_pci_mig_refuse(stream, "its header has a wrong checksum");
+		vfio_pci_mig_refuse(stream, "wrong header checksum");
 		return -EBADMSG;
 	}
 
@@ -314,7 +315,7 @@ static int vfio_pci_mig_check_header(struct vfio_pci_mig_stream *stream)
 	    header->subdevice != ours.subdevice ||
 	    header->revision != ours.revision) {
 		vfio_pci_mig_refuse(stream,
-				    "it is of a device %04x:%04x (%04x:%04x) revision %02x",
+				    "saved by a different device: %04x:%04x, subsystem %04x:%04x, revision %02x",
 				    le16_to_cpu(header->vendor),
 				    le16_to_cpu(header->device),
 				    le16_to_cpu(header->subvendor),
@@ -323,7 +324,7 @@ static int vfio_pci_mig_check_header(struct vfio_pci_mig_stream *stream)
 		return -EINVAL;
 	}
 	if (memcmp(header->driver, ours.driver, sizeof(header->driver))) {
-		vfio_pci_mig_refuse(stream, "it is of the driver %*pE",
+		vfio_pci_mig_refuse(stream, "saved by a different vendor driver: %*pE",
 				    (int)strnlen(header->driver,
 						 sizeof(header->driver)),
 				    header->driver);
@@ -332,20 +333,21 @@ static int vfio_pci_mig_check_header(struct vfio_pci_mig_stream *stream)
 
 	version = le32_to_cpu(header->version);
 	if (version > ops->version || version < ops->min_version) {
-		vfio_pci_mig_refuse(stream, "its version is %u, ours are %u to %u",
+		vfio_pci_mig_refuse(stream,
+				    "unsupported state version %u, expected %u to %u",
 				    version, ops->min_version, ops->version);
 		return -EINVAL;
 	}
 	if (memchr_inv(header->reserved, 0, sizeof(header->reserved)) ||
 	    header->reserved2) {
-		vfio_pci_mig_refuse(stream, "it has what we do not know");
+		vfio_pci_mig_refuse(stream, "reserved header fields are not 0");
 		return -EINVAL;
 	}
 
 	return 0;
 }
 
-/* The head of a record: its payload has not come yet */
+/* Check the head of a record before its payload arrives */
 static int vfio_pci_mig_check_record(struct vfio_pci_mig_stream *stream)
 {
 	const struct vfio_pci_mig_record *record = &stream->record;
@@ -370,13 +372,13 @@ static int vfio_pci_mig_check_record(struct vfio_pci_mig_stream *stream)
 	if (valid)
 		return 0;
 
-	vfio_pci_mig_refuse(stream, "a record of type %u and size %u cannot be here",
+	vfio_pci_mig_refuse(stream, "unexpected record of type %u and size %u",
 			    type, size);
 
 	return -EINVAL;
 }
 
-/* A record has come */
+/* Handle a complete record */
 static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 {
 	const struct vfio_pci_migration_ops *ops = vfio_pci_mig_ops(stream);
@@ -389,7 +391,7 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 					      size);
 	if (le32_to_cpu(record->crc) != stream->crc) {
 		vfio_pci_mig_refuse(stream,
-				    "wrong checksum after %llu and %llu bytes",
+				    "wrong checksum after %llu pre-copy and %llu state bytes",
 				    stream->precopy_bytes, stream->data_bytes);
 		return -EBADMSG;
 	}
@@ -409,7 +411,7 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 	default:
 		if (le64_to_cpu(end->precopy_bytes) != stream->precopy_bytes ||
 		    le64_to_cpu(end->data_bytes) != stream->data_bytes) {
-			vfio_pci_mig_refuse(stream, "its end is of another");
+			vfio_pci_mig_refuse(stream, "trailer does not match the received data");
 			return -EINVAL;
 		}
 		stream->phase = VFIO_PCI_MIG_COMPLETE;
@@ -419,7 +421,7 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 	return ret ? vfio_pci_mig_errno(stream->dev, "load", ret) : 0;
 }
 
-/* Get what is missing of @size bytes, the first of which is @start of all */
+/* Receive the rest of an item: @size bytes from offset @start of the record */
 static bool vfio_pci_mig_gather(struct vfio_pci_mig_stream *stream, void *to,
 				size_t start, size_t size,
 				struct iov_iter *from)
@@ -431,7 +433,7 @@ static bool vfio_pci_mig_gather(struct vfio_pci_mig_stream *stream, void *to,
 	return stream->got == start + size;
 }
 
-/* There is not enough of it yet */
+/* The stream needs more bytes */
 #define VFIO_PCI_MIG_LACKS	1
 
 static int vfio_pci_mig_step(struct vfio_pci_mig_stream *stream,
@@ -449,7 +451,7 @@ static int vfio_pci_mig_step(struct vfio_pci_mig_stream *stream,
 		stream->phase = VFIO_PCI_MIG_AT_PRECOPY;
 		return vfio_pci_mig_check_header(stream);
 	case VFIO_PCI_MIG_COMPLETE:
-		vfio_pci_mig_refuse(stream, "it goes on after its end");
+		vfio_pci_mig_refuse(stream, "data after the end of the stream");
 		return -EINVAL;
 	default:
 		break;
@@ -474,12 +476,14 @@ static int vfio_pci_mig_step(struct vfio_pci_mig_stream *stream,
 /**
  * vfio_pci_mig_feed() - receive bytes of a stream
  * @stream: the stream
- * @from: the bytes, of which those that were received are gone afterwards
+ * @from: the bytes; the function advances it past the received bytes
  *
- * Return: 0, -EFAULT if not all could be got from userspace, or -EINTR if that
- * was killed, and it can go on; -ENODEV if the device was reset meanwhile; or else
- * what is wrong with the stream, of which nothing more is received: -EINVAL,
- * -EBADMSG for a wrong checksum, or what the driver failed with.
+ * After -EFAULT or -EINTR, the caller may continue.  After any other error, the
+ * stream accepts no more bytes.
+ *
+ * Return: 0, -EFAULT if a copy from userspace faulted, -EINTR if a fatal signal
+ * is pending, -ENODEV if the device was reset, -EINVAL if the stream is
+ * invalid, -EBADMSG for a wrong checksum, or the errno of the driver.
  */
 int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 {
@@ -490,11 +494,11 @@ int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 	while (!ret && iov_iter_count(from)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		/* The driver is not to be given what it is not to have */
+		/* Do not load anything after a reset */
 		if (mig && vfio_pci_mig_was_reset(mig))
 			return -ENODEV;
 		ret = vfio_pci_mig_step(stream, from);
-		/* If what it was given was not all used, that cannot be got */
+		/* Bytes that could not be consumed: the copy faulted */
 		if (ret == VFIO_PCI_MIG_LACKS)
 			return iov_iter_count(from) ? -EFAULT : 0;
 		stream->error = ret;
@@ -506,11 +510,11 @@ int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_feed);
 
 /**
- * vfio_pci_mig_received() - find whether a stream was received
+ * vfio_pci_mig_received() - check whether a stream was received completely
  * @stream: the stream
  *
- * Return: 0 if it was received whole, -ENODATA if nothing of it was, -EINVAL if
- * it is not complete, or what was wrong with it.
+ * Return: 0, -ENODATA if the stream is empty, -EINVAL if it is incomplete, or
+ * the error of the stream.
  */
 int vfio_pci_mig_received(const struct vfio_pci_mig_stream *stream)
 {
@@ -521,7 +525,8 @@ int vfio_pci_mig_received(const struct vfio_pci_mig_stream *stream)
 	if (stream->phase == VFIO_PCI_MIG_AT_HEADER && !stream->got)
 		return -ENODATA;
 
-	vfio_pci_mig_refuse(stream, "it ends after %llu and %llu bytes",
+	vfio_pci_mig_refuse(stream,
+			    "incomplete after %llu pre-copy and %llu state bytes",
 			    stream->precopy_bytes, stream->data_bytes);
 
 	return -EINVAL;

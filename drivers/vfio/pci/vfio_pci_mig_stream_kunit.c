@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the stream that a vfio-pci device migrates in
+ * KUnit tests of the migration stream of vfio-pci
  */
 
 #include <kunit/test.h>
@@ -60,7 +60,7 @@ static void stream_parts(struct stream_test *t, int kind, const u32 *parts)
 	t->fake->parts[kind][i] = 0;
 }
 
-/* A stream that is short enough to try each bit of it */
+/* A stream that is short enough to flip each bit */
 static void stream_short(struct stream_test *t)
 {
 	stream_parts(t, MIG_PRECOPY, (u32 []){ 5, 0 });
@@ -74,7 +74,7 @@ static int stream_verdict(struct stream_test *t)
 			   SIZE_MAX);
 }
 
-/* As after all of it was received */
+/* Expect that all parts were loaded */
 static void stream_expect_loaded(struct stream_test *t)
 {
 	unsigned int kind, nr;
@@ -98,7 +98,7 @@ static void stream_take(struct stream_test *t,
 	sent->len += size;
 }
 
-/* Take all there is for now, each record in two pieces */
+/* Take all available data, each record in two pieces */
 static void stream_take_all(struct stream_test *t,
 			    struct vfio_pci_mig_stream *stream, bool stopped)
 {
@@ -109,7 +109,7 @@ static void stream_take_all(struct stream_test *t,
 		if (!vfio_pci_mig_left(stream))
 			return;
 		stream_take(t, stream, vfio_pci_mig_left(stream) / 2);
-		/* Nothing is done while there is something to be taken */
+		/* A fill has no effect while the window has data */
 		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(stream, stopped));
 		stream_take(t, stream, vfio_pci_mig_left(stream));
 	}
@@ -122,7 +122,7 @@ struct layout {
 };
 
 static const struct layout layouts[] = {
-	{ "nothing" },
+	{ "empty" },
 	{ "a byte", {}, { 1 } },
 	{ "a byte less than a part", {}, { PART - 1 } },
 	{ "a part", {}, { PART } },
@@ -140,8 +140,8 @@ static void layout_name(const struct layout *layout, char *name)
 
 KUNIT_ARRAY_PARAM(layout, layouts, layout_name);
 
-/* What is sent is what the documentation says, and what is received */
-static void test_round_trip(struct kunit *test)
+/* The sent stream follows the documentation and can be received */
+static void test_sent_stream_is_received(struct kunit *test)
 {
 	static const size_t pieces[] = { SIZE_MAX, 4097, 81, 79, 16, 7, 1 };
 	const struct layout *layout = test->param_value;
@@ -161,12 +161,12 @@ static void test_round_trip(struct kunit *test)
 	mig_put_all(&t->bytes, t->fake, t->vendor.dev.pdev,
 		    get_unaligned_le64(t->sent.data + 64));
 	KUNIT_ASSERT_EQ(test, t->bytes.len, t->sent.len);
-	/* Not MEMEQ, which would show all of them */
+	/* KUNIT_EXPECT_MEMEQ() would print all bytes */
 	KUNIT_EXPECT_EQ(test, 0, memcmp(t->bytes.data, t->sent.data,
 					t->sent.len));
 
 	for (i = 0; i < ARRAY_SIZE(pieces); i++) {
-		/* A byte at a time takes long, and is the same in a part */
+		/* Small pieces of a large stream would take too long */
 		if (t->sent.len / pieces[i] > 100000)
 			continue;
 		KUNIT_EXPECT_EQ(test, 0,
@@ -176,8 +176,8 @@ static void test_round_trip(struct kunit *test)
 	}
 }
 
-/* The header, byte by byte */
-static void test_header_bytes(struct kunit *test)
+/* Each byte of the header */
+static void test_header_follows_the_documentation(struct kunit *test)
 {
 	static const u8 start[64] = {
 		'V', 'F', 'I', 'O', '-', 'P', 'C', 'I', 1, 0, 0, 0, 80, 0, 0, 0,
@@ -201,10 +201,10 @@ static void test_header_bytes(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, crc32c(0xffffffff, t->window, 76),
 				get_unaligned_le32(t->window + 76));
 	}
-	/* Also those of one state are not like each other */
+	/* Two streams of the same state differ */
 	KUNIT_EXPECT_NE(test, nonces[0], nonces[1]);
 
-	/* A name of as many bytes as there are has no end */
+	/* A name of maximum length has no terminating 0 */
 	t->fake->driver.name = "a_name_that_is_32_characters_long";
 	KUNIT_ASSERT_EQ(test, 33, strlen(t->fake->driver.name));
 	t->fake->driver.name++;
@@ -219,8 +219,8 @@ static void test_header_bytes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
 }
 
-/* Never less than what comes, if parts are as large as they can be */
-static void test_estimate(struct kunit *test)
+/* The estimate is large enough, if all parts but the last are full */
+static void test_estimate_covers_the_stream(struct kunit *test)
 {
 	const struct layout *layout = test->param_value;
 	struct stream_test *t = test->priv;
@@ -230,7 +230,9 @@ static void test_estimate(struct kunit *test)
 
 	stream_parts(t, MIG_DATA, layout->data);
 	bytes = mig_fake_bytes(t->fake, MIG_DATA);
-	/* Those that the driver could have done without are not foreseen */
+	/*
+	 * The estimate assumes full parts: count the heads of additional parts
+	 */
 	heads = 0;
 	while (t->fake->parts[MIG_DATA][heads])
 		heads++;
@@ -259,7 +261,10 @@ static void test_estimate(struct kunit *test)
 				KUNIT_EXPECT_GE(test, estimate, left);
 			KUNIT_EXPECT_LE(test, estimate,
 					left + (heads + 1) * MIG_HEAD);
-			/* A device whose state got less has no less than that */
+			/*
+			 * If the state shrinks, the estimate still includes the
+			 * window
+			 */
 			left = vfio_pci_mig_left(&stream);
 			estimate = vfio_pci_mig_estimate(&stream, 0);
 			KUNIT_EXPECT_GE(test, estimate, left);
@@ -271,8 +276,8 @@ static void test_estimate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_estimate(&stream, U64_MAX));
 }
 
-/* Nothing but all of it is whole, and it may end and go on anywhere */
-static void test_truncated(struct kunit *test)
+/* A stream is complete only at its end, and may arrive in two pieces */
+static void test_truncated_stream_is_refused(struct kunit *test)
 {
 	struct stream_test *t = test->priv;
 	struct vfio_pci_mig_stream stream;
@@ -295,7 +300,7 @@ static void test_truncated(struct kunit *test)
 	}
 }
 
-static void test_bit_flips(struct kunit *test)
+static void test_bit_flips_are_detected(struct kunit *test)
 {
 	struct stream_test *t = test->priv;
 	size_t bit;
@@ -313,15 +318,15 @@ static void test_bit_flips(struct kunit *test)
 	stream_expect_loaded(t);
 }
 
-/* Once there is something wrong, nothing makes it good */
-static void test_error_stays(struct kunit *test)
+/* After an error, no data makes the stream valid */
+static void test_error_is_permanent(struct kunit *test)
 {
 	struct stream_test *t = test->priv;
 	struct vfio_pci_mig_stream stream;
 	size_t at;
 
 	stream_short(t);
-	/* In the first record after the header */
+	/* Change the first record after the header */
 	at = MIG_HEADER + MIG_HEAD;
 	t->bytes.data[at] ^= 1;
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->vendor.dev));
@@ -341,7 +346,7 @@ static void test_error_stays(struct kunit *test)
 
 #define NR_RECORDS	6
 
-/* Where the records of the next test are: all are of one size */
+/* Offsets of the records in the next test; all have the same size */
 #define RECORD		(MIG_HEAD + 16)
 #define RECORD_AT(i)	(MIG_HEADER + (i) * RECORD)
 
@@ -351,8 +356,8 @@ static void stream_copy(struct mig_bytes *b, const u8 *from, size_t len)
 	b->len += len;
 }
 
-/* Whole records, but not those of the stream, or not in their order */
-static void test_records(struct kunit *test)
+/* Valid records that are missing, repeated, swapped or of another stream */
+static void test_misplaced_records_are_refused(struct kunit *test)
 {
 	struct stream_test *t = test->priv;
 	u8 *one = t->sent.data, *other = t->sent.data + PAGE_SIZE;
@@ -370,19 +375,19 @@ static void test_records(struct kunit *test)
 	memcpy(one, b->data, len);
 
 	for (i = 0; i < NR_RECORDS; i++) {
-		/* One is missing */
+		/* A missing record */
 		b->len = 0;
 		stream_copy(b, one, RECORD_AT(i));
 		stream_copy(b, one + RECORD_AT(i + 1), len - RECORD_AT(i + 1));
 		KUNIT_EXPECT_NE_MSG(test, 0, stream_verdict(t), "%u", i);
 
-		/* One comes twice */
+		/* A repeated record */
 		b->len = 0;
 		stream_copy(b, one, RECORD_AT(i + 1));
 		stream_copy(b, one + RECORD_AT(i), len - RECORD_AT(i));
 		KUNIT_EXPECT_NE_MSG(test, 0, stream_verdict(t), "%u", i);
 
-		/* Two have changed places */
+		/* Two swapped records */
 		for (j = i + 1; j < NR_RECORDS; j++) {
 			b->len = 0;
 			stream_copy(b, one, len);
@@ -394,7 +399,10 @@ static void test_records(struct kunit *test)
 					    "%u %u", i, j);
 		}
 
-		/* From here on it is another of the same, or there it is */
+		/*
+		 * All records from @i on, or only record @i, come from another
+		 * stream
+		 */
 		b->len = 0;
 		stream_copy(b, one, RECORD_AT(i));
 		stream_copy(b, other + RECORD_AT(i), len - RECORD_AT(i));
@@ -405,7 +413,7 @@ static void test_records(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, -EBADMSG, stream_verdict(t), "%u", i);
 	}
 
-	/* It goes on after its end */
+	/* Data after the end */
 	b->len = 0;
 	stream_copy(b, one, len);
 	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
@@ -416,8 +424,8 @@ static void test_records(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
 }
 
-/* Records that cannot be, with checksums as if they could */
-static void test_record_heads(struct kunit *test)
+/* Invalid record heads with valid checksums */
+static void test_invalid_record_heads_are_refused(struct kunit *test)
 {
 	static const struct { u32 type, size, reserved; } bad[] = {
 		{ 0, 16 }, { 4, 16 }, { 0xffffffff, 16 }, { 0x01000000, 16 },
@@ -446,7 +454,9 @@ static void test_record_heads(struct kunit *test)
 		put_unaligned_le32(crc32c(crc32c(b->crc, head, 12),
 					  head + MIG_HEAD,
 					  min(bad[i].size, 64)), head + 12);
-		/* Before anything of it comes, but not before it is there */
+		/*
+		 * The core refuses the head before the payload arrives
+		 */
 		b->len = MIG_HEADER + MIG_HEAD - 1;
 		KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
 		b->len = MIG_HEADER + MIG_HEAD;
@@ -458,7 +468,9 @@ static void test_record_heads(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, -EINVAL, stream_verdict(t), "%u", i);
 	}
 
-	/* None of these was refused for what came too late */
+	/*
+	 * A valid pre-copy record is refused if the driver has no precopy_load
+	 */
 	stream_parts(t, MIG_PRECOPY, (u32 []){ 16, 0 });
 	mig_put_all(b, t->fake, t->vendor.dev.pdev, NONCE);
 	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
@@ -467,7 +479,7 @@ static void test_record_heads(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_PRECOPY]);
 	t->fake->ops.precopy_load = mig_fake_ops.precopy_load;
 
-	/* No precopy once there is data, be it good */
+	/* Pre-copy records are refused after a data record */
 	mig_put_header(b, t->fake, t->vendor.dev.pdev, NONCE);
 	stream_parts(t, MIG_DATA, (u32 []){ 3, 0 });
 	mig_put_parts(b, t->fake, MIG_DATA);
@@ -478,8 +490,8 @@ static void test_record_heads(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_PRECOPY]);
 }
 
-/* What is said at the end is what there was */
-static void test_totals(struct kunit *test)
+/* The trailer must have the total sizes of the records */
+static void test_wrong_total_sizes_are_refused(struct kunit *test)
 {
 	static const struct { u64 precopy, data; int ret; } ends[] = {
 		{ 5, 3, 0 },
@@ -503,29 +515,29 @@ static void test_totals(struct kunit *test)
 	}
 }
 
-/* Headers whose checksum is right */
-static void test_headers(struct kunit *test)
+/* Headers with a valid checksum */
+static void test_invalid_headers_are_refused(struct kunit *test)
 {
 	static const struct { u8 at; u8 val; int ret; } edits[] = {
 		{ 0, 'v', -EINVAL }, { 7, 0, -EINVAL },
-		/* A format that we do not know */
+		/* Unknown formats */
 		{ 8, 0, -EINVAL }, { 8, 2, -EINVAL }, { 11, 1, -EINVAL },
 		{ 12, 79, -EINVAL }, { 12, 81, -EINVAL }, { 15, 1, -EINVAL },
-		/* A device of another vendor, and so on, up to its revision */
+		/* Another vendor, device, subsystem or revision */
 		{ 16, 0xff, -EINVAL }, { 17, 0xfe, -EINVAL },
 		{ 18, 0x35, -EINVAL }, { 19, 0x13, -EINVAL },
 		{ 20, 0x79, -EINVAL }, { 21, 0x57, -EINVAL },
 		{ 22, 0xbd, -EINVAL }, { 23, 0x9b, -EINVAL },
 		{ 24, 0xdf, -EINVAL },
 		{ 25, 1, -EINVAL }, { 26, 1, -EINVAL }, { 27, 1, -EINVAL },
-		/* The driver takes 3 to 5 */
+		/* The driver accepts versions 3 to 5 */
 		{ 28, 0, -EINVAL }, { 28, 2, -EINVAL }, { 28, 3, 0 },
 		{ 28, 4, 0 }, { 28, 5, 0 }, { 28, 6, -EINVAL },
 		{ 29, 1, -EINVAL }, { 31, 0x80, -EINVAL },
-		/* Another driver, a name that starts or goes on like ours */
+		/* Another driver, also with a similar name */
 		{ 32, 'S', -EINVAL }, { 42, 0, -EINVAL }, { 43, '2', -EINVAL },
 		{ 63, 1, -EINVAL },
-		/* Any number will do, as it is in the checksum */
+		/* Any nonce is valid */
 		{ 64, 0, 0 }, { 71, 0xff, 0 },
 		{ 72, 1, -EINVAL }, { 75, 0x80, -EINVAL },
 	};
@@ -546,12 +558,12 @@ static void test_headers(struct kunit *test)
 		if (!edits[i].ret)
 			continue;
 		KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_DATA]);
-		/* It takes no more than the header to know */
+		/* The header alone is enough to refuse the stream */
 		b->len = MIG_HEADER;
 		KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
 	}
 
-	/* The other way round: what was sent by a driver that is newer */
+	/* The driver may be older or newer than the sender */
 	mig_put_all(b, t->fake, t->vendor.dev.pdev, NONCE);
 	t->fake->ops.version = 4;
 	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
@@ -568,8 +580,8 @@ static const struct { ssize_t ret; int error; } save_errors[] = {
 	{ PART + 1, -EIO }, { VFIO_PCI_MIG_WINDOW, -EIO }, { LONG_MAX, -EIO },
 };
 
-/* Whatever goes wrong, it can go on at the same place */
-static void test_save_errors(struct kunit *test)
+/* After an error, saving continues at the same position */
+static void test_saving_continues_after_an_error(struct kunit *test)
 {
 	struct stream_test *t = test->priv;
 	struct vfio_pci_mig_stream stream;
@@ -578,7 +590,7 @@ static void test_save_errors(struct kunit *test)
 
 	stream_short(t);
 	vfio_pci_mig_send(&stream, &t->vendor.dev, t->window);
-	/* The driver is not asked for the header */
+	/* The header needs no data from the driver */
 	t->fake->save_ret = -EBUSY;
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, false));
 	stream_take(t, &stream, vfio_pci_mig_left(&stream));
@@ -596,10 +608,10 @@ static void test_save_errors(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(&stream, stopped));
 		stream_take(t, &stream, vfio_pci_mig_left(&stream));
 	}
-	/* There are a part before and two after the stop, and the end */
+	/* Three parts with three calls each, and the end */
 	KUNIT_EXPECT_EQ(test, 3 * 3 + 1, i);
 
-	/* It is at its end, and the driver is not asked again */
+	/* A complete stream does not call the driver again */
 	t->fake->save_ret = -EIO;
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_fill(&stream, true));
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&stream));
@@ -610,8 +622,8 @@ static void test_save_errors(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, t->bytes.data, t->sent.data, t->sent.len);
 }
 
-/* After an error there is no next part */
-static void test_load_errors(struct kunit *test)
+/* After an error, no further part is loaded */
+static void test_loading_ends_after_an_error(struct kunit *test)
 {
 	static const struct { int ret, error; } errors[] = {
 		{ -EINVAL, -EINVAL }, { -ENOSPC, -ENOSPC },
@@ -640,8 +652,8 @@ static void test_load_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
 }
 
-/* What cannot be read is told, and does not matter once it can */
-static void test_fault(struct kunit *test)
+/* A fault is reported, and the stream may continue after it */
+static void test_loading_continues_after_a_fault(struct kunit *test)
 {
 	struct stream_test *t = test->priv;
 	struct vfio_pci_mig_stream stream;
@@ -683,19 +695,19 @@ static void test_fault(struct kunit *test)
 }
 
 static struct kunit_case stream_test_cases[] = {
-	KUNIT_CASE_PARAM(test_round_trip, layout_gen_params),
-	KUNIT_CASE(test_header_bytes),
-	KUNIT_CASE_PARAM(test_estimate, layout_gen_params),
-	KUNIT_CASE(test_truncated),
-	KUNIT_CASE(test_bit_flips),
-	KUNIT_CASE(test_error_stays),
-	KUNIT_CASE(test_records),
-	KUNIT_CASE(test_record_heads),
-	KUNIT_CASE(test_totals),
-	KUNIT_CASE(test_headers),
-	KUNIT_CASE(test_save_errors),
-	KUNIT_CASE(test_load_errors),
-	KUNIT_CASE(test_fault),
+	KUNIT_CASE_PARAM(test_sent_stream_is_received, layout_gen_params),
+	KUNIT_CASE(test_header_follows_the_documentation),
+	KUNIT_CASE_PARAM(test_estimate_covers_the_stream, layout_gen_params),
+	KUNIT_CASE(test_truncated_stream_is_refused),
+	KUNIT_CASE(test_bit_flips_are_detected),
+	KUNIT_CASE(test_error_is_permanent),
+	KUNIT_CASE(test_misplaced_records_are_refused),
+	KUNIT_CASE(test_invalid_record_heads_are_refused),
+	KUNIT_CASE(test_wrong_total_sizes_are_refused),
+	KUNIT_CASE(test_invalid_headers_are_refused),
+	KUNIT_CASE(test_saving_continues_after_an_error),
+	KUNIT_CASE(test_loading_ends_after_an_error),
+	KUNIT_CASE(test_loading_continues_after_a_fault),
 	{}
 };
 
@@ -708,5 +720,5 @@ static struct kunit_suite stream_test_suite = {
 kunit_test_suite(stream_test_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
-MODULE_DESCRIPTION("KUnit tests of the stream that a vfio-pci device migrates in");
+MODULE_DESCRIPTION("KUnit tests of the migration stream of vfio-pci");
 MODULE_LICENSE("GPL");

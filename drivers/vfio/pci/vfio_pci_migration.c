@@ -2,14 +2,14 @@
 /*
  * VFIO PCI migration
  *
- * The state machine of a device that its vendor driver can migrate.  It is that
- * of the device features, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE; the states of
- * the migration region are a view of it.
+ * State machine of a device that a vendor driver migrates.  It implements the
+ * states of VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE.  The migration region maps v1
+ * states to these.
  *
- * One lock keeps the operations of the driver apart, and is held while userspace
- * is given or gives data.  A reset, which may find locks held that are taken
- * inside of that one, does not wait for it: whoever holds it then does what the
- * reset is to do before giving it up.
+ * The migration lock serializes the operations of the driver and the transfer
+ * of data.  A reset cannot wait for this lock, because the resetting thread may
+ * hold locks that nest inside it.  If a reset finds the lock taken, the holder
+ * handles the reset before it unlocks.
  */
 
 #include <linux/pci.h>
@@ -22,7 +22,7 @@
 #include "vfio_pci_mig.h"
 #include "vfio_pci_priv.h"
 
-/* How much a device does in a state */
+/* Activity of the device in a state */
 enum vfio_pci_mig_level {
 	VFIO_PCI_MIG_STOPPED,
 	VFIO_PCI_MIG_QUIET,
@@ -56,12 +56,13 @@ bool vfio_pci_mig_is_saving(enum vfio_device_mig_state state)
 }
 
 /**
- * vfio_pci_mig_window() - get the buffer that data is sent from
+ * vfio_pci_mig_window() - get the data window
  * @mig: the migration
  *
- * Return: VFIO_PCI_MIG_WINDOW bytes that may be mapped by userspace, which exist
- * until the device is closed, even if its data files do longer, or NULL if there
- * is no memory.
+ * Userspace may map the window.  The core frees it when the device is closed,
+ * even if data files are still open.
+ *
+ * Return: a buffer of VFIO_PCI_MIG_WINDOW bytes, or NULL if out of memory.
  */
 void *vfio_pci_mig_window(struct vfio_pci_migration *mig)
 {
@@ -70,7 +71,7 @@ void *vfio_pci_mig_window(struct vfio_pci_migration *mig)
 	if (window)
 		return window;
 
-	/* Mapped page by page, on faults, so it need not be vmalloc_user() */
+	/* No vmalloc_user(): the fault handler maps single pages */
 	window = __vmalloc(VFIO_PCI_MIG_WINDOW, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!window)
 		return NULL;
@@ -85,8 +86,8 @@ void *vfio_pci_mig_window(struct vfio_pci_migration *mig)
 }
 
 /*
- * A reset is told of twice: before, from when on nothing is begun that it would
- * undo in part, and when it is over.
+ * vfio-pci-core reports the start and the end of a reset.  In between, no
+ * change of the state starts: the reset would undo a part of it.
  */
 static bool vfio_pci_mig_in_reset(struct vfio_pci_migration *mig)
 {
@@ -96,10 +97,11 @@ static bool vfio_pci_mig_in_reset(struct vfio_pci_migration *mig)
 }
 
 /**
- * vfio_pci_mig_was_reset() - find whether there was a reset just now
+ * vfio_pci_mig_was_reset() - check whether the device was just reset
  * @mig: the migration, locked
  *
- * Return: whether what is going on is of no use any more, as the device runs.
+ * Return: true if a reset waits for the lock: the device runs, and the caller
+ * must abort.
  */
 bool vfio_pci_mig_was_reset(struct vfio_pci_migration *mig)
 {
@@ -108,10 +110,10 @@ bool vfio_pci_mig_was_reset(struct vfio_pci_migration *mig)
 	return mig->deferred_reset;
 }
 
-/* By which time any reset has come to its end, or to none */
+/* Upper limit of the duration of a reset */
 #define VFIO_PCI_MIG_RESET_TIMEOUT	(60 * HZ)
 
-/* Let a reset do what it has to, which may need what we have locked */
+/* Wait for the end of a reset, unlocked: the reset may need inner locks */
 static int vfio_pci_mig_wait_for_reset(struct vfio_pci_migration *mig)
 {
 	long ret;
@@ -127,7 +129,7 @@ static int vfio_pci_mig_wait_for_reset(struct vfio_pci_migration *mig)
 	return ret ?: -EAGAIN;
 }
 
-/* Forget about a data transfer, without a word to the driver */
+/* End the data transfer session without calling the driver */
 static void vfio_pci_mig_drop(struct vfio_pci_migration *mig)
 {
 	mig->session++;
@@ -156,7 +158,7 @@ static int vfio_pci_mig_start_saving(struct vfio_pci_migration *mig, bool precop
 		if (ret)
 			return vfio_pci_mig_errno(mig->dev, "precopy_start",
 						  ret);
-		/* Perhaps only after a reset, which has ended it */
+		/* A reset during the call has ended pre-copy */
 		if (vfio_pci_mig_was_reset(mig) && mig->ops->precopy_stop)
 			mig->ops->precopy_stop(mig->dev);
 	}
@@ -180,8 +182,9 @@ static int vfio_pci_mig_start_resuming(struct vfio_pci_migration *mig)
 }
 
 /*
- * All that was to come has.  A device that got nothing is as it was; one that
- * got a part is, too, but must not run as if it had got all.
+ * Userspace has written all data.  An empty or incomplete stream leaves the
+ * device unchanged.  After an incomplete stream, the device must not run: enter
+ * ERROR.
  */
 static int vfio_pci_mig_stop_resuming(struct vfio_pci_migration *mig)
 {
@@ -201,7 +204,7 @@ static int vfio_pci_mig_stop_resuming(struct vfio_pci_migration *mig)
 	return ret;
 }
 
-/* Let the device do what it does in a state, and no more */
+/* Stop, quiesce or run the device */
 static int vfio_pci_mig_set_level(struct vfio_pci_migration *mig,
 				  enum vfio_pci_mig_level level)
 {
@@ -223,7 +226,7 @@ static int vfio_pci_mig_set_level(struct vfio_pci_migration *mig,
 		break;
 	}
 
-	/* Perhaps only after a reset, which has it run */
+	/* After a reset during the call, the device must run */
 	if (!ret && level != VFIO_PCI_MIG_RUNNING &&
 	    vfio_pci_mig_was_reset(mig)) {
 		what = "run";
@@ -233,7 +236,7 @@ static int vfio_pci_mig_set_level(struct vfio_pci_migration *mig,
 	return ret ? vfio_pci_mig_errno(mig->dev, what, ret) : 0;
 }
 
-/* One arc of the state machine: to another level, or to or from data */
+/* Take one arc of the state machine: change the level, or the session */
 static int vfio_pci_mig_arc(struct vfio_pci_migration *mig,
 			    enum vfio_device_mig_state next)
 {
@@ -263,15 +266,16 @@ static int vfio_pci_mig_arc(struct vfio_pci_migration *mig,
 }
 
 /**
- * vfio_pci_mig_set_state() - bring a device to a state
+ * vfio_pci_mig_set_state() - change the device state
  * @mig: the migration, locked
- * @state: the state
+ * @state: the new state
  *
- * If it fails, the device is in the last state on the way that it could reach.
- * While the device is reset, it is waited for that, with @mig unlocked.
+ * On error, the device is in the last state that it reached.  Unlocks @mig to
+ * wait for a reset in progress.
  *
- * Return: 0, -EINVAL for a state that cannot be reached, -EAGAIN if a reset does
- * not come to an end, -ERESTARTSYS, -ENOMEM, or what the driver failed with.
+ * Return: 0, -EINVAL if the state cannot be reached, -EAGAIN if a reset does
+ * not end, -ERESTARTSYS if a fatal signal is pending, -ENOMEM if out of memory,
+ * or the errno of a driver operation.
  */
 int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,
 			   enum vfio_device_mig_state state)
@@ -287,7 +291,7 @@ int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,
 			continue;
 		}
 
-		/* Only a reset leads out of it, and vfio warns if it is asked */
+		/* Only a reset leaves ERROR, and vfio would warn */
 		if (mig->state == VFIO_DEVICE_STATE_ERROR)
 			return -EINVAL;
 
@@ -306,13 +310,12 @@ int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_set_state);
 
 /**
- * vfio_pci_mig_pending() - tell what there is to be read while a device runs
- * @mig: the migration, locked, in one of the states of pre-copy
- * @initial: set to the bytes that should be read before the device is stopped,
- *	     never more than before
- * @dirty: set to how many others there are
+ * vfio_pci_mig_pending() - get the number of pending pre-copy bytes
+ * @mig: the migration, locked, in a pre-copy state
+ * @initial: set to the number of initial bytes, which never increases
+ * @dirty: set to the number of dirty bytes
  *
- * Return: 0, or what the driver failed with.
+ * Return: 0, or the errno of a driver operation.
  */
 int vfio_pci_mig_pending(struct vfio_pci_migration *mig, u64 *initial,
 			 u64 *dirty)
@@ -331,7 +334,7 @@ int vfio_pci_mig_pending(struct vfio_pci_migration *mig, u64 *initial,
 	if (check_add_overflow(*initial, ready, initial))
 		*initial = U64_MAX;
 
-	/* What else is in the window has become dirty since */
+	/* initial_bytes must not increase, so count the rest as dirty */
 	if (*initial > mig->initial &&
 	    check_add_overflow(*dirty, *initial - mig->initial, dirty))
 		*dirty = U64_MAX;
@@ -343,10 +346,10 @@ int vfio_pci_mig_pending(struct vfio_pci_migration *mig, u64 *initial,
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_pending);
 
 /**
- * vfio_pci_vendor_load_version() - get the version of the state that is loaded
+ * vfio_pci_vendor_load_version() - get the version of the loaded state
  * @dev: the device
  *
- * For a vendor driver that loads more versions than that which it saves.
+ * For vendor drivers that load older versions than they save.
  *
  * Context: The load, precopy_load and load_done operations.
  * Return: the version, from min_version to version of struct
@@ -361,11 +364,11 @@ u32 vfio_pci_vendor_load_version(struct vfio_pci_vendor_device *dev)
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_load_version);
 
 /**
- * vfio_pci_mig_claim() - let userspace migrate a device by one protocol only
+ * vfio_pci_mig_claim() - select the migration protocol of an open device
  * @mig: the migration
  * @protocol: the protocol
  *
- * Return: 0, -EBUSY if it has used the other.
+ * Return: 0, -EBUSY if userspace already uses the other protocol.
  */
 int vfio_pci_mig_claim(struct vfio_pci_migration *mig,
 		       enum vfio_pci_mig_protocol protocol)
@@ -384,7 +387,7 @@ void vfio_pci_mig_lock(struct vfio_pci_migration *mig)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_lock);
 
-/* The device was reset: it runs, and nothing of before matters */
+/* The device was reset: it runs, and its session is over */
 static void vfio_pci_mig_do_reset(struct vfio_pci_migration *mig)
 {
 	mig->state = VFIO_DEVICE_STATE_RUNNING;
@@ -406,14 +409,14 @@ void vfio_pci_mig_unlock(struct vfio_pci_migration *mig)
 		spin_unlock(&mig->reset_lock);
 		vfio_pci_mig_do_reset(mig);
 	}
-	/* A reset that comes now finds it unlocked */
+	/* From here on, a reset finds the lock free */
 	mutex_unlock(&mig->lock);
 	spin_unlock(&mig->reset_lock);
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_unlock);
 
 /**
- * vfio_pci_mig_reset_prepare() - the device is about to be reset
+ * vfio_pci_mig_reset_prepare() - note the start of a reset
  * @mig: the migration
  */
 void vfio_pci_mig_reset_prepare(struct vfio_pci_migration *mig)
@@ -424,11 +427,11 @@ void vfio_pci_mig_reset_prepare(struct vfio_pci_migration *mig)
 }
 
 /**
- * vfio_pci_mig_reset() - the device was reset
+ * vfio_pci_mig_reset() - note that the device was reset
  * @mig: the migration
  *
- * To be called before the vendor driver is told.  Whatever it does later than
- * that undoes the reset.
+ * Call this before the reset_done callback of the driver.  If an operation
+ * stops the device after the callback, the core must already know of the reset.
  */
 void vfio_pci_mig_reset(struct vfio_pci_migration *mig)
 {
@@ -438,10 +441,11 @@ void vfio_pci_mig_reset(struct vfio_pci_migration *mig)
 }
 
 /**
- * vfio_pci_mig_reset_done() - the vendor driver knows of the reset
+ * vfio_pci_mig_reset_done() - handle the end of a reset
  * @mig: the migration
  *
- * Waits for nothing.
+ * Call this after the reset_done callback of the driver.  Does not wait for the
+ * migration lock: if it is taken, the holder handles the reset.
  */
 void vfio_pci_mig_reset_done(struct vfio_pci_migration *mig)
 {
@@ -470,9 +474,10 @@ static void vfio_pci_mig_free(struct kref *kref)
 
 /**
  * vfio_pci_mig_get() - get the migration of a device
- * @core_vdev: the device, which may be opened or closed meanwhile
+ * @core_vdev: the device; userspace may open or close it concurrently
  *
- * Return: the migration, to be put, or NULL.
+ * Return: the migration with a reference, or NULL if no vendor driver migrates
+ * the open device.
  */
 struct vfio_pci_migration *vfio_pci_mig_get(struct vfio_device *core_vdev)
 {
@@ -496,10 +501,11 @@ void vfio_pci_mig_put(struct vfio_pci_migration *mig)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_put);
 
 /**
- * vfio_pci_mig_check_driver() - check that a vendor driver can migrate
+ * vfio_pci_mig_check_driver() - validate the migration operations of a driver
  * @driver: the vendor driver
  *
- * Return: 0, -EINVAL if it has some operation, but lacks one that goes with it.
+ * Return: 0, -EINVAL if a required operation is missing, min_version exceeds
+ * version, or the name does not fit into the stream.
  */
 int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
 {
@@ -523,10 +529,11 @@ int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
 }
 
 /**
- * vfio_pci_mig_open() - be ready to migrate a device
- * @dev: the device, whose vendor driver is in its open callback, or could be
+ * vfio_pci_mig_open() - set up the migration of a device
+ * @dev: the device; its vendor driver has opened it and may add regions
  *
- * Return: 0, -ENOMEM, -EINVAL.
+ * Return: 0, -ENOMEM if out of memory, -EINVAL if the migration region cannot
+ * be added.
  */
 int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
 {
@@ -585,9 +592,8 @@ int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
 }
 
 /**
- * vfio_pci_mig_close() - end the migration of a device that is closed
- * @mig: the migration, which is gone once its last data file is, and the vendor
- *	 driver has closed the device
+ * vfio_pci_mig_close() - end the migration when the device is closed
+ * @mig: the migration; open data files and the vendor driver keep references
  */
 void vfio_pci_mig_close(struct vfio_pci_migration *mig)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the state machine of vfio-pci devices that migrate
+ * KUnit tests of the migration state machine of vfio-pci
  */
 
 #include <kunit/test.h>
@@ -14,7 +14,7 @@
 
 #include "vfio_pci_mig_device_kunit.h"
 
-/* All that there is of the calls, the result and where that leaves us */
+/* Change the state, and check the result, the calls and the new state */
 static void test_expect(struct kunit *test, const char *what,
 			enum vfio_device_mig_state to, int ret,
 			const char *events, enum vfio_device_mig_state state)
@@ -24,11 +24,11 @@ static void test_expect(struct kunit *test, const char *what,
 	memset(t->fake->events, 0, sizeof(t->fake->events));
 	KUNIT_EXPECT_EQ_MSG(test, ret, mig_set(t, to), "%s", what);
 	KUNIT_EXPECT_STREQ_MSG(test, events, t->fake->events, "%s", what);
-	/* What comes next is for that state only */
+	/* The next check depends on this state */
 	KUNIT_ASSERT_EQ_MSG(test, state, t->mig->state, "%s", what);
 }
 
-/* From anywhere to a state, which a reset has to help with */
+/* Reset the device and change to a state */
 static void test_reach(struct kunit *test, enum vfio_device_mig_state state)
 {
 	struct mig_device *t = test->priv;
@@ -55,9 +55,9 @@ static const char * const state_names[MIG_STATES] = {
 };
 
 /*
- * What is called on the way from a state (down) to another (across), both in
- * the order of the enum, or "-" if there is no way: s stop, r run, q quiesce,
- * p precopy_start, e precopy_stop.
+ * Calls on the way from one state (row) to another (column), in the order of
+ * the enum: s stop, r run, q quiesce, p precopy_start, e precopy_stop.  "-"
+ * means that there is no way.
  */
 struct abilities {
 	const char *name;
@@ -109,7 +109,7 @@ static void abilities_name(const struct abilities *a, char *name)
 
 KUNIT_ARRAY_PARAM(abilities, abilities, abilities_name);
 
-/* A call fails: what comes before it is done, and it can be tried again */
+/* Fail one call: earlier calls have taken effect, and a retry succeeds */
 static void test_one_failure(struct kunit *test, const struct abilities *a,
 			     unsigned int from, unsigned int to, unsigned int i,
 			     int fail_ret)
@@ -119,7 +119,7 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 	char what[64];
 	int ret;
 
-	/* precopy_stop cannot */
+	/* precopy_stop cannot fail */
 	if (calls[i] == 'e')
 		return;
 
@@ -133,7 +133,7 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 	KUNIT_EXPECT_EQ_MSG(test, i + 1, strlen(t->fake->events), "%s", what);
 	KUNIT_EXPECT_EQ_MSG(test, 0, strncmp(calls, t->fake->events, i + 1),
 			    "%s", what);
-	/* Of these, data transfers are ended before anything is called */
+	/* The session ends before the first call */
 	if (!i)
 		KUNIT_EXPECT_EQ_MSG(test,
 				    from == VFIO_DEVICE_STATE_STOP_COPY ||
@@ -145,8 +145,8 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 	test_expect(test, what, to, 0, calls + i, to);
 }
 
-/* All pairs of states, with all that can fail between them */
-static void test_arcs(struct kunit *test)
+/* All pairs of states, and a failure of each call between them */
+static void test_state_changes_call_operations_in_order(struct kunit *test)
 {
 	static const int fail_rets[] = { -EIO, -ETIMEDOUT, 1, INT_MIN };
 	const struct abilities *a = test->param_value;
@@ -187,8 +187,8 @@ static void test_arcs(struct kunit *test)
 	}
 }
 
-/* Where the device is if something fails half way */
-static void test_stuck(struct kunit *test)
+/* The state after a failure on the way */
+static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 {
 	static const struct {
 		enum vfio_device_mig_state from, to, at;
@@ -232,27 +232,29 @@ static void test_stuck(struct kunit *test)
 
 #define ALL	LONG_MAX
 
-/* What a device gets, and what that makes of it */
-static void test_resuming(struct kunit *test)
+/* Incoming streams and their results */
+static void test_incomplete_stream_is_an_error(struct kunit *test)
 {
 	static const struct {
 		const char *what;
-		/* How many bytes, or how many are missing */
+		/*
+		 * Number of bytes to load; if negative, number of missing bytes
+		 */
 		long len;
 		size_t flip;
 		char fails;
 		int ret;
 		const char *events;
 	} cases[] = {
-		{ "nothing", 0, 0, 0, 0, "" },
-		{ "a byte", 1, 0, 0, -EINVAL, "" },
+		{ "empty stream", 0, 0, 0, 0, "" },
+		{ "one byte", 1, 0, 0, -EINVAL, "" },
 		{ "the header", MIG_HEADER, 0, 0, -EINVAL, "" },
-		{ "all but the end", -32, 0, 0, -EINVAL, "" },
-		{ "all but a byte", -1, 0, 0, -EINVAL, "" },
-		{ "a bad header", ALL, 20, 0, -EBADMSG, "" },
-		{ "a bad part", ALL, 100, 0, -EBADMSG, "" },
+		{ "all but the trailer", -32, 0, 0, -EINVAL, "" },
+		{ "all but one byte", -1, 0, 0, -EINVAL, "" },
+		{ "damaged header", ALL, 20, 0, -EBADMSG, "" },
+		{ "damaged part", ALL, 100, 0, -EBADMSG, "" },
 		{ "all", ALL, 0, 0, 0, "d" },
-		{ "what cannot be", ALL, 0, 'd', -EILSEQ, "d" },
+		{ "invalid state", ALL, 0, 'd', -EILSEQ, "d" },
 	};
 	struct mig_device *t = test->priv;
 	struct vfio_pci_mig_stream *stream;
@@ -284,7 +286,7 @@ static void test_resuming(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, fed,
 				    mig_feed(stream, b.data, len, 100),
 				    "%s", what);
-		/* Nothing takes effect until all of it is known to be there */
+		/* Nothing takes effect before the stream is complete */
 		KUNIT_EXPECT_STREQ_MSG(test, "", t->fake->events, "%s", what);
 		KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RESUMING,
 				t->mig->state);
@@ -301,7 +303,7 @@ static void test_resuming(struct kunit *test)
 		if (!ret)
 			continue;
 
-		/* No way but a reset leads out of that */
+		/* Only a reset leaves the state ERROR */
 		test_expect(test, what, VFIO_DEVICE_STATE_RUNNING, -EINVAL, "",
 			    VFIO_DEVICE_STATE_ERROR);
 		vfio_pci_mig_reset_done(t->mig);
@@ -309,7 +311,7 @@ static void test_resuming(struct kunit *test)
 			    VFIO_DEVICE_STATE_STOP);
 	}
 
-	/* What load_done returns that is no errno is one to userspace */
+	/* An invalid return value of load_done becomes -EIO */
 	test_reach(test, VFIO_DEVICE_STATE_RESUMING);
 	mig_put_all(&b, t->fake, t->vdev->pdev, 1);
 	KUNIT_EXPECT_EQ(test, 0, mig_feed(stream, b.data, b.len, b.len));
@@ -318,7 +320,7 @@ static void test_resuming(struct kunit *test)
 	test_expect(test, "1", VFIO_DEVICE_STATE_STOP, -EIO, "d",
 		    VFIO_DEVICE_STATE_ERROR);
 
-	/* What failed to load does so again when that is to be the end */
+	/* A failed load also fails the end of RESUMING */
 	test_reach(test, VFIO_DEVICE_STATE_RESUMING);
 	t->fake->load_ret = -ENOSPC;
 	KUNIT_EXPECT_EQ(test, -ENOSPC, mig_feed(stream, b.data, b.len, b.len));
@@ -345,8 +347,8 @@ static void test_fill_all(struct kunit *test, struct mig_bytes *b, bool stopped)
 	}
 }
 
-/* One data transfer goes on from PRE_COPY to STOP_COPY, and ends after it */
-static void test_saving(struct kunit *test)
+/* One session spans PRE_COPY and STOP_COPY */
+static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 	u64 initial, dirty, session;
@@ -368,36 +370,36 @@ static void test_saving(struct kunit *test)
 	test_fill_all(test, &b, false);
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &initial, &dirty));
 	KUNIT_EXPECT_EQ(test, 9, initial);
-	test_expect(test, "goes on", VFIO_DEVICE_STATE_STOP_COPY, 0, "qs",
+	test_expect(test, "continue", VFIO_DEVICE_STATE_STOP_COPY, 0, "qs",
 		    VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_EXPECT_EQ(test, session, t->mig->session);
 	test_fill_all(test, &b, true);
 	KUNIT_EXPECT_EQ(test, VFIO_PCI_MIG_COMPLETE, t->mig->stream.phase);
-	test_expect(test, "ends", VFIO_DEVICE_STATE_STOP, 0, "e",
+	test_expect(test, "end", VFIO_DEVICE_STATE_STOP, 0, "e",
 		    VFIO_DEVICE_STATE_STOP);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 
-	/* The other side is the device itself */
+	/* The device loads its own state */
 	session = t->mig->session;
-	test_expect(test, "other", VFIO_DEVICE_STATE_RESUMING, 0, "",
+	test_expect(test, "resume", VFIO_DEVICE_STATE_RESUMING, 0, "",
 		    VFIO_DEVICE_STATE_RESUMING);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	KUNIT_EXPECT_EQ(test, 0, mig_feed(&t->mig->stream, b.data, b.len, 50));
-	test_expect(test, "other", VFIO_DEVICE_STATE_RUNNING, 0, "dqr",
+	test_expect(test, "run", VFIO_DEVICE_STATE_RUNNING, 0, "dqr",
 		    VFIO_DEVICE_STATE_RUNNING);
 	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_PRECOPY]);
 	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_DATA]);
 
-	/* One that is given up, and the next, are not one */
+	/* After an aborted session, userspace starts a new one */
 	mig_fake_forget(t->fake);
 	b.len = 0;
-	test_expect(test, "again", VFIO_DEVICE_STATE_STOP_COPY, 0, "qs",
+	test_expect(test, "restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "qs",
 		    VFIO_DEVICE_STATE_STOP_COPY);
 	session = t->mig->session;
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_fill(&t->mig->stream, true));
-	test_expect(test, "given up", VFIO_DEVICE_STATE_STOP, 0, "",
+	test_expect(test, "abort", VFIO_DEVICE_STATE_STOP, 0, "",
 		    VFIO_DEVICE_STATE_STOP);
-	test_expect(test, "and again", VFIO_DEVICE_STATE_STOP_COPY, 0, "",
+	test_expect(test, "second restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "",
 		    VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	test_fill_all(test, &b, true);
@@ -405,8 +407,8 @@ static void test_saving(struct kunit *test)
 					     b.len, SIZE_MAX));
 }
 
-/* A driver that can save while the device runs may need no word before */
-static void test_optional(struct kunit *test)
+/* precopy_start and precopy_stop are optional */
+static void test_precopy_start_and_stop_are_optional(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 
@@ -436,8 +438,8 @@ static void test_expect_reset(struct kunit *test, const char *what, u64 session,
 		KUNIT_EXPECT_NE(test, session, t->mig->session);
 }
 
-/* A reset in each state, be it locked or not */
-static void test_resets(struct kunit *test)
+/* A reset in each state, with and without the lock */
+static void test_reset_ends_the_session(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 	enum vfio_device_mig_state state;
@@ -458,7 +460,7 @@ static void test_resets(struct kunit *test)
 		vfio_pci_mig_reset_done(t->mig);
 		test_expect_reset(test, state_names[state], session, transfers);
 
-		/* While it is locked, the transfer goes on */
+		/* The session continues until the lock is released */
 		test_reach(test, state);
 		session = t->mig->session;
 		vfio_pci_mig_lock(t->mig);
@@ -473,7 +475,7 @@ static void test_resets(struct kunit *test)
 		test_expect(test, "after", VFIO_DEVICE_STATE_STOP, 0, "qs",
 			    VFIO_DEVICE_STATE_STOP);
 
-		/* As the core calls it */
+		/* Call the reset handlers of vfio-pci-core */
 		test_reach(test, state);
 		session = t->mig->session;
 		vfio_pci_core_reset_prepare(t->vdev->pdev);
@@ -497,8 +499,8 @@ static int reset_thread(void *data)
 	return 0;
 }
 
-/* Resets at any time: none is lost, nor done while someone has the lock */
-static void test_reset_races(struct kunit *test)
+/* Concurrent resets: none is lost, and none takes effect under the lock */
+static void test_concurrent_resets_are_not_lost(struct kunit *test)
 {
 	static const enum vfio_device_mig_state states[] = {
 		VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_PRE_COPY,
@@ -518,7 +520,7 @@ static void test_reset_races(struct kunit *test)
 		if (time_after(jiffies, timeout))
 			break;
 		vfio_pci_mig_lock(t->mig);
-		/* Each can be reached from the one before, and from RUNNING */
+		/* Each state can follow the previous one, and RUNNING */
 		ret = vfio_pci_mig_set_state(t->mig, states[i % 4]);
 		session = t->mig->session;
 		usleep_range(10, 100);
@@ -533,14 +535,14 @@ static void test_reset_races(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, NR_DEFERRED, deferred);
 	KUNIT_EXPECT_FALSE(test, t->mig->deferred_reset);
 	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&t->mig->lock));
-	/* It was reset after the lock was given up */
+	/* The last reset took effect without the lock */
 	KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
 	test_expect(test, "after", VFIO_DEVICE_STATE_STOP, 0, "qs",
 		    VFIO_DEVICE_STATE_STOP);
 }
 
-/* A device may be closed in any state: the driver ends what it began */
-static void test_closing(struct kunit *test)
+/* Closing the device in any state ends pre-copy */
+static void test_close_ends_precopy(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 	struct vfio_pci_migration *mig;
@@ -556,7 +558,9 @@ static void test_closing(struct kunit *test)
 				       state >= VFIO_DEVICE_STATE_PRE_COPY ?
 				       "e-" : "-", t->fake->events, "%s",
 				       state_names[state]);
-		/* Whoever still has it finds that it is over */
+		/*
+		 * Other holders of a reference notice that the device is closed
+		 */
 		KUNIT_EXPECT_NULL(test, mig->vdev);
 		KUNIT_EXPECT_NULL(test, mig->stream.payload);
 		KUNIT_EXPECT_NULL(test, vfio_pci_mig_get(&t->vdev->vdev));
@@ -567,7 +571,7 @@ static void test_closing(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
 	}
 
-	/* From PRE_COPY to STOP_COPY, it has not ended yet */
+	/* In STOP_COPY after PRE_COPY, pre-copy has not ended yet */
 	test_reach(test, VFIO_DEVICE_STATE_PRE_COPY);
 	KUNIT_EXPECT_EQ(test, 0, mig_set(t, VFIO_DEVICE_STATE_STOP_COPY));
 	vfio_pci_vendors_close(t->vdev);
@@ -575,14 +579,14 @@ static void test_closing(struct kunit *test)
 }
 
 static struct kunit_case mig_test_cases[] = {
-	KUNIT_CASE_PARAM(test_arcs, abilities_gen_params),
-	KUNIT_CASE(test_stuck),
-	KUNIT_CASE(test_resuming),
-	KUNIT_CASE(test_saving),
-	KUNIT_CASE(test_optional),
-	KUNIT_CASE(test_resets),
-	KUNIT_CASE(test_reset_races),
-	KUNIT_CASE(test_closing),
+	KUNIT_CASE_PARAM(test_state_changes_call_operations_in_order, abilities_gen_params),
+	KUNIT_CASE(test_failure_keeps_the_last_reached_state),
+	KUNIT_CASE(test_incomplete_stream_is_an_error),
+	KUNIT_CASE(test_session_spans_precopy_and_stop_copy),
+	KUNIT_CASE(test_precopy_start_and_stop_are_optional),
+	KUNIT_CASE(test_reset_ends_the_session),
+	KUNIT_CASE(test_concurrent_resets_are_not_lost),
+	KUNIT_CASE(test_close_ends_precopy),
 	{}
 };
 
@@ -596,5 +600,5 @@ static struct kunit_suite mig_test_suite = {
 kunit_test_suite(mig_test_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
-MODULE_DESCRIPTION("KUnit tests of the state machine of vfio-pci devices that migrate");
+MODULE_DESCRIPTION("KUnit tests of the migration state machine of vfio-pci");
 MODULE_LICENSE("GPL");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI regions that override others
+ * VFIO PCI overrides of regions
  *
- * A region of a vendor driver can take the place of another one in the table.
- * The other one becomes its lower region.  Accesses that the override has no
- * operation for go to the lower region, unless they would bypass an operation
- * of the override.
+ * A region of a vendor driver can replace another region in the table.  The
+ * replaced region becomes its lower region.  The lower region serves accesses
+ * for which the override has no operation, unless they would bypass another
+ * operation of the override.
  */
 
 #include <linux/pci.h>
@@ -24,38 +24,38 @@
 
 static const struct vfio_pci_regops vfio_pci_no_regops;
 
-/* A mapping of the lower region would bypass @ops */
+/* Check whether a mapping of the lower region would bypass @ops */
 static bool vfio_pci_regops_trap(const struct vfio_pci_regops *ops)
 {
 	return ops->read || ops->write;
 }
 
-/* Check whether an override can have all of @flags; return the first fault */
+/* Check the flags of a region; return NULL or the first error */
 static const char *
 vfio_pci_region_check_flags(const struct vfio_pci_regops *ops, u32 flags,
 			    u32 lower_flags)
 {
 	if (flags & ~VFIO_PCI_REGION_RWM)
-		return "it has unknown flags";
+		return "unknown flags";
 	if (flags & VFIO_REGION_INFO_FLAG_READ && !ops->read &&
 	    !(lower_flags & VFIO_REGION_INFO_FLAG_READ))
-		return "it is readable, but nothing can read it";
+		return "READ flag, but neither the driver nor the lower region can read";
 	if (flags & VFIO_REGION_INFO_FLAG_WRITE && !ops->write &&
 	    !(lower_flags & VFIO_REGION_INFO_FLAG_WRITE))
-		return "it is writable, but nothing can write it";
+		return "WRITE flag, but neither the driver nor the lower region can write";
 	if (!(flags & VFIO_REGION_INFO_FLAG_MMAP))
 		return NULL;
 	if (!(flags & VFIO_REGION_INFO_FLAG_READ))
-		return "it is mappable, but not readable";
+		return "MMAP flag without READ flag";
 	if (!ops->mmap && !(lower_flags & VFIO_REGION_INFO_FLAG_MMAP))
-		return "it is mappable, but nothing can map it";
+		return "MMAP flag, but neither the driver nor the lower region can map";
 	if (!ops->mmap && vfio_pci_regops_trap(ops))
-		return "it is mappable, but a mapping would bypass its read or write operation";
+		return "MMAP flag, but a mapping would bypass the read or write operation";
 
 	return NULL;
 }
 
-/* The flags of the lower region that an override still permits */
+/* Return the flags of the lower region that an override keeps */
 static u32 vfio_pci_region_keep_flags(const struct vfio_pci_regops *ops,
 				      u32 lower_flags)
 {
@@ -73,18 +73,18 @@ vfio_pci_region_check_areas(const struct vfio_pci_region_desc *desc, u64 size)
 	unsigned int i;
 
 	if (!desc->areas != !desc->nr_areas)
-		return "its areas and their number do not match";
+		return "areas and nr_areas do not match";
 	if (desc->nr_areas > VFIO_PCI_MAX_AREAS)
-		return "it has too many areas";
+		return "too many mmap areas";
 
 	for (i = 0; i < desc->nr_areas; i++) {
 		if (!area[i].size || !PAGE_ALIGNED(area[i].offset | area[i].size))
-			return "an area is empty or not page aligned";
+			return "an mmap area is empty or not page aligned";
 		if (area[i].offset < last)
-			return "its areas overlap or do not ascend";
+			return "mmap areas overlap or are not in ascending order";
 		if (check_add_overflow(area[i].offset, area[i].size, &end) ||
 		    end > PAGE_ALIGN(size))
-			return "an area is outside of the region";
+			return "an mmap area is outside the region";
 		last = end;
 	}
 
@@ -92,11 +92,11 @@ vfio_pci_region_check_areas(const struct vfio_pci_region_desc *desc, u64 size)
 }
 
 /**
- * vfio_pci_region_check_desc() - check whether a description contradicts itself
+ * vfio_pci_region_check_desc() - check a region description
  * @desc: the description
- * @lower: the region to override, or NULL if the region is added
+ * @lower: the region to override, or NULL for an added region
  *
- * Return: NULL, or the contradiction for a message.
+ * Return: NULL if @desc is valid, or the reason for an error message.
  */
 const char *vfio_pci_region_check_desc(const struct vfio_pci_region_desc *desc,
 				       const struct vfio_pci_core_region *lower)
@@ -108,29 +108,29 @@ const char *vfio_pci_region_check_desc(const struct vfio_pci_region_desc *desc,
 	const char *why;
 
 	if (!desc->ops && desc->data)
-		return "it has data, but no operations that release it";
+		return "data without operations to release it";
 	if (ops->fault && !ops->mmap)
-		return "it has a fault operation, but no mmap operation";
+		return "fault operation without mmap operation";
 
 	if (flags & VFIO_PCI_REGION_HIDDEN) {
 		if (!lower)
 			return "an added region cannot be hidden";
 		if (flags != VFIO_PCI_REGION_HIDDEN || size || desc->type ||
 		    desc->subtype || desc->areas || desc->nr_areas)
-			return "it is hidden, but has a size, flags, a type or areas";
+			return "HIDDEN flag with other flags, a size, a type or mmap areas";
 		return NULL;
 	}
 
 	if (size > VFIO_PCI_OFFSET_MASK + 1)
-		return "it is larger than a region can be";
+		return "size exceeds the maximum of a region";
 
 	if (!lower) {
 		if (!desc->ops)
-			return "it has no operations";
+			return "no operations";
 		if (!size)
-			return "it has no size";
+			return "no size";
 		if (!desc->type)
-			return "it has no type";
+			return "no type";
 	} else {
 		if (!desc->ops && !size && !flags && !desc->nr_areas)
 			return "the override changes nothing";
@@ -139,9 +139,9 @@ const char *vfio_pci_region_check_desc(const struct vfio_pci_region_desc *desc,
 		size = size ?: lower->region.size;
 		flags = flags ?: vfio_pci_region_keep_flags(ops, lower_flags);
 		if (desc->size && !flags)
-			return "it has a size, but no flags";
+			return "size without flags";
 		if (flags && !size)
-			return "it has flags, but no size";
+			return "flags without size";
 	}
 
 	why = vfio_pci_region_check_flags(ops, flags, lower_flags);
@@ -149,13 +149,13 @@ const char *vfio_pci_region_check_desc(const struct vfio_pci_region_desc *desc,
 		return why;
 
 	if (desc->nr_areas && !(flags & VFIO_REGION_INFO_FLAG_MMAP))
-		return "it has areas, but is not mappable";
+		return "mmap areas without MMAP flag";
 
 	return vfio_pci_region_check_areas(desc, size);
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_check_desc);
 
-/* An override that leaves exports to the lower region, which knows its errnos */
+/* Check whether the lower region serves all dma-buf exports */
 static bool
 vfio_pci_region_is_transparent(const struct vfio_pci_core_region *region)
 {
@@ -194,8 +194,8 @@ void vfio_pci_region_apply_flags(struct vfio_pci_core_region *region)
 }
 
 /*
- * Use the handlers of the lower region where a region has none itself, unless
- * that bypasses one that it has.
+ * Inherit missing handlers from the lower region, unless that would bypass
+ * another handler of the override.
  */
 static void vfio_pci_region_inherit(struct vfio_pci_core_region *region)
 {
@@ -227,7 +227,7 @@ static void vfio_pci_region_inherit(struct vfio_pci_core_region *region)
 	if (!own->add_capability && lower->ops.add_capability)
 		ops->add_capability = vfio_pci_lower_add_capability;
 
-	/* Those that the caller has set, too */
+	/* Also remove handlers that the caller has set */
 	if (!lower->user.get_info)
 		user->get_info = NULL;
 	if (!lower->user.ioeventfd)
@@ -239,7 +239,7 @@ static void vfio_pci_region_inherit(struct vfio_pci_core_region *region)
 		ops->get_dmabuf_phys = NULL;
 }
 
-/* Work out the handlers and the mappable areas from what @region has itself */
+/* Determine the handlers and the mmap areas of a region */
 static int vfio_pci_region_finalize(struct vfio_pci_core_region *region,
 				    const struct vfio_pci_region_desc *desc,
 				    const struct vfio_pci_user_regops *user)
@@ -257,7 +257,7 @@ static int vfio_pci_region_finalize(struct vfio_pci_core_region *region,
 		region->user.read = vfio_pci_region_read_user;
 	if (own->write && !region->user.write)
 		region->user.write = vfio_pci_region_write_user;
-	/* The BAR of the lower region does not back this memory */
+	/* The exported memory is not the BAR of the lower region */
 	if (own->get_dmabuf_phys &&
 	    own->get_dmabuf_phys != vfio_pci_lower_get_dmabuf_phys)
 		region->io = NULL;
@@ -282,15 +282,15 @@ static int vfio_pci_region_finalize(struct vfio_pci_core_region *region,
 
 /**
  * vfio_pci_vendor_new_region() - create a region of a vendor driver
- * @dev: the device as the driver sees it
- * @lower: the region at an index of the table, which it overrides, or NULL
+ * @dev: the device of the vendor driver
+ * @lower: the region to override, or NULL for an added region
  * @desc: the description
  * @user: handlers of the core, or NULL
  *
- * An override goes into the table.
+ * Put an override into the table.  The caller appends an added region.
  *
- * Return: the region; or an error pointer: -EINVAL if @desc contradicts itself,
- * -ENOMEM.
+ * Return: the region on success, or an error pointer: -EINVAL if @desc is
+ * invalid; -ENOMEM if out of memory; -ENOSPC if there are too many mmap areas.
  */
 struct vfio_pci_core_region *
 vfio_pci_vendor_new_region(struct vfio_pci_vendor_device *dev,
@@ -305,7 +305,7 @@ vfio_pci_vendor_new_region(struct vfio_pci_vendor_device *dev,
 	why = vfio_pci_region_check_desc(desc, lower);
 	if (why) {
 		dev_err_ratelimited(&dev->pdev->dev,
-				    "vendor driver %s describes region %u wrongly: %s\n",
+				    "vendor driver %s: invalid description of region %u: %s\n",
 				    dev->driver->name,
 				    lower ? lower->region.index :
 					    dev->vdev->num_regions, why);
@@ -364,9 +364,9 @@ vfio_pci_vendor_new_region(struct vfio_pci_vendor_device *dev,
 
 /**
  * vfio_pci_vendor_check_open() - check whether a driver may change regions
- * @dev: the device as the driver sees it
+ * @dev: the device of the vendor driver
  *
- * Return: 0, or -EBUSY outside of the open callback.
+ * Return: 0 on success, or -EBUSY outside the open callback.
  */
 int vfio_pci_vendor_check_open(struct vfio_pci_vendor_device *dev)
 {
@@ -374,7 +374,7 @@ int vfio_pci_vendor_check_open(struct vfio_pci_vendor_device *dev)
 		return 0;
 
 	dev_err_ratelimited(&dev->pdev->dev,
-			    "vendor driver %s changes regions outside of its open callback\n",
+			    "vendor driver %s: regions can be added or overridden only in the open callback\n",
 			    dev->driver->name);
 
 	return -EBUSY;
@@ -382,13 +382,13 @@ int vfio_pci_vendor_check_open(struct vfio_pci_vendor_device *dev)
 
 /**
  * vfio_pci_vendor_check_override() - check whether a driver may override bytes
- * @dev: the device as the driver sees it
+ * @dev: the device of the vendor driver
  * @index: index of the region
  * @start: byte offset of the first byte
- * @end: byte offset after the last byte, 0 for the whole region
+ * @end: byte offset after the last byte, or 0 for the whole region
  *
- * Return: 0; -EINVAL for a region that the device does not have; -EBUSY outside
- * of the open callback, or if a driver of the same priority has overridden the
+ * Return: 0 on success; -EINVAL if the device has no such region; -EBUSY
+ * outside the open callback, or if a driver of the same priority overrides the
  * bytes.
  */
 int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
@@ -404,7 +404,7 @@ int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
 
 	if (index >= vdev->num_regions) {
 		dev_err_ratelimited(&dev->pdev->dev,
-				    "vendor driver %s overrides region %u, which the device does not have\n",
+				    "vendor driver %s: cannot override region %u: the device has no such region\n",
 				    dev->driver->name, index);
 		return -EINVAL;
 	}
@@ -415,7 +415,7 @@ int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
 
 		if (other->priority != dev->driver->priority)
 			continue;
-		/* Ranges of a region that the driver itself overrides */
+		/* A driver may add ranges to its own override */
 		if (end && !region->ranges && region->region.dev == dev)
 			continue;
 		if (end && region->ranges &&
@@ -424,12 +424,12 @@ int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
 
 		if (end)
 			dev_err_ratelimited(&dev->pdev->dev,
-					    "vendor drivers %s and %s both override bytes %#llx to %#llx of region %u\n",
+					    "vendor drivers %s and %s of the same priority both override bytes %#llx to %#llx of region %u\n",
 					    other->name, dev->driver->name,
 					    start, end - 1, index);
 		else
 			dev_err_ratelimited(&dev->pdev->dev,
-					    "vendor drivers %s and %s both override region %u\n",
+					    "vendor drivers %s and %s of the same priority both override region %u\n",
 					    other->name, dev->driver->name, index);
 		return -EBUSY;
 	}
@@ -444,24 +444,25 @@ int vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
  *	   return value of vfio_pci_vendor_find_region()
  * @desc: the description; see struct vfio_pci_region_desc for the defaults
  *
- * An access without an operation in @desc->ops goes to the lower region, which
- * is clipped to the size of the override.  The core prevents a bypass:
+ * The lower region serves accesses for which @desc->ops has no operation, up to
+ * the size of the override.  The core prevents a bypass of the operations:
  *
- * - With a read or write operation, and no mmap operation of its own, the
- *   region cannot be mapped.
- * - With a mmap, read or write operation, and no get_dmabuf_phys operation of
- *   its own, the region cannot be exported as a dma-buf.
- * - With a write operation, the region has no ioeventfds.
+ * - With a read or write operation, but no mmap operation, userspace cannot map
+ *   the region.
+ * - With an mmap, read or write operation, but no get_dmabuf_phys operation,
+ *   userspace cannot export the region as a dma-buf.
+ * - With a write operation, the region does not support ioeventfds.
  *
- * The region with the highest priority sees an access first.  On success the
- * core calls the release operation exactly once, when the device is closed or
- * its open fails.  On failure @desc->data stays with the caller.
+ * The override of the driver with the highest priority gets an access first.
+ * On success the core calls the release operation exactly once, when the device
+ * is closed or its open fails.  On failure the caller still owns @desc->data.
  *
  * Context: Process context, may sleep.
- * Return: the region; or an error pointer: -EINVAL if there is no such region
- * or @desc contradicts itself; -EBUSY outside of the open callback, or if a
- * driver of the same priority, including this one, has overridden the region or
- * a part of it; -ENOMEM.
+ * Return: the region on success, or an error pointer: -EINVAL if the device has
+ * no such region or @desc is invalid; -EBUSY outside the open callback, or if a
+ * driver of the same priority, including this one, overrides the region or a
+ * part of it; -ENOMEM if out of memory; -ENOSPC if there are too many mmap
+ * areas.
  */
 struct vfio_pci_region *
 vfio_pci_vendor_override_region(struct vfio_pci_vendor_device *dev,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of vfio-pci regions that vendor drivers override
+ * KUnit tests of vfio-pci overrides
  */
 
 #include <kunit/test.h>
@@ -29,13 +29,13 @@
 struct test_driver {
 	struct vfio_pci_vendor_driver driver;
 	struct pci_device_id ids[2];
-	/* Open callback of the test */
+	/* The open callback of the test */
 	int (*open)(struct kunit *test, struct vfio_pci_vendor_device *dev);
 	struct kunit *test;
 	bool registered;
 };
 
-/* A call of an operation: 'r' of a range, 'b' of the region below */
+/* A call of a handler: 'r' of a range, 'b' of the lower region */
 struct call {
 	char who;
 	bool iswrite;
@@ -49,10 +49,10 @@ struct override_test {
 	u8 __user *user;
 	struct call calls[NR_CALLS];
 	unsigned int nr_calls;
-	/* Return values of the handlers of ranges, and of the region below */
+	/* Return values of range handlers, and of the lower region */
 	int ret;
 	int base_ret;
-	/* Writes of a range whose value was not what test_ranges() wrote */
+	/* Number of range writes with a wrong value */
 	unsigned int nr_wrong;
 	unsigned int nr_released;
 	int result;
@@ -66,7 +66,7 @@ static void test_call(struct override_test *t, char who, bool iswrite,
 	t->nr_calls++;
 }
 
-/* The byte at @pos of the region below, and of a range */
+/* The byte at @pos of the lower region, and of a range */
 static u8 base_byte(u64 pos)
 {
 	return pos * 5 + 1;
@@ -183,7 +183,7 @@ static const struct vfio_pci_range_ops range_write_only_ops = {
 	.write	= range_write,
 };
 
-/* Access a region as the core does for userspace */
+/* Access a region like the core does for userspace */
 static ssize_t user_read(struct vfio_pci_core_region *region, u8 __user *buf,
 			 size_t count, loff_t pos)
 {
@@ -257,7 +257,7 @@ static void test_register(struct kunit *test, const char *name, int priority,
 	d->registered = true;
 }
 
-/* Open the device; the drivers override its BAR */
+/* Open the device, so that the drivers override its BAR */
 static struct vfio_pci_core_region *test_open_bar(struct kunit *test, int ret)
 {
 	struct override_test *t = test->priv;
@@ -319,7 +319,7 @@ static void override_test_exit(struct kunit *test)
 #define W	VFIO_REGION_INFO_FLAG_WRITE
 #define M	VFIO_REGION_INFO_FLAG_MMAP
 
-/* The operations and flags of an override, and what userspace may do then */
+/* Operations and flags of an override, and the resulting region */
 static const struct inherit_case {
 	const char *what;
 	struct vfio_pci_regops ops;
@@ -374,7 +374,7 @@ static void inherit_desc(const struct inherit_case *c, char *desc)
 
 KUNIT_ARRAY_PARAM(inherit, inherit_cases, inherit_desc);
 
-static void test_inherit(struct kunit *test)
+static void test_override_inherits_from_the_lower_region(struct kunit *test)
 {
 	const struct inherit_case *c = test->param_value;
 	struct override_test *t = test->priv;
@@ -394,7 +394,7 @@ static void test_inherit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, !!(c->result & R), !!region->user.read);
 	KUNIT_EXPECT_EQ(test, !!(c->result & W), !!region->user.write);
 	KUNIT_EXPECT_EQ(test, c->ioeventfd, !!region->user.ioeventfd);
-	/* The same holds for a driver above */
+	/* A driver above sees the same operations */
 	KUNIT_EXPECT_EQ(test, !!(c->result & R), !!region->ops.read);
 	KUNIT_EXPECT_EQ(test, !!(c->result & W), !!region->ops.write);
 	KUNIT_EXPECT_EQ(test, !!(c->result & M), !!region->ops.mmap);
@@ -435,7 +435,7 @@ static bool is_handled(u64 pos, bool iswrite)
 	return false;
 }
 
-/* The byte that a read of userspace gets, and that test_ranges() writes back */
+/* The byte that a user read returns, and that the test writes back */
 static u8 user_byte(u64 pos)
 {
 	return is_handled(pos, false) ? range_byte(pos) : base_byte(pos);
@@ -455,8 +455,9 @@ static int open_ranges(struct kunit *test, struct vfio_pci_vendor_device *dev)
 }
 
 /*
- * Check the recorded calls: positions ascend without a gap, handlers get single
- * registers, handled bytes never go below, and other bytes go below in one call.
+ * Check the recorded calls.  Positions must ascend without a gap.  Range
+ * handlers get single registers.  The lower region gets each part between
+ * ranges in one call.
  */
 static bool calls_are_right(struct override_test *t, u64 pos, size_t count,
 			    bool iswrite)
@@ -492,7 +493,7 @@ static bool calls_are_right(struct override_test *t, u64 pos, size_t count,
 	return pos == end && t->nr_calls < NR_CALLS;
 }
 
-static void test_ranges(struct kunit *test)
+static void test_ranges_get_only_their_registers(struct kunit *test)
 {
 	struct override_test *t = test->priv;
 	struct vfio_pci_core_region *region;
@@ -515,7 +516,7 @@ static void test_ranges(struct kunit *test)
 			for (i = 0; i < count; i++)
 				KUNIT_ASSERT_EQ(test, seen[i], user_byte(pos + i));
 
-			/* The same for a driver above */
+			/* The same access by a driver above */
 			memset(seen, 0xaa, sizeof(seen));
 			t->nr_calls = 0;
 			KUNIT_ASSERT_EQ(test, 0, vfio_pci_region_read(&region->region, seen,
@@ -539,7 +540,7 @@ static void test_ranges(struct kunit *test)
 		}
 	}
 
-	/* Single registers: all aligned ones, also across a boundary of ranges */
+	/* Single registers, also across range boundaries */
 	for (pos = 0; pos < 0x38; pos++) {
 		for (count = 1; count <= 8; count *= 2) {
 			int ret = pos & (count - 1) ? -EINVAL : 0;
@@ -568,7 +569,7 @@ static void test_ranges(struct kunit *test)
 		}
 	}
 
-	/* An ioeventfd never writes bytes that a handler writes */
+	/* An ioeventfd must not bypass a write handler */
 	for (pos = 0; pos < 0x38; pos++) {
 		for (count = 1; count <= 8; count *= 2) {
 			int ret = 0;
@@ -589,7 +590,7 @@ static int open_end_ranges(struct kunit *test, struct vfio_pci_vendor_device *de
 					      &range_ops, test->priv);
 }
 
-static void test_range_errors(struct kunit *test)
+static void test_invalid_range_accesses_fail(struct kunit *test)
 {
 	struct override_test *t = test->priv;
 	struct vfio_pci_core_region *region;
@@ -603,13 +604,13 @@ static void test_range_errors(struct kunit *test)
 	lower = vfio_pci_region_lower(&region->region);
 	KUNIT_ASSERT_NOT_NULL(test, lower);
 
-	/* At and beyond the end of the region */
+	/* Accesses at and past the end of the region */
 	KUNIT_EXPECT_EQ(test, 4, user_read(region, t->user, 64, BAR_SIZE - 4));
 	KUNIT_EXPECT_EQ(test, 12, user_write(region, t->user, 64, BAR_SIZE - 12));
 	KUNIT_EXPECT_EQ(test, -EINVAL, user_read(region, t->user, 1, BAR_SIZE));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			user_read(region, t->user, INT_MAX, BIT_ULL(40) - 1));
-	/* Config space allows no partial access */
+	/* Config space does not allow partial access */
 	region->no_partial = true;
 	t->nr_calls = 0;
 	KUNIT_EXPECT_EQ(test, -EFAULT, user_read(region, t->user, 5, BAR_SIZE - 4));
@@ -617,7 +618,7 @@ static void test_range_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, t->nr_calls);
 	region->no_partial = false;
 
-	/* A handler that fails, or returns an invalid value */
+	/* Handlers that fail or return an invalid value */
 	t->ret = -EPERM;
 	KUNIT_EXPECT_EQ(test, -EPERM, user_read(region, t->user, 8, BAR_SIZE - 8));
 	KUNIT_EXPECT_EQ(test, -EPERM, user_write(region, t->user, 8, BAR_SIZE - 8));
@@ -629,7 +630,7 @@ static void test_range_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EIO, user_write(region, t->user, 4, BAR_SIZE - 4));
 	t->ret = 0;
 
-	/* A bad buffer of a write reaches no handler */
+	/* A write from a bad buffer calls no handler */
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap((unsigned long)t->user + BAR_SIZE - PAGE_SIZE,
 					   PAGE_SIZE));
 	t->nr_calls = 0;
@@ -638,7 +639,7 @@ static void test_range_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EFAULT, user_read(region, bad, 4, BAR_SIZE - 4));
 	KUNIT_EXPECT_EQ(test, 1, t->nr_calls);
 
-	/* After an error of the region below, no handler is called */
+	/* After an error of the lower region, the core calls no handler */
 	t->base_ret = -EIO;
 	t->nr_calls = 0;
 	KUNIT_EXPECT_EQ(test, -EIO, user_read(region, t->user, 16, BAR_SIZE - 16));
@@ -646,7 +647,7 @@ static void test_range_errors(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2, t->nr_calls);
 	t->base_ret = 0;
 
-	/* A driver reaches no further than the end of the region below */
+	/* A driver cannot access bytes past the end of the lower region */
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_region_read(lower, bytes, 4, BAR_SIZE - 4));
 	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_region_read(lower, bytes, 4, BAR_SIZE - 3));
 	KUNIT_EXPECT_EQ(test, -EINVAL, vfio_pci_region_read(lower, bytes, 4, BAR_SIZE));
@@ -661,7 +662,7 @@ static void test_range_errors(struct kunit *test)
 	test_close_bar(test);
 }
 
-/* Many ranges with gaps, in no order */
+/* Many ranges with gaps, in pseudo-random order */
 #define NR_MANY		1000
 
 static int open_many(struct kunit *test, struct vfio_pci_vendor_device *dev)
@@ -674,7 +675,7 @@ static int open_many(struct kunit *test, struct vfio_pci_vendor_device *dev)
 		ret = vfio_pci_vendor_override_range(dev, BAR, at * 8, 4,
 						     &range_ops, test->priv);
 	}
-	/* None of them can be overridden again */
+	/* Each range conflicts with a second override */
 	for (i = 0; i < NR_MANY && !ret; i++) {
 		if (vfio_pci_vendor_override_range(dev, BAR, i * 8 + 3, 2,
 						   &range_ops, test->priv) != -EBUSY)
@@ -684,7 +685,7 @@ static int open_many(struct kunit *test, struct vfio_pci_vendor_device *dev)
 	return ret;
 }
 
-static void test_many_ranges(struct kunit *test)
+static void test_accesses_find_one_of_many_ranges(struct kunit *test)
 {
 	struct override_test *t = test->priv;
 	struct vfio_pci_core_region *region;
@@ -704,7 +705,7 @@ static void test_many_ranges(struct kunit *test)
 	test_close_bar(test);
 }
 
-/* Ranges, and the mmap areas that they leave */
+/* Ranges, and the remaining mmap areas */
 static const struct areas_case {
 	struct { u64 start, size; } ranges[4];
 	struct vfio_region_sparse_mmap_area areas[3];
@@ -749,7 +750,7 @@ static int open_areas(struct kunit *test, struct vfio_pci_vendor_device *dev)
 	return ret;
 }
 
-/* An override without operations of its own, above another driver */
+/* An override without operations, above another driver */
 static int open_above(struct kunit *test, struct vfio_pci_vendor_device *dev)
 {
 	static const struct vfio_pci_regops no_ops;
@@ -761,7 +762,7 @@ static int open_above(struct kunit *test, struct vfio_pci_vendor_device *dev)
 	return override_region(dev, &desc);
 }
 
-static void test_areas(struct kunit *test)
+static void test_ranges_remove_pages_from_mmap_areas(struct kunit *test)
 {
 	const struct areas_case *c = test->param_value;
 	struct vfio_pci_core_region *region;
@@ -857,7 +858,7 @@ static int open_sparse_range(struct kunit *test, struct vfio_pci_vendor_device *
 					      &range_ops, test->priv);
 }
 
-/* A driver above takes away the last page: by a range, or by the size */
+/* A driver above removes the last page, by a range or by a smaller size */
 static void test_sparse(struct kunit *test,
 			int (*above)(struct kunit *test,
 				     struct vfio_pci_vendor_device *dev))
@@ -882,12 +883,12 @@ static void test_sparse(struct kunit *test,
 	test_close_bar(test);
 }
 
-static void test_sparse_cut(struct kunit *test)
+static void test_range_cuts_listed_mmap_areas(struct kunit *test)
 {
 	test_sparse(test, open_sparse_range);
 }
 
-static void test_sparse_smaller(struct kunit *test)
+static void test_smaller_override_cuts_listed_mmap_areas(struct kunit *test)
 {
 	test_sparse(test, open_sparse_smaller);
 }
@@ -902,8 +903,7 @@ static int open_smaller(struct kunit *test, struct vfio_pci_vendor_device *dev)
 	return override_region(dev, &desc);
 }
 
-/* No access of userspace reaches past the end of a smaller region */
-static void test_smaller(struct kunit *test)
+static void test_smaller_override_hides_bytes_past_its_end(struct kunit *test)
 {
 	struct override_test *t = test->priv;
 	struct vfio_pci_core_region *region;
@@ -999,19 +999,19 @@ static const struct conflict_case {
 	int priority;
 	int ret;
 } conflict_cases[] = {
-	{ "whole, whole", open_above, open_above, 0, -EBUSY },
-	{ "whole, higher whole", open_above, open_above, 1, 0 },
-	{ "whole, range", open_above, open_range_8, 0, -EBUSY },
-	{ "range, whole", open_range_8, open_above, 0, -EBUSY },
-	{ "range, higher whole", open_range_8, open_above, 1, 0 },
-	{ "the same range", open_range_8, open_range_8, 0, -EBUSY },
+	{ "region, then region", open_above, open_above, 0, -EBUSY },
+	{ "region, then region of higher priority", open_above, open_above, 1, 0 },
+	{ "region, then range", open_above, open_range_8, 0, -EBUSY },
+	{ "range, then region", open_range_8, open_above, 0, -EBUSY },
+	{ "range, then region of higher priority", open_range_8, open_above, 1, 0 },
+	{ "same range twice", open_range_8, open_range_8, 0, -EBUSY },
 	{ "overlapping ranges", open_range_8, open_range_10, 0, -EBUSY },
-	{ "overlapping ranges, other order", open_range_10, open_range_8, 0, -EBUSY },
+	{ "overlapping ranges in reverse order", open_range_10, open_range_8, 0, -EBUSY },
 	{ "adjacent ranges", open_range_8, open_range_12, 0, 0 },
-	{ "adjacent ranges, other order", open_range_12, open_range_8, 0, 0 },
-	{ "the same range, higher", open_range_8, open_range_8, 7, 0 },
-	{ "own range on own whole", open_whole_and_range, open_range_12, 1, 0 },
-	{ "own whole on own range", open_range_and_whole, open_range_12, 1, -EBUSY },
+	{ "adjacent ranges in reverse order", open_range_12, open_range_8, 0, 0 },
+	{ "same range, then with higher priority", open_range_8, open_range_8, 7, 0 },
+	{ "range of a driver on its own region", open_whole_and_range, open_range_12, 1, 0 },
+	{ "region of a driver on its own range", open_range_and_whole, open_range_12, 1, -EBUSY },
 	{ "range of an added region", open_added, open_over_added, 0, 0 },
 };
 
@@ -1022,7 +1022,7 @@ static void conflict_desc(const struct conflict_case *c, char *desc)
 
 KUNIT_ARRAY_PARAM(conflict, conflict_cases, conflict_desc);
 
-static void test_conflicts(struct kunit *test)
+static void test_overrides_of_one_priority_conflict(struct kunit *test)
 {
 	const struct conflict_case *c = test->param_value;
 	struct override_test *t = test->priv;
@@ -1035,7 +1035,7 @@ static void test_conflicts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->first == open_added, t->nr_released);
 }
 
-/* Descriptions that contradict themselves */
+/* Invalid descriptions */
 static const struct vfio_pci_regops only_release = { .release = count_release };
 static const struct vfio_pci_regops only_read = { .read = base_read };
 static const struct vfio_pci_regops only_write = { .write = base_write };
@@ -1115,7 +1115,7 @@ static int open_bad(struct kunit *test, struct vfio_pci_vendor_device *dev)
 				    "region %u", i);
 	region = vfio_pci_vendor_override_region(dev, VFIO_PCI_NUM_REGIONS, &good);
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EINVAL), region);
-	/* A failed call leaves nothing behind */
+	/* Failed calls do not change the table */
 	KUNIT_EXPECT_PTR_EQ(test, &base_ops, t->vdev->regions[BAR]->own);
 	KUNIT_EXPECT_EQ(test, VFIO_PCI_NUM_REGIONS, t->vdev->num_regions);
 	KUNIT_EXPECT_EQ(test, 0, t->nr_released);
@@ -1125,7 +1125,7 @@ static int open_bad(struct kunit *test, struct vfio_pci_vendor_device *dev)
 	return t->result;
 }
 
-static void test_bad_overrides(struct kunit *test)
+static void test_invalid_overrides_fail(struct kunit *test)
 {
 	struct override_test *t = test->priv;
 	const struct vfio_pci_region_desc desc = { .ops = &base_ops, .data = t };
@@ -1135,7 +1135,7 @@ static void test_bad_overrides(struct kunit *test)
 	test_register(test, "a", 0, open_bad);
 	test_open_bar(test, 0);
 
-	/* Outside of the open callback */
+	/* Calls outside the open callback fail */
 	KUNIT_ASSERT_FALSE(test, list_empty(&t->vdev->vendors));
 	vendor = list_first_entry(&t->vdev->vendors, struct vfio_pci_vendor, node);
 	region = vfio_pci_vendor_override_region(&vendor->dev, BAR, &desc);
@@ -1146,7 +1146,7 @@ static void test_bad_overrides(struct kunit *test)
 	test_close_bar(test);
 	KUNIT_EXPECT_EQ(test, 1, t->nr_released);
 
-	/* A failed open releases the regions that were accepted */
+	/* A failed open releases its regions */
 	t->nr_released = 0;
 	t->result = -EXDEV;
 	test_open_bar(test, -EXDEV);
@@ -1156,16 +1156,16 @@ static void test_bad_overrides(struct kunit *test)
 }
 
 static struct kunit_case override_test_cases[] = {
-	KUNIT_CASE_PARAM(test_inherit, inherit_gen_params),
-	KUNIT_CASE(test_ranges),
-	KUNIT_CASE(test_range_errors),
-	KUNIT_CASE(test_many_ranges),
-	KUNIT_CASE_PARAM(test_areas, areas_gen_params),
-	KUNIT_CASE(test_sparse_cut),
-	KUNIT_CASE(test_sparse_smaller),
-	KUNIT_CASE(test_smaller),
-	KUNIT_CASE_PARAM(test_conflicts, conflict_gen_params),
-	KUNIT_CASE(test_bad_overrides),
+	KUNIT_CASE_PARAM(test_override_inherits_from_the_lower_region, inherit_gen_params),
+	KUNIT_CASE(test_ranges_get_only_their_registers),
+	KUNIT_CASE(test_invalid_range_accesses_fail),
+	KUNIT_CASE(test_accesses_find_one_of_many_ranges),
+	KUNIT_CASE_PARAM(test_ranges_remove_pages_from_mmap_areas, areas_gen_params),
+	KUNIT_CASE(test_range_cuts_listed_mmap_areas),
+	KUNIT_CASE(test_smaller_override_cuts_listed_mmap_areas),
+	KUNIT_CASE(test_smaller_override_hides_bytes_past_its_end),
+	KUNIT_CASE_PARAM(test_overrides_of_one_priority_conflict, conflict_gen_params),
+	KUNIT_CASE(test_invalid_overrides_fail),
 	{}
 };
 
@@ -1179,5 +1179,5 @@ static struct kunit_suite override_test_suite = {
 kunit_test_suite(override_test_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
-MODULE_DESCRIPTION("KUnit tests of vfio-pci regions that vendor drivers override");
+MODULE_DESCRIPTION("KUnit tests of vfio-pci overrides");
 MODULE_LICENSE("GPL");

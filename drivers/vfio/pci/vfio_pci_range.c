@@ -2,9 +2,9 @@
 /*
  * VFIO PCI ranges of registers that vendor drivers handle
  *
- * The ranges of a vendor driver in a region form an override of that region.
- * It splits each access at the boundaries of ranges.  Handlers get the registers
- * in their ranges, and the lower region gets the rest.
+ * One override of a region holds all ranges of a vendor driver in that region.
+ * This override splits each access at the boundaries of ranges.  Handlers get
+ * the registers in their ranges, and the lower region gets the rest.
  */
 
 #include <linux/pci.h>
@@ -24,14 +24,14 @@ static bool vfio_pci_range_handles(const struct vfio_pci_core_range *range,
 	return iswrite ? !!ops->write : !!ops->read;
 }
 
-/* The first range that ends after @pos, or the one after the last */
+/* Find the first range that ends after @pos, or the terminator */
 static __always_inline struct vfio_pci_core_range *
 vfio_pci_range_find(const struct vfio_pci_ranges *ranges, u64 pos)
 {
 	const u64 *end = ranges->end;
 	unsigned int step;
 
-	/* Each access gets here: no more than a comparison for each step */
+	/* Every access runs this loop, so a step is only one comparison */
 	for (step = ranges->room / 2; step; step /= 2) {
 		if (end[step - 1] <= pos)
 			end += step;
@@ -40,7 +40,7 @@ vfio_pci_range_find(const struct vfio_pci_ranges *ranges, u64 pos)
 	return ranges->range + (end - ranges->end);
 }
 
-/* From @range on, the first that handles bytes before @end, or one after them */
+/* Skip ranges before @end that have no handler for the access */
 static struct vfio_pci_core_range *
 vfio_pci_range_next(struct vfio_pci_core_range *range, u64 end, bool iswrite)
 {
@@ -93,7 +93,7 @@ static int vfio_pci_range_call_write(struct vfio_pci_core_region *region,
 							   width, val));
 }
 
-/* Move the next part of an access: up to @range, or one register of it */
+/* Do a part of an access: the bytes before @range, or one register in it */
 static int vfio_pci_range_rw_part(struct vfio_pci_core_region *region,
 				  struct vfio_pci_core_range *range, void *buf,
 				  size_t count, u64 pos, bool iswrite,
@@ -165,7 +165,7 @@ static int vfio_pci_range_write(struct vfio_pci_region *region, const void *buf,
 	return vfio_pci_range_rw(region, (void *)buf, count, pos, true);
 }
 
-/* Check whether @range handles a register, which is aligned */
+/* Check whether @range handles an aligned register */
 static __always_inline bool
 vfio_pci_range_handles_reg(const struct vfio_pci_core_range *range, u64 pos,
 			   unsigned int width, bool iswrite)
@@ -183,7 +183,7 @@ vfio_pci_range_is_reg(const struct vfio_pci_core_region *region, size_t count,
 	       !(pos & (count - 1));
 }
 
-/* Most registers are of 4 bytes, for which put_user() and get_user() are cheap */
+/* Most registers have 4 bytes, and put_user() is faster than a copy */
 static int vfio_pci_range_put_user(char __user *buf, u64 val, size_t count)
 {
 	__le64 le = cpu_to_le64(val);
@@ -274,7 +274,7 @@ static ssize_t vfio_pci_range_write_user(struct vfio_pci_core_region *region,
 	return vfio_pci_region_write_user(region, buf, count, pos);
 }
 
-/* A register that lies in part in a range */
+/* Access a register that is only partly in a range */
 static int vfio_pci_range_rw_reg(struct vfio_pci_core_region *region, u64 pos,
 				 unsigned int width, u64 *val, bool iswrite)
 {
@@ -325,7 +325,7 @@ static int vfio_pci_range_write_reg(struct vfio_pci_core_region *region,
 	return vfio_pci_range_rw_reg(region, pos, width, &val, true);
 }
 
-/* An ioeventfd writes to the device itself, so it must not hit a range */
+/* An ioeventfd bypasses the handlers, so it must not overlap a range */
 static int vfio_pci_range_ioeventfd(struct vfio_pci_core_region *region,
 				    loff_t pos, u64 data, int count, int fd)
 {
@@ -351,7 +351,7 @@ static void vfio_pci_range_release(struct vfio_pci_region *region)
 	vfio_pci_ranges_free(to_core_region(region)->ranges);
 }
 
-/* Userspace can map and export the pages that hold no range */
+/* Userspace can map and export the pages without ranges */
 static const struct vfio_pci_regops vfio_pci_range_regops = {
 	.read			= vfio_pci_range_read,
 	.write			= vfio_pci_range_write,
@@ -371,7 +371,7 @@ static const struct vfio_pci_user_regops vfio_pci_range_user_regops = {
 
 static const struct vfio_pci_range_ops vfio_pci_range_no_ops;
 
-/* Terminate the ranges, so that a search always finds one */
+/* Add a terminator, so that a search always finds an entry */
 static void vfio_pci_ranges_end(struct vfio_pci_ranges *ranges)
 {
 	ranges->range[ranges->nr] = (struct vfio_pci_core_range) {
@@ -410,7 +410,7 @@ static int vfio_pci_ranges_grow(struct vfio_pci_ranges *ranges)
 	return 0;
 }
 
-/* The top region of an index, which holds the ranges of a vendor driver */
+/* Return the override that holds the ranges of @dev; create it if missing */
 static struct vfio_pci_core_region *
 vfio_pci_range_region(struct vfio_pci_vendor_device *dev, unsigned int index)
 {
@@ -459,7 +459,7 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 	u64 end;
 	int ret;
 
-	/* No region is that large */
+	/* U64_MAX is past the end of every region, so the checks below fail */
 	if (!size || check_add_overflow(start, size, &end))
 		end = U64_MAX;
 
@@ -469,9 +469,9 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 
 	if (!ops || end > dev->vdev->regions[index]->region.size) {
 		dev_err_ratelimited(&dev->pdev->dev,
-				    "vendor driver %s overrides %#llx bytes at %#llx of region %u %s\n",
+				    "vendor driver %s: cannot override %#llx bytes at %#llx of region %u: %s\n",
 				    dev->driver->name, size, start, index,
-				    ops ? "which has no such bytes" : "without ops");
+				    ops ? "out of bounds" : "no ops");
 		return -EINVAL;
 	}
 
@@ -512,25 +512,26 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 }
 
 /**
- * vfio_pci_vendor_override_range() - override registers of a region of a device
+ * vfio_pci_vendor_override_range() - override a range of registers
  * @dev: the device, in the open callback of the vendor driver
  * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or the
  *	   return value of vfio_pci_vendor_find_region()
  * @start: byte offset of the first byte in the region
  * @size: number of bytes
  * @ops: the handlers
- * @data: private data of @ops; stays the driver's
+ * @data: private data of @ops; the driver frees it
  *
- * The core calls @ops for each access to the bytes.  Userspace can neither map
- * nor export the pages that hold them.  If @ops has a write handler, the bytes
- * have no ioeventfds.  vfio-pci's own emulation of config space belongs to the
- * lower region.
+ * The core calls @ops for each access to the range.  Userspace can neither map
+ * nor export the pages of the range.  If @ops has a write handler, userspace
+ * cannot set an ioeventfd in the range.  In config space, the lower region
+ * includes vfio-pci's emulation.
  *
  * Context: Process context, may sleep.
- * Return: 0; -EINVAL if @ops is NULL or there is no such region or no such
- * bytes in it; -EBUSY outside of the open callback, or if a driver of the same
- * priority, including this one, has overridden some of the bytes; -ENOSPC if
- * the rest of the region has too many mmap areas; -ENOMEM.
+ * Return: 0 on success; -EINVAL if @ops is NULL, the region does not exist, or
+ * the range exceeds it; -EBUSY outside of the open callback, or if a driver of
+ * the same priority, including this one, has overridden some of the bytes;
+ * -ENOSPC if the region would have too many mmap areas; -ENOMEM if out of
+ * memory.
  */
 int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
 				   unsigned int index, u64 start, u64 size,

@@ -2,10 +2,11 @@
 /*
  * VFIO PCI region table
  *
- * One table holds every region of an open device, by region index: those that
- * each PCI device has, then those that drivers add.  The core fills the table
- * while it opens the device.  The table does not change until the device is
- * closed, so an access needs no lock to look up its region.
+ * The table contains all regions of an open device by index: first the fixed
+ * regions (BARs, ROM, config space, VGA), then the regions that drivers add.
+ * The core fills the table while it opens the device.  The table does not
+ * change until the device is closed, so an access needs no lock to look up its
+ * region.
  */
 
 #include <linux/pci.h>
@@ -21,7 +22,7 @@ static int vfio_pci_absent_get_info(struct vfio_pci_core_region *region,
 	return -EINVAL;
 }
 
-/* An index that userspace knows, but that this device does not have */
+/* A fixed region that this device does not have */
 static const struct vfio_pci_user_regops vfio_pci_absent_user_regops = {
 	.get_info	= vfio_pci_absent_get_info,
 };
@@ -29,7 +30,7 @@ static const struct vfio_pci_user_regops vfio_pci_absent_user_regops = {
 static const struct vfio_pci_regops vfio_pci_absent_regops;
 
 /**
- * vfio_pci_region_set_ops() - set the operations of a region of the core
+ * vfio_pci_region_set_ops() - set the operations of a region
  * @region: the region
  * @ops: operations on kernel buffers
  * @user: handlers of the core
@@ -46,12 +47,11 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_set_ops);
 
 /**
  * vfio_pci_regions_alloc() - allocate the region table of a device
- * @vdev: the device, which has no region table
+ * @vdev: the device, without a region table
  *
- * The regions that each PCI device has are absent until
- * vfio_pci_regions_fill().
+ * The fixed regions are absent until vfio_pci_regions_fill().
  *
- * Return: 0, or -ENOMEM.
+ * Return: 0 on success, or -ENOMEM if out of memory.
  */
 int vfio_pci_regions_alloc(struct vfio_pci_core_device *vdev)
 {
@@ -85,7 +85,7 @@ int vfio_pci_regions_alloc(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_alloc);
 
-/* Userspace accesses the MSI-X table by ioctl only */
+/* Exclude the MSI-X table from reads and writes: userspace uses ioctls */
 static void vfio_pci_regions_fill_msix(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_core_region *region;
@@ -108,14 +108,14 @@ static void vfio_pci_regions_fill_msix(struct vfio_pci_core_device *vdev)
 
 	region = vdev->regions[pba & PCI_MSIX_PBA_BIR];
 	region->pba_start = pba & PCI_MSIX_PBA_OFFSET;
-	/* A bit for each table entry of 16 bytes, in words of 64 bits */
+	/* One bit per table entry of 16 bytes, rounded up to 64 bits */
 	region->pba_end = region->pba_start +
 			  DIV_ROUND_UP(vdev->msix_size / 16, 64) * 8;
 }
 
 /**
- * vfio_pci_regions_fill() - describe the regions that each PCI device has
- * @vdev: the device: enabled, with its config space, MSI-X and BAR maps known
+ * vfio_pci_regions_fill() - fill in the fixed regions
+ * @vdev: the device, after setup of its config space, MSI-X and BAR maps
  */
 void vfio_pci_regions_fill(struct vfio_pci_core_device *vdev)
 {
@@ -137,7 +137,7 @@ void vfio_pci_regions_fill(struct vfio_pci_core_device *vdev)
 
 	vfio_pci_regions_fill_msix(vdev);
 
-	/* The region info reports no ROM if there is no valid image in it */
+	/* Region info reports size 0 for a ROM without a valid image */
 	region = regions[VFIO_PCI_ROM_REGION_INDEX];
 	vfio_pci_region_set_ops(region, &vfio_pci_rom_regops,
 				&vfio_pci_rom_user_regops);
@@ -169,7 +169,7 @@ void vfio_pci_regions_fill(struct vfio_pci_core_device *vdev)
 
 /**
  * vfio_pci_regions_freeze() - make the region table final
- * @vdev: the device, before userspace gets access
+ * @vdev: the device, which userspace cannot access yet
  */
 void vfio_pci_regions_freeze(struct vfio_pci_core_device *vdev)
 {
@@ -178,9 +178,9 @@ void vfio_pci_regions_freeze(struct vfio_pci_core_device *vdev)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_freeze);
 
 /*
- * Remove the last region of its driver, or the top one of an index.  Do not
- * shrink the table twice: the region of a migration comes after the regions of
- * drivers that are closed before it.
+ * Remove an override from the top of its index, or an added region from the
+ * table.  The migration region has the last index, but the core removes it
+ * after the regions of drivers.  Do not grow the table again then.
  */
 static void vfio_pci_region_remove(struct vfio_pci_core_region *region)
 {
@@ -199,7 +199,7 @@ static void vfio_pci_region_remove(struct vfio_pci_core_region *region)
 
 /**
  * vfio_pci_regions_free_vendor() - release the regions of a vendor driver
- * @dev: the device, as the last of its vendor drivers that has regions sees it
+ * @dev: the device of the vendor driver; drivers above it have no regions left
  */
 void vfio_pci_regions_free_vendor(struct vfio_pci_vendor_device *dev)
 {
@@ -215,7 +215,7 @@ void vfio_pci_regions_free_vendor(struct vfio_pci_vendor_device *dev)
 }
 
 /**
- * vfio_pci_regions_free() - release all regions, and the table
+ * vfio_pci_regions_free() - release all regions and the table
  * @vdev: the device, which userspace cannot access
  *
  * Do nothing if the device has no region table.
@@ -239,10 +239,10 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_free);
 
 /**
  * vfio_pci_regions_append() - append a region to the table
- * @vdev: the device, whose region table is not final
+ * @vdev: the device, before vfio_pci_regions_freeze()
  * @region: the region
  *
- * Return: 0, or -ENOMEM.
+ * Return: 0 on success, or -ENOMEM if out of memory.
  */
 int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
 			    struct vfio_pci_core_region *region)
@@ -267,7 +267,7 @@ int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
 
 /**
  * vfio_pci_core_register_dev_region() - add a device specific region
- * @vdev: the device, which is being opened: after vfio_pci_core_enable() and
+ * @vdev: the device, in its open_device callback after vfio_pci_core_enable(),
  *	  before vfio_pci_core_open_vendors() and vfio_pci_core_finish_enable()
  * @type: VFIO_REGION_TYPE_*, or a PCI vendor id with
  *	  VFIO_REGION_TYPE_PCI_VENDOR_TYPE
@@ -275,15 +275,16 @@ int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
  * @ops: operations of the region
  * @size: size of the region in bytes
  * @flags: VFIO_REGION_INFO_FLAG_READ, _WRITE and _MMAP
- * @data: private data of @ops; the release operation frees it
+ * @data: private data of @ops, freed by the release operation
  *
  * The region gets the next free index.  Userspace finds it by its type.  On
  * success the core calls @ops->release exactly once, when the device is closed
- * or fails to open.  On failure @data stays with the caller.
+ * or its open fails.  On failure the caller still owns @data.
  *
  * Context: Process context, may sleep.
- * Return: 0; -ENOMEM; -EINVAL if the device is not enabled or @ops is NULL;
- * -EBUSY if the device is open or vfio_pci_core_open_vendors() has run.
+ * Return: 0 on success; -ENOMEM if out of memory; -EINVAL if the device is not
+ * enabled or @ops is NULL; -EBUSY if the device is open or
+ * vfio_pci_core_open_vendors() has run.
  */
 int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 				      unsigned int type, unsigned int subtype,

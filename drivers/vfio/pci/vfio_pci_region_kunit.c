@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the vfio-pci region table and of what moves registers
+ * KUnit tests of the vfio-pci region table and of register access
  */
 
 #include <kunit/test.h>
@@ -10,13 +10,13 @@
 
 #include "vfio_pci_priv.h"
 
-/* More than any initial allocation of the table has room for */
+/* Enough regions to reallocate the table several times */
 #define NR_ADDED	40
 
-/* Two pages of the user, of which tests take the second away */
+/* Two user pages; a test unmaps the second */
 #define USER_SIZE	(2 * PAGE_SIZE)
 
-/* Where a user buffer that is to cross into the second page starts */
+/* Start of a user buffer that crosses the page boundary */
 #define USER_START	(PAGE_SIZE - 600)
 
 struct region_test {
@@ -66,7 +66,7 @@ static int test_add(struct region_test *t, unsigned int subtype)
 						 VFIO_REGION_INFO_FLAG_READ, t);
 }
 
-static void test_lookup(struct kunit *test)
+static void test_region_get_checks_the_index(struct kunit *test)
 {
 	struct region_test *t = test->priv;
 	struct vfio_region_info info = {};
@@ -81,7 +81,7 @@ static void test_lookup(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, region);
 		KUNIT_EXPECT_EQ(test, i, region->region.index);
 		KUNIT_EXPECT_PTR_EQ(test, t->vdev, region->vdev);
-		/* Absent until filled */
+		/* Absent until vfio_pci_regions_fill() */
 		KUNIT_EXPECT_NULL(test, region->user.read);
 		KUNIT_EXPECT_NULL(test, region->user.write);
 		KUNIT_EXPECT_NULL(test, region->ops.read);
@@ -98,7 +98,7 @@ static void test_lookup(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev, 0));
 }
 
-static void test_register(struct kunit *test)
+static void test_added_regions_have_consecutive_indexes(struct kunit *test)
 {
 	struct region_test *t = test->priv;
 	struct vfio_pci_core_region *region, *first, *config;
@@ -134,7 +134,7 @@ static void test_register(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, vfio_pci_region_get(t->vdev,
 						    VFIO_PCI_NUM_REGIONS + i));
 
-	/* Regions stay where they are while the table grows */
+	/* Regions do not move while the table grows */
 	KUNIT_EXPECT_PTR_EQ(test, first,
 			    vfio_pci_region_get(t->vdev, VFIO_PCI_NUM_REGIONS));
 	KUNIT_EXPECT_PTR_EQ(test, config,
@@ -142,7 +142,7 @@ static void test_register(struct kunit *test)
 						VFIO_PCI_CONFIG_REGION_INDEX));
 }
 
-static void test_freeze(struct kunit *test)
+static void test_final_table_accepts_no_region(struct kunit *test)
 {
 	struct region_test *t = test->priv;
 
@@ -154,12 +154,12 @@ static void test_freeze(struct kunit *test)
 	vfio_pci_regions_free(t->vdev);
 	KUNIT_EXPECT_EQ(test, 1, t->nr_released);
 
-	/* The next open starts anew */
+	/* The next open accepts regions again */
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_regions_alloc(t->vdev));
 	KUNIT_EXPECT_EQ(test, 0, test_add(t, 1));
 }
 
-static void test_release_order(struct kunit *test)
+static void test_regions_are_released_in_reverse_order(struct kunit *test)
 {
 	struct region_test *t = test->priv;
 	unsigned int i;
@@ -182,7 +182,7 @@ static void test_release_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, NR_ADDED - 1, t->nr_released);
 }
 
-static void test_io_width(struct kunit *test)
+static void test_io_width_is_aligned_and_limited(struct kunit *test)
 {
 	static const unsigned int max_widths[] = {
 		VFIO_PCI_IO_WIDTH_1, VFIO_PCI_IO_WIDTH_2,
@@ -197,7 +197,7 @@ static void test_io_width(struct kunit *test)
 			for (count = 1; count < 32; count++) {
 				unsigned int max = max_widths[i];
 
-				/* The rule as userspace knows it */
+				/* The access width is ABI */
 				if (count >= 8 && !(off % 8) && max >= 8)
 					width = 8;
 				else if (count >= 4 && !(off % 4) && max >= 4)
@@ -218,7 +218,7 @@ static void test_io_width(struct kunit *test)
 	}
 }
 
-/* What a case of test_io_rw() and test_io_rw_fault() moves */
+/* Offset, size and excluded range of an access */
 static const struct io_case {
 	size_t off;
 	size_t count;
@@ -272,7 +272,7 @@ static bool io_excluded(const struct io_case *c, size_t off)
 	return off >= c->x_start && off < c->x_end;
 }
 
-/* Plain memory plays the device */
+/* Access a buffer that takes the place of a BAR */
 static ssize_t io_run(struct kunit *test, struct io_test *io,
 		      const struct io_case *c, u8 __user *ubuf, bool iswrite)
 {
@@ -327,7 +327,7 @@ static void io_check(struct kunit *test, struct io_test *io,
 	}
 }
 
-static void test_io_rw(struct kunit *test)
+static void test_io_rw_skips_the_excluded_range(struct kunit *test)
 {
 	struct io_test io;
 	unsigned int i, shift;
@@ -341,7 +341,7 @@ static void test_io_rw(struct kunit *test)
 	}
 }
 
-/* Bytes of whole registers that come before @room bytes are used up */
+/* Return the bytes of all registers that fit into @room bytes */
 static size_t io_whole(const struct io_case *c, size_t room)
 {
 	size_t done = 0;
@@ -363,7 +363,7 @@ static size_t io_whole(const struct io_case *c, size_t room)
 	return done;
 }
 
-/* Only the part of a user buffer that is in the first page is there */
+/* Use a user buffer that faults after @room bytes */
 static void io_check_fault(struct kunit *test, struct io_test *io,
 			   const struct io_case *c, size_t room, bool iswrite)
 {
@@ -371,7 +371,7 @@ static void io_check_fault(struct kunit *test, struct io_test *io,
 	size_t i, whole = io_whole(c, room);
 	u8 got, want;
 
-	/* A write to what is excluded is dropped unseen, to the end of it */
+	/* A write to the excluded range does not read the user buffer */
 	if (room >= c->count || (iswrite && io_excluded(c, c->off + room)))
 		return;
 
@@ -392,7 +392,7 @@ static void io_check_fault(struct kunit *test, struct io_test *io,
 				    i, c->off, c->count, room);
 	}
 
-	/* Only the registers before the fault were written */
+	/* A write stops before the register that faults */
 	for (i = 0; i < PAGE_SIZE; i++) {
 		want = io_pattern(i, false);
 		if (iswrite && i >= c->off && i - c->off < whole &&
@@ -404,7 +404,7 @@ static void io_check_fault(struct kunit *test, struct io_test *io,
 	}
 }
 
-static void test_io_rw_fault(struct kunit *test)
+static void test_io_rw_stops_at_a_bad_user_page(struct kunit *test)
 {
 	static const size_t rooms[] = {
 		0, 1, 3, 4, 7, 8, 9, 20, VFIO_PCI_IO_BATCH - 1,
@@ -427,14 +427,103 @@ static void test_io_rw_fault(struct kunit *test)
 	}
 }
 
+/* Check the start of the capability at @pos and the bytes left in it */
+static void cap_check(struct kunit *test, u16 pos, u16 start,
+		      size_t remaining)
+{
+	struct region_test *t = test->priv;
+
+	KUNIT_EXPECT_EQ_MSG(test, start, vfio_find_cap_start(t->vdev, pos),
+			    "at %#x", pos);
+	KUNIT_EXPECT_EQ_MSG(test, remaining,
+			    vfio_pci_config_remaining(t->vdev, pos),
+			    "at %#x", pos);
+}
+
+static void test_cap_start_separates_abutting_caps(struct kunit *test)
+{
+	struct region_test *t = test->priv;
+	struct vfio_pci_core_device *vdev = t->vdev;
+	u8 *map;
+
+	map = kunit_kmalloc(test, PCI_CFG_SPACE_EXP_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	memset(map, 0, PCI_STD_HEADER_SIZEOF);
+	memset(map + PCI_STD_HEADER_SIZEOF, PCI_CAP_ID_INVALID,
+	       PCI_CFG_SPACE_EXP_SIZE - PCI_STD_HEADER_SIZEOF);
+	vdev->pci_config_map = map;
+	vdev->pdev = kunit_kzalloc(test, sizeof(*vdev->pdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vdev->pdev);
+	vdev->pdev->cfg_size = PCI_CFG_SPACE_EXP_SIZE;
+
+	/* Three abutting capabilities of one id, not in ascending order */
+	vfio_pci_config_map_cap(vdev, 0x40, PCI_CAP_ID_VNDR, 0x10);
+	vfio_pci_config_map_cap(vdev, 0x60, PCI_CAP_ID_VNDR, 0x0c);
+	vfio_pci_config_map_cap(vdev, 0x50, PCI_CAP_ID_VNDR, 0x10);
+	cap_check(test, 0x40, 0x40, 0x10);
+	cap_check(test, 0x4f, 0x40, 1);
+	cap_check(test, 0x50, 0x50, 0x10);
+	cap_check(test, 0x55, 0x50, 0xb);
+	cap_check(test, 0x60, 0x60, 0xc);
+	cap_check(test, 0x6b, 0x60, 1);
+
+	/* The same id behind a gap, and another id */
+	vfio_pci_config_map_cap(vdev, 0x70, PCI_CAP_ID_VNDR, 3);
+	vfio_pci_config_map_cap(vdev, 0x74, PCI_CAP_ID_MSIX, 0xc);
+	cap_check(test, 0x72, 0x70, 1);
+	cap_check(test, 0x74, 0x74, 0xc);
+	KUNIT_EXPECT_EQ(test, 4, vfio_pci_config_remaining(vdev, 0x6c));
+
+	/* A capability inside another one, and one that covers another one */
+	vfio_pci_config_map_cap(vdev, 0x80, PCI_CAP_ID_EXP, 0x20);
+	vfio_pci_config_map_cap(vdev, 0x88, PCI_CAP_ID_PM, 8);
+	cap_check(test, 0x87, 0x80, 1);
+	cap_check(test, 0x8c, 0x88, 4);
+	cap_check(test, 0x94, 0x90, 0xc);
+	vfio_pci_config_map_cap(vdev, 0xb0, PCI_CAP_ID_PM, 8);
+	vfio_pci_config_map_cap(vdev, 0xa0, PCI_CAP_ID_EXP, 0x20);
+	cap_check(test, 0xb4, 0xa0, 0xc);
+
+	/* Add a capability and remove it */
+	vfio_pci_config_map_cap(vdev, 0xc0, PCI_CAP_ID_INVALID_VIRT, 8);
+	vfio_pci_config_map_cap(vdev, 0xc8, PCI_CAP_ID_INVALID_VIRT, 8);
+	KUNIT_EXPECT_EQ(test, 8, vfio_pci_config_remaining(vdev, 0xc0));
+	vfio_pci_config_map_cap(vdev, 0xc8, PCI_CAP_ID_INVALID, 8);
+	vfio_pci_config_map_cap(vdev, 0xc0, PCI_CAP_ID_INVALID, 8);
+	KUNIT_EXPECT_EQ(test, 0x40, vfio_pci_config_remaining(vdev, 0xc0));
+
+	/* Capabilities that overlap one of the same id */
+	vfio_pci_config_map_cap(vdev, 0xc8, PCI_CAP_ID_PM, 8);
+	vfio_pci_config_map_cap(vdev, 0xc4, PCI_CAP_ID_PM, 8);
+	cap_check(test, 0xc8, 0xc4, 4);
+	cap_check(test, 0xcc, 0xcc, 4);
+	vfio_pci_config_map_cap(vdev, 0xe0, PCI_CAP_ID_PM, 8);
+	vfio_pci_config_map_cap(vdev, 0xdc, PCI_CAP_ID_MSIX, 8);
+	vfio_pci_config_map_cap(vdev, 0xd8, PCI_CAP_ID_PM, 8);
+	cap_check(test, 0xe0, 0xe0, 4);
+	cap_check(test, 0xe4, 0xe4, 4);
+
+	/* A standard capability, and the hidden head of the extended ones */
+	vfio_pci_config_map_cap(vdev, 0xf0, PCI_CAP_ID_VNDR, 0x10);
+	vfio_pci_config_map_cap(vdev, 0x100, 0, 4);
+	cap_check(test, 0xfc, 0xf0, 4);
+	cap_check(test, 0x102, 0x100, 2);
+	cap_check(test, 0x20, 0, 0x20);
+	vfio_pci_config_map_cap(vdev, 0x104, PCI_EXT_CAP_ID_DVSEC, 0x10);
+	vfio_pci_config_map_cap(vdev, 0x114, PCI_EXT_CAP_ID_DVSEC, 0xeec);
+	cap_check(test, 0x110, 0x104, 4);
+	cap_check(test, 0xfff, 0x114, 1);
+}
+
 static struct kunit_case region_test_cases[] = {
-	KUNIT_CASE(test_lookup),
-	KUNIT_CASE(test_register),
-	KUNIT_CASE(test_freeze),
-	KUNIT_CASE(test_release_order),
-	KUNIT_CASE(test_io_width),
-	KUNIT_CASE(test_io_rw),
-	KUNIT_CASE(test_io_rw_fault),
+	KUNIT_CASE(test_region_get_checks_the_index),
+	KUNIT_CASE(test_added_regions_have_consecutive_indexes),
+	KUNIT_CASE(test_final_table_accepts_no_region),
+	KUNIT_CASE(test_regions_are_released_in_reverse_order),
+	KUNIT_CASE(test_io_width_is_aligned_and_limited),
+	KUNIT_CASE(test_io_rw_skips_the_excluded_range),
+	KUNIT_CASE(test_io_rw_stops_at_a_bad_user_page),
+	KUNIT_CASE(test_cap_start_separates_abutting_caps),
 	{}
 };
 

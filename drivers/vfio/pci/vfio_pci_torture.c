@@ -2,9 +2,9 @@
 /*
  * Scriptable vendor drivers for the selftests
  *
- * The drivers support any device.  Module options script their open callbacks
- * and the behavior of their handlers, and can change at any time.  For tests
- * only: the options give access to every register of the device.
+ * The drivers support any device.  Module parameters script their open
+ * callbacks and the behavior of their handlers, and can change at any time.
+ * For tests only: the parameters give access to every register of the device.
  */
 
 #include <linux/delay.h>
@@ -21,13 +21,23 @@
 #include <linux/vfio_pci_regops.h>
 
 #define TORTURE_FEATURE_REGISTER	0x8001
+#define TORTURE_FEATURE_DMA		0x8002
+#define TORTURE_DMA_MAX			0x10000
 
-/* Data of the feature: a register below all overrides */
+/* Data of the feature: access a BAR register below all overrides */
 struct torture_register {
 	__u32	bar;
 	__u32	width;
 	__u64	offset;
 	__u64	value;
+};
+
+/* Data of the feature: memory at an IOVA, copied from or to @buf */
+struct torture_dma {
+	__u64	iova;
+	__u64	buf;
+	__u32	count;
+	__u32	write;
 };
 
 static char *ids = "";
@@ -36,11 +46,11 @@ MODULE_PARM_DESC(ids, "Supported devices, in the format of vfio-pci's ids");
 
 static unsigned int nr_ids;
 module_param(nr_ids, uint, 0444);
-MODULE_PARM_DESC(nr_ids, "Number of additional ids that match no device");
+MODULE_PARM_DESC(nr_ids, "Number of ids that match no device, to make matching slow");
 
 static int bind_errno;
 module_param(bind_errno, int, 0644);
-MODULE_PARM_DESC(bind_errno, "Errno that the bind callback fails with, 0 for success");
+MODULE_PARM_DESC(bind_errno, "Errno returned by the bind callback, 0 for success");
 
 /*
  * A setup is a list of steps, separated by semicolons.  Numbers are decimal, or
@@ -49,38 +59,38 @@ MODULE_PARM_DESC(bind_errno, "Errno that the bind callback fails with, 0 for suc
  *   range INDEX START SIZE
  *   ranges INDEX START SIZE STRIDE COUNT
  *   over INDEX			override a region without operations
- *   whole INDEX		the same with read and write
- *   wrap INDEX			the same with an mmap that maps the lower region
- *   window INDEX BAR OFFSET SIZE	the same with a part of a BAR
+ *   whole INDEX		override a region with read and write
+ *   wrap INDEX			override a region, map the lower region
+ *   window INDEX BAR OFFSET SIZE	override a region by a part of a BAR
  *   add TYPE SUBTYPE SIZE FLAGS	add a memory region
- *   alias BAR OFFSET SIZE	add a region that is a part of a BAR
- *   peek BAR OFFSET		read a register in open and in close
+ *   alias BAR OFFSET SIZE	add a region that maps a part of a BAR
+ *   peek BAR OFFSET		read a register in open and close
  *   hide ID			hide a capability
  *   hidext ID			hide an extended capability
  *   addcap ID SIZE		add a capability
- *   sleep MS			take this long to open
+ *   sleep MS			sleep in open
  *   fail ERRNO			fail the open
  *
- * These steps change the region of the step before:
+ * These steps change the region of the previous step:
  *
  *   size SIZE
  *   flags FLAGS
  *   type TYPE SUBTYPE
  *   area OFFSET SIZE		append a mmap area
- *   ops LETTERS		its operations, see torture_letters; - for none
+ *   ops LETTERS		set operations, see torture_letters; - for none
  */
 static char *setup = "";
 module_param(setup, charp, 0644);
 MODULE_PARM_DESC(setup, "Steps of the open callback: range INDEX START SIZE; ranges INDEX START SIZE STRIDE COUNT; over INDEX; whole INDEX; wrap INDEX; window INDEX BAR OFFSET SIZE; add TYPE SUBTYPE SIZE FLAGS; alias BAR OFFSET SIZE; peek BAR OFFSET; fail ERRNO; size SIZE; flags FLAGS; type TYPE SUBTYPE; area OFFSET SIZE; ops LETTERS");
 static char *setup_same = "";
 module_param(setup_same, charp, 0644);
-MODULE_PARM_DESC(setup_same, "The same for a second driver of the same priority");
+MODULE_PARM_DESC(setup_same, "Setup of a second driver with the same priority");
 static char *setup_high = "";
 module_param(setup_high, charp, 0644);
-MODULE_PARM_DESC(setup_high, "The same for a driver of a higher priority");
+MODULE_PARM_DESC(setup_high, "Setup of a third driver with a higher priority");
 
 enum torture_handler {
-	/* Leave the device alone and make up values */
+	/* Return a constant, do not access the device */
 	HANDLER_KEEP,
 	/* Access the lower region */
 	HANDLER_PASS,
@@ -127,9 +137,9 @@ static const struct kernel_param_ops torture_handler_ops = {
 module_param_cb(handler, &torture_handler_ops, NULL, 0644);
 MODULE_PARM_DESC(handler, "Behavior of handlers: keep, pass, slow, fail, nonsense");
 
-/* Numbers of calls, for all devices */
+/* Number of calls for all devices */
 static atomic_t reads, writes, opens, closes, releases, prepares, resets;
-/* Accesses of handled bytes that reached the device */
+/* Number of handler accesses to the device */
 static atomic_t approved;
 
 static int torture_get_count(char *buffer, const struct kernel_param *kp)
@@ -150,7 +160,7 @@ module_param_cb(prepares, &torture_count_ops, &prepares, 0444);
 module_param_cb(resets, &torture_count_ops, &resets, 0444);
 module_param_cb(approved, &torture_count_ops, &approved, 0444);
 
-/* The last results of step peek */
+/* The last results of the step "peek" */
 struct torture_peek {
 	int ret;
 	u64 val;
@@ -172,7 +182,7 @@ static const struct kernel_param_ops torture_peek_ops = {
 module_param_cb(peek_open, &torture_peek_ops, &peek_open, 0444);
 module_param_cb(peek_close, &torture_peek_ops, &peek_close, 0444);
 
-/* Return value of a handler that misbehaves; 0 lets it continue */
+/* Return the value of a misbehaving handler, or 0 to continue */
 static int torture_misbehave(enum torture_handler how)
 {
 	switch (how) {
@@ -235,7 +245,7 @@ static const struct vfio_pci_range_ops torture_range_ops = {
 	.write	= torture_range_write,
 };
 
-/* A part of a BAR that a region shows; data of the region */
+/* Region data: the part of a BAR that backs the region */
 struct torture_window {
 	phys_addr_t	phys;
 	u64		size;
@@ -331,7 +341,7 @@ static vm_fault_t torture_fault(struct vfio_pci_region *region,
 					 window->offset);
 }
 
-/* The forbidden way: the core cannot zap this mapping by a fault operation */
+/* Not allowed: without a fault operation, the core cannot zap this mapping */
 static int torture_mmap_by_hand(struct vfio_pci_region *region,
 				struct vm_area_struct *vma)
 {
@@ -381,7 +391,7 @@ static void torture_release(struct vfio_pci_region *region)
 	atomic_inc(&releases);
 }
 
-/* Letters of step ops, and the bits of an index of torture_ops[] */
+/* Letters of the step "ops"; each is a bit in the index of torture_ops[] */
 static const char torture_letters[] = "rwmhfdc";
 
 static struct vfio_pci_regops torture_ops[1 << (sizeof(torture_letters) - 1)];
@@ -438,7 +448,7 @@ enum torture_kind {
 	KIND_MEMORY,
 };
 
-/* A region that the next steps may still change */
+/* A region that the next steps may change */
 struct torture_pending {
 	enum torture_kind			kind;
 	unsigned int				index;
@@ -446,7 +456,7 @@ struct torture_pending {
 	struct vfio_region_sparse_mmap_area	areas[TORTURE_AREAS];
 };
 
-/* Data of an open device: the register of step peek */
+/* Device data: the register of the step "peek" */
 struct torture_device {
 	u64	bar;
 	u64	offset;
@@ -561,7 +571,7 @@ static int torture_peek(struct vfio_pci_vendor_device *dev, u64 bar, u64 offset)
 	return 0;
 }
 
-/* A step that changes the pending region: 0, an errno, or 1 if it is another */
+/* Change the pending region; return 1 if the step does not change a region */
 static int torture_change(struct torture_pending *pending, const char *what,
 			  const char *step, const u64 *arg)
 {
@@ -599,7 +609,7 @@ static int torture_change(struct torture_pending *pending, const char *what,
 	return 0;
 }
 
-/* Each byte of the capability is its offset in it */
+/* Add a capability whose bytes are their offsets */
 static int torture_add_cap(struct vfio_pci_vendor_device *dev, u8 id, u8 size)
 {
 	u8 cap[256];
@@ -764,14 +774,43 @@ static void torture_reset_done(struct vfio_pci_vendor_device *dev)
 	atomic_inc(&resets);
 }
 
-static int torture_feature(struct vfio_pci_vendor_device *dev, u32 flags,
-			   void __user *arg, size_t argsz)
+static int torture_feature_dma(struct vfio_pci_vendor_device *dev, u32 flags,
+			       void __user *arg, size_t argsz)
+{
+	struct torture_dma dma;
+	void __user *user;
+	int ret;
+
+	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET,
+				 sizeof(dma));
+	if (ret != 1)
+		return ret;
+
+	if (copy_from_user(&dma, arg, sizeof(dma)))
+		return -EFAULT;
+	if (dma.count > TORTURE_DMA_MAX)
+		return -EINVAL;
+	user = u64_to_user_ptr(dma.buf);
+
+	void *buf __free(kvfree) = kvzalloc(dma.count + 1, GFP_KERNEL_ACCOUNT);
+	if (!buf)
+		return -ENOMEM;
+
+	if (dma.write && copy_from_user(buf, user, dma.count))
+		return -EFAULT;
+
+	ret = vfio_pci_vendor_dma_rw(dev, dma.iova, buf, dma.count, dma.write);
+	if (ret || dma.write)
+		return ret;
+
+	return copy_to_user(user, buf, dma.count) ? -EFAULT : 0;
+}
+
+static int torture_feature_register(struct vfio_pci_vendor_device *dev,
+				    u32 flags, void __user *arg, size_t argsz)
 {
 	struct torture_register reg;
 	int ret;
-
-	if ((flags & VFIO_DEVICE_FEATURE_MASK) != TORTURE_FEATURE_REGISTER)
-		return -ENOTTY;
 
 	ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_GET |
 				 VFIO_DEVICE_FEATURE_SET, sizeof(reg));
@@ -793,6 +832,19 @@ static int torture_feature(struct vfio_pci_vendor_device *dev, u32 flags,
 		return ret;
 
 	return copy_to_user(arg, &reg, sizeof(reg)) ? -EFAULT : 0;
+}
+
+static int torture_feature(struct vfio_pci_vendor_device *dev, u32 flags,
+			   void __user *arg, size_t argsz)
+{
+	switch (flags & VFIO_DEVICE_FEATURE_MASK) {
+	case TORTURE_FEATURE_REGISTER:
+		return torture_feature_register(dev, flags, arg, argsz);
+	case TORTURE_FEATURE_DMA:
+		return torture_feature_dma(dev, flags, arg, argsz);
+	default:
+		return -ENOTTY;
+	}
 }
 
 static const struct vfio_pci_vendor_driver torture_drivers[] = {
@@ -824,7 +876,7 @@ static int torture_open_none(struct vfio_pci_vendor_device *dev)
 	return -ENODEV;
 }
 
-/* A driver with many ids that match no device */
+/* A driver whose ids match no device */
 static struct vfio_pci_vendor_driver torture_crowd = {
 	.name	= "vfio_pci_torture_crowd",
 	.open	= torture_open_none,

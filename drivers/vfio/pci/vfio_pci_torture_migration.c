@@ -182,7 +182,7 @@ static const char * const torture_levels[] = {
 	[LEVEL_RUNNING]	= "running",
 };
 
-/* Something that is saved or loaded */
+/* Data of one transfer */
 struct torture_transfer {
 	u64	seed;
 	u64	size;
@@ -322,7 +322,7 @@ static struct pci_dev *torture_find_pdev(const char *bdf)
 	return t ? pci_dev_get(t->dev->pdev) : NULL;
 }
 
-/* "BDF": call the reset handlers as a reset does, without its delay */
+/* "BDF": call the reset handlers, without the delay of a reset */
 static int torture_pretend_reset(const char *val, const struct kernel_param *kp)
 {
 	struct pci_dev *pdev __free(pci_dev_put) = torture_find_pdev(val);
@@ -357,7 +357,7 @@ static int torture_mark_dirty(const char *val, const struct kernel_param *kp)
 	if (sscanf(val, "%lli %lli", &iova, &length) != 2)
 		return -EINVAL;
 
-	/* Concurrently, as several drivers may */
+	/* Several threads may do this concurrently */
 	guard(rwsem_read)(&torture_lock);
 
 	list_for_each_entry(t, &torture_devices, node)
@@ -376,7 +376,7 @@ static void torture_violation(struct torture_device *t, enum torture_op op,
 			      const char *what)
 {
 	atomic_inc(&violations);
-	dev_err_ratelimited(&t->dev->pdev->dev, "%s is called, but not %s\n",
+	dev_err_ratelimited(&t->dev->pdev->dev, "contract violated: %s: %s\n",
 			    torture_ops[op], what);
 }
 
@@ -388,7 +388,7 @@ static void torture_require(struct torture_device *t, enum torture_op op,
 		torture_violation(t, op, what);
 }
 
-#define torture_need(t, op, cond)	torture_require(t, op, cond, #cond)
+#define torture_need(t, op, cond)	torture_require(t, op, cond, "requires " #cond)
 
 static int torture_fails(enum torture_op op)
 {
@@ -404,16 +404,16 @@ static int torture_fails(enum torture_op op)
 	return READ_ONCE(fail_errno);
 }
 
-/* Begin an operation: 0, or the value that it returns at once */
+/* Begin an operation; return 0, or the value that the operation must return */
 static int torture_begin(struct torture_device *t, enum torture_op op)
 {
 	unsigned int ms = READ_ONCE(delay_ms);
 
 	atomic_inc(&torture_calls[op]);
 	if (atomic_inc_return(&t->busy) != 1)
-		torture_violation(t, op, "alone");
+		torture_violation(t, op, "another operation is running");
 	if (!pm_runtime_active(&t->dev->pdev->dev))
-		torture_violation(t, op, "resumed");
+		torture_violation(t, op, "the device is suspended");
 	if (ms)
 		msleep(ms);
 
@@ -473,7 +473,7 @@ static u64 torture_size(struct vfio_pci_vendor_device *dev)
 	return ret ? (u64)ret : READ_ONCE(size);
 }
 
-/* The word at an index: the seed, the size, then derived ones */
+/* Compute the word at an index: the seed, the size, or a derived word */
 static u64 torture_word(const struct torture_transfer *transfer, u64 index)
 {
 	if (!index)
@@ -761,7 +761,7 @@ static int torture_log_start(struct vfio_pci_vendor_device *dev)
 	int ret = torture_begin(t, OP_LOG_START);
 
 	if (t->logging)
-		torture_violation(t, OP_LOG_START, "once");
+		torture_violation(t, OP_LOG_START, "logging is on");
 	if (!ret)
 		WRITE_ONCE(t->logging, true);
 	torture_end(t);
@@ -775,7 +775,7 @@ static void torture_log_stop(struct vfio_pci_vendor_device *dev)
 
 	torture_begin(t, OP_LOG_STOP);
 	if (!t->logging)
-		torture_violation(t, OP_LOG_STOP, "after log_start");
+		torture_violation(t, OP_LOG_STOP, "logging is off");
 	WRITE_ONCE(t->logging, false);
 	torture_end(t);
 }
@@ -787,7 +787,7 @@ static int torture_log_sync(struct vfio_pci_vendor_device *dev, u64 iova,
 	int ret = torture_begin(t, OP_LOG_SYNC);
 
 	if (!t->logging)
-		torture_violation(t, OP_LOG_SYNC, "after log_start");
+		torture_violation(t, OP_LOG_SYNC, "logging is off");
 	if (!ret)
 		vfio_pci_vendor_log_dma(dev, READ_ONCE(sync_iova),
 					READ_ONCE(sync_length));
@@ -823,9 +823,9 @@ static void torture_close(struct vfio_pci_vendor_device *dev)
 		list_del(&t->node);
 
 	if (t->precopying)
-		torture_violation(t, OP_PRECOPY_STOP, "before close");
+		torture_violation(t, OP_PRECOPY_STOP, "missing before close");
 	if (t->logging)
-		torture_violation(t, OP_LOG_STOP, "before close");
+		torture_violation(t, OP_LOG_STOP, "missing before close");
 	kfree(t);
 }
 

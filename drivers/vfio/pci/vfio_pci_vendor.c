@@ -2,10 +2,10 @@
 /*
  * VFIO PCI vendor drivers
  *
- * The registry of vendor drivers, and how they are attached to a device: at
- * bind, or at the next open if they were loaded later.  An attached driver
- * stays pinned until the device is unbound, so that its overrides hold at
- * every open.
+ * The registry of vendor drivers.  vfio-pci attaches the matching drivers when
+ * it binds a device.  If a driver is loaded later, vfio-pci attaches it at the
+ * next open.  An attached driver stays pinned until unbind, so that its
+ * overrides hold at every open.
  */
 
 #include <linux/async.h>
@@ -28,9 +28,9 @@
  * @node: entry in vfio_pci_vendor_drivers
  * @driver: the vendor driver
  * @owner: its module
- * @ids: ids of the driver's module parameter and a terminator, or NULL
- * @serial: position in the order of registration
- * @users: number of devices that the driver is attached to
+ * @ids: id table from the driver's module parameter, or NULL
+ * @serial: registration number, ascending
+ * @users: number of attached devices
  */
 struct vfio_pci_vendor_entry {
 	struct list_head			node;
@@ -43,13 +43,13 @@ struct vfio_pci_vendor_entry {
 
 /* Protects the list, the serial and all entries */
 static DEFINE_MUTEX(vfio_pci_vendor_lock);
-/* In the order in which they open a device */
+/* Sorted by priority, then by name: the order of open */
 static LIST_HEAD(vfio_pci_vendor_drivers);
-/* Serial of the last registration; compared without the lock at each open */
+/* Last registration number; each open compares it without the lock */
 static u64 vfio_pci_vendor_serial;
 static DECLARE_WAIT_QUEUE_HEAD(vfio_pci_vendor_unused);
 
-/* The order in which drivers open a device; independent of load order */
+/* Compare by priority, then by name.  The load order does not matter. */
 static int vfio_pci_vendor_cmp(const struct vfio_pci_vendor_driver *a,
 			       const struct vfio_pci_vendor_driver *b)
 {
@@ -134,17 +134,18 @@ static int vfio_pci_vendor_add_entry(struct vfio_pci_vendor_entry *entry)
 
 /**
  * __vfio_pci_register_vendor_driver() - register a vendor driver
- * @driver: the vendor driver; stays the caller's until it is unregistered
- * @owner: module of the driver; NULL if it is built in
+ * @driver: the vendor driver; must exist until it is unregistered
+ * @owner: module of the driver; NULL if built in
  *
- * The driver is attached to matching devices when vfio-pci binds them, and to
- * devices that are already bound when userspace opens them the next time.
+ * vfio-pci attaches the driver when it binds a matching device.  If a device is
+ * already bound, the core attaches the driver at the next open.
  *
  * Context: Process context, may sleep.  Works before vfio-pci-core is
  *	    initialized.
- * Return: 0; -EINVAL if the driver has no name, no open callback or no ids, if
- * an id is malformed or the migration backend is incomplete; -EEXIST if the
- * driver or its name is already registered; -ENOMEM.
+ * Return: 0 on success; -EINVAL if the driver has no name, no open callback or
+ * no ids, if an id is malformed, or if the migration backend is incomplete;
+ * -EEXIST if the driver or its name is already registered; -ENOMEM if out of
+ * memory.
  */
 int __vfio_pci_register_vendor_driver(const struct vfio_pci_vendor_driver *driver,
 				      struct module *owner)
@@ -202,9 +203,9 @@ EXPORT_SYMBOL_GPL(__vfio_pci_register_vendor_driver);
  * vfio_pci_unregister_vendor_driver() - unregister a vendor driver
  * @driver: a registered vendor driver
  *
- * Waits until all devices that the driver is attached to are unbound.  A module
- * never waits here: attached devices pin it, and a driver is not attached while
- * its module is still initializing.
+ * Wait until all attached devices are unbound.  The init and exit functions of
+ * a module never wait.  An attached device pins the module, and the core
+ * attaches a driver only after the init function has returned.
  *
  * Context: Process context, may sleep.
  */
@@ -256,7 +257,7 @@ static void vfio_pci_vendor_detach(struct vfio_pci_vendor *vendor)
 
 	WRITE_ONCE(entry->users, entry->users - 1);
 	wake_up_all(&vfio_pci_vendor_unused);
-	/* Driver and module may be gone once the lock is dropped */
+	/* After the unlock, the driver and its module may be gone */
 	module_put(owner);
 }
 
@@ -273,8 +274,9 @@ static bool vfio_pci_vendor_is_attached(struct vfio_pci_core_device *vdev,
 }
 
 /*
- * Pin a matching driver and append a vendor device for it to @list.  -EAGAIN if
- * its module is still initializing, which may fail, or going away.
+ * Pin a matching driver and append a vendor device for it to @list.  Return
+ * -EAGAIN if the module is going away or still initializing, since the
+ * initialization may fail.
  */
 static int vfio_pci_vendor_attach(struct vfio_pci_core_device *vdev,
 				  struct vfio_pci_vendor_entry *entry,
@@ -308,8 +310,8 @@ static int vfio_pci_vendor_attach(struct vfio_pci_core_device *vdev,
 }
 
 /*
- * Attach the matching drivers that were registered since the last time.  Sets
- * @serial to the last registration that needs no second look.
+ * Attach the matching drivers that registered since the last call.  The next
+ * call can skip registration numbers up to @serial.
  */
 static int vfio_pci_vendors_find(struct vfio_pci_core_device *vdev,
 				 struct list_head *list, u64 *serial)
@@ -339,7 +341,7 @@ static int vfio_pci_vendors_find(struct vfio_pci_core_device *vdev,
 	return 0;
 }
 
-/* Insert a vendor device at its position in the order of opening */
+/* Insert a vendor device in the order of open */
 static void vfio_pci_vendor_insert(struct vfio_pci_core_device *vdev,
 				   struct vfio_pci_vendor *vendor)
 {
@@ -351,13 +353,13 @@ static void vfio_pci_vendor_insert(struct vfio_pci_core_device *vdev,
 	list_move_tail(&vendor->node, &other->node);
 }
 
-/* What a callback of a vendor driver returned, or -EIO if that is no errno */
+/* Convert an invalid return value of a callback to -EIO */
 static int vfio_pci_vendor_callback_errno(int ret)
 {
 	return ret > 0 || ret < -MAX_ERRNO ? -EIO : ret;
 }
 
-/* Call the bind callback; detach the driver unless it accepts the device */
+/* Call the bind callback; if it fails, detach the driver */
 static int vfio_pci_vendor_bind(struct vfio_pci_vendor *vendor)
 {
 	const struct vfio_pci_vendor_driver *driver = vendor->dev.driver;
@@ -368,7 +370,7 @@ static int vfio_pci_vendor_bind(struct vfio_pci_vendor *vendor)
 
 	if (ret != -ENODEV)
 		dev_err_ratelimited(&vendor->dev.pdev->dev,
-				    "vendor driver %s failed to bind: %d\n",
+				    "vendor driver %s failed to bind the device: %d\n",
 				    driver->name, ret);
 	vfio_pci_vendor_detach(vendor);
 
@@ -383,7 +385,7 @@ static void vfio_pci_vendor_unbind(struct vfio_pci_vendor *vendor)
 	vfio_pci_vendor_detach(vendor);
 }
 
-/* Ask modprobe for the vendor drivers of a device */
+/* Request the modules of the vendor drivers of a device */
 static int vfio_pci_vendors_request(struct vfio_pci_core_device *vdev)
 {
 	struct pci_dev *pdev = vdev->pdev;
@@ -406,11 +408,12 @@ static int vfio_pci_vendors_request(struct vfio_pci_core_device *vdev)
  * vfio_pci_vendors_attach() - attach vendor drivers to a device
  * @vdev: the device, closed
  *
- * Attaches and binds the matching drivers that were registered since the last
- * call.  On error none of these is attached.
+ * Attach and bind the matching drivers that registered since the last call.  On
+ * error, detach all of these.
  *
  * Context: Process context, may sleep.
- * Return: 0, -ENOMEM, or the errno of a bind callback.
+ * Return: 0 on success; -ENOMEM if out of memory; or the errno of a bind
+ * callback.
  */
 static int vfio_pci_vendors_attach(struct vfio_pci_core_device *vdev)
 {
@@ -447,13 +450,13 @@ static int vfio_pci_vendors_attach(struct vfio_pci_core_device *vdev)
  * vfio_pci_vendors_attach_late() - attach vendor drivers loaded since bind
  * @vdev: the device, about to be enabled
  *
- * Asks modprobe again if it found no module at bind: vfio-pci may have bound
- * the device before the root file system was mounted.  Then checks that the
- * vendor drivers that the operator requires are attached.
+ * Request the modules again if the request at bind failed: vfio-pci may have
+ * bound the device before the root file system was mounted.  Attach the drivers
+ * that registered since bind, and check for the required ones.
  *
  * Context: Process context, may sleep.
- * Return: 0, -ENODEV if a required vendor driver is missing, or an errno of
- * vfio_pci_vendors_attach().
+ * Return: 0 on success; -ENODEV if a required vendor driver is missing; or an
+ * errno of vfio_pci_vendors_attach().
  */
 int vfio_pci_vendors_attach_late(struct vfio_pci_core_device *vdev)
 {
@@ -474,7 +477,7 @@ int vfio_pci_vendors_attach_late(struct vfio_pci_core_device *vdev)
 	}
 
 	ret = vfio_pci_vendors_check_required(vdev, false);
-	/* The operator may install the module meanwhile */
+	/* The operator may install the module before the next open */
 	if (ret)
 		vdev->vendors_request_again = true;
 	else
@@ -486,7 +489,7 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_attach_late);
 
 /**
  * vfio_pci_vendors_unbind() - detach all vendor drivers from a device
- * @vdev: the device, closed and not registered with vfio any more
+ * @vdev: the device, closed and unregistered from vfio
  */
 void vfio_pci_vendors_unbind(struct vfio_pci_core_device *vdev)
 {
@@ -506,7 +509,7 @@ void vfio_pci_vendors_unbind(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_unbind);
 
-/* The vendor driver that migrates a device: the last one with a backend */
+/* Find the driver that migrates the device: the last one with a backend */
 static struct vfio_pci_vendor *
 vfio_pci_vendors_migrating(struct vfio_pci_core_device *vdev, bool opened)
 {
@@ -520,7 +523,7 @@ vfio_pci_vendors_migrating(struct vfio_pci_core_device *vdev, bool opened)
 	return NULL;
 }
 
-/* Attach vendor drivers; what userspace sees of migration depends on them */
+/* Attach vendor drivers and advertise their migration features */
 VISIBLE_IF_KUNIT int vfio_pci_vendors_bind(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_vendor *vendor;
@@ -543,14 +546,16 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_bind);
  * vfio_pci_core_bind_vendors() - attach vendor drivers to a device at bind
  * @vdev: the device, before vfio_pci_core_register_device()
  *
- * A driver built on vfio-pci-core that wants vendor drivers calls this in its
- * probe, and vfio_pci_core_open_vendors() at each open.  Loads the modules of
- * matching vendor drivers, attaches the drivers and pins them until
- * vfio_pci_core_unregister_device().  If one of them can migrate the device,
- * userspace sees that, unless @vdev already has migration operations.
+ * Load the modules of matching vendor drivers, attach the drivers, and pin them
+ * until vfio_pci_core_unregister_device().  Advertise migration if one of the
+ * drivers supports it, unless @vdev already has migration operations.
+ *
+ * To support vendor drivers, a variant driver calls this in its probe function,
+ * and vfio_pci_core_open_vendors() at each open.
  *
  * Context: Process context, may sleep.
- * Return: 0, -ENOMEM, or the errno of a bind callback.
+ * Return: 0 on success; -ENOMEM if out of memory; or the errno of a bind
+ * callback.
  */
 int vfio_pci_core_bind_vendors(struct vfio_pci_core_device *vdev)
 {
@@ -560,7 +565,7 @@ int vfio_pci_core_bind_vendors(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_bind_vendors);
 
-/* Undo the open of one driver */
+/* Undo vfio_pci_vendor_open() */
 static void vfio_pci_vendor_close(struct vfio_pci_core_device *vdev,
 				  struct vfio_pci_vendor *vendor)
 {
@@ -587,8 +592,8 @@ static void vfio_pci_vendor_close(struct vfio_pci_core_device *vdev,
 }
 
 /*
- * Begin and end calls into a driver that opens the device.  A reset that
- * overlaps them fails the open: it may undo what the driver has programmed.
+ * Begin and end calls that open the device.  A reset during such a call fails
+ * the open, because it may undo the driver's register writes.
  */
 static int vfio_pci_vendor_open_begin(struct vfio_pci_core_device *vdev,
 				      struct vfio_pci_vendor *vendor)
@@ -646,12 +651,12 @@ out:
 				    "vendor driver %s failed to open the device: %d%s\n",
 				    dev->driver->name, ret,
 				    vendor->missed_reset || vdev->in_reset ?
-				    ", a reset overlaps" : "");
+				    " (reset during open; try again)" : "");
 
 	return vfio_pci_vendor_callback_errno(ret);
 }
 
-/* All vendor drivers have opened the device: start migration support */
+/* Start migration after all vendor drivers have opened the device */
 static int vfio_pci_vendors_open_migration(struct vfio_pci_core_device *vdev)
 {
 	struct vfio_pci_vendor *vendor;
@@ -661,10 +666,10 @@ static int vfio_pci_vendors_open_migration(struct vfio_pci_core_device *vdev)
 	if (!vendor)
 		return 0;
 
-	/* The driver that has bound the device may migrate it itself */
+	/* A variant driver may migrate the device itself */
 	if (!vfio_pci_mig_bound(vdev, vendor->dev.driver->migration)) {
 		pci_info_ratelimited(vdev->pdev,
-				     "vendor driver %s was loaded after the device was bound and cannot migrate it; bind the device again\n",
+				     "vendor driver %s cannot migrate the device; if the driver was loaded after bind, unbind the device and bind it again\n",
 				     vendor->dev.driver->name);
 		return 0;
 	}
@@ -679,17 +684,18 @@ static int vfio_pci_vendors_open_migration(struct vfio_pci_core_device *vdev)
 }
 
 /**
- * vfio_pci_core_open_vendors() - let vendor drivers open a device
+ * vfio_pci_core_open_vendors() - call the open callbacks of vendor drivers
  * @vdev: the device, between vfio_pci_core_enable() and
  *	  vfio_pci_core_finish_enable()
  *
- * For drivers that call vfio_pci_core_bind_vendors().  On error the caller must
- * disable the device.  vfio_pci_core_disable() undoes this.
+ * A driver that calls vfio_pci_core_bind_vendors() must call this at each open.
+ * vfio_pci_core_disable() undoes this; call it on error, too.
  *
  * Context: Process context, may sleep.
- * Return: 0; -EINVAL if the device is not enabled; -EBUSY if it is open or this
- * was called before; -EAGAIN if a reset overlaps; -ENODEV if a driver that the
- * operator requires declines; -ENOMEM; or the errno of a vendor driver.
+ * Return: 0 on success; -EINVAL if the device is not enabled; -EBUSY if it is
+ * already open or this is the second call; -EAGAIN if a reset overlaps the
+ * open; -ENODEV if a required vendor driver does not support the device;
+ * -ENOMEM if out of memory; or the errno of a vendor driver.
  */
 int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 {
@@ -701,7 +707,7 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 	if (vdev->regions_frozen || vdev->vendors_asked)
 		return -EBUSY;
 
-	/* From here on only vendor drivers add regions */
+	/* From here on, only vendor drivers may add regions */
 	vdev->vendors_asked = true;
 
 	list_for_each_entry(vendor, &vdev->vendors, node) {
@@ -718,7 +724,7 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_open_vendors);
 
 /**
  * vfio_pci_vendors_close() - undo vfio_pci_core_open_vendors()
- * @vdev: the device, which userspace has no access to
+ * @vdev: the device; userspace must not have access
  */
 void vfio_pci_vendors_close(struct vfio_pci_core_device *vdev)
 {
@@ -731,15 +737,16 @@ void vfio_pci_vendors_close(struct vfio_pci_core_device *vdev)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_close);
 
 /**
- * vfio_pci_vendor_feature() - ask vendor drivers for a device feature
+ * vfio_pci_vendor_feature() - pass a device feature to vendor drivers
  * @vdev: the device, open
  * @flags: flags of struct vfio_device_feature, with the feature's number
  * @arg: data of the feature, in userspace
  * @argsz: size of @arg in bytes
  *
- * Asks the driver with the highest priority first.
+ * Call the driver with the highest priority first.
  *
- * Return: what the first driver that knows the feature returns, or -ENOTTY.
+ * Return: the result of the first driver that supports the feature; -ENOTTY if
+ * no driver does.
  */
 int vfio_pci_vendor_feature(struct vfio_pci_core_device *vdev, u32 flags,
 			    void __user *arg, size_t argsz)

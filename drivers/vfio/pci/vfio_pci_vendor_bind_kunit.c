@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of how vendor drivers are attached to a device, and of resets
+ * KUnit tests of bind, open, close and reset callbacks of vendor drivers
  */
 
 #include <kunit/test.h>
@@ -35,7 +35,7 @@ struct bind_driver {
 struct bind_test {
 	struct vfio_pci_core_device	*vdev;
 	struct bind_driver		drivers[NR_DRIVERS];
-	/* One letter for each callback, then the name of the driver */
+	/* Log of callbacks: one letter, then the name of the driver */
 	char				events[64];
 	int				ret;
 	struct completion		closed;
@@ -69,7 +69,7 @@ static void bind_test_unbind(struct vfio_pci_vendor_device *dev)
 	bind_driver(dev, 'u');
 }
 
-/* Another task resets the device */
+/* Reset the device in another task */
 static void bind_test_reset(struct work_struct *work)
 {
 	struct bind_driver *d = container_of(work, struct bind_driver, work);
@@ -102,7 +102,7 @@ static void bind_test_close(struct vfio_pci_vendor_device *dev)
 	bind_driver(dev, 'c');
 }
 
-/* Upper case: the driver has the data of an open device */
+/* Log an upper case letter if the device is open */
 static void bind_test_prepare(struct vfio_pci_vendor_device *dev)
 {
 	bind_driver(dev, dev->data ? 'P' : 'p');
@@ -163,7 +163,7 @@ static void bind_test_expect(struct kunit *test, const char *events)
 	t->events[0] = '\0';
 }
 
-/* Open the device as far as vendor drivers are concerned */
+/* Do the steps of an open that involve vendor drivers */
 static int bind_test_open_device(struct bind_test *t)
 {
 	int ret = vfio_pci_vendors_attach_late(t->vdev);
@@ -229,7 +229,7 @@ static void bind_attaches_in_order_and_unbind_in_reverse(struct kunit *test)
 	bind_test_expect(test, "bbba");
 	KUNIT_EXPECT_EQ(test, 7UL, a->driver_data);
 
-	/* Open and close leave the attachment alone */
+	/* Open and close keep the drivers attached */
 	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
 	bind_test_close_device(t);
 	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
@@ -258,14 +258,14 @@ static void bind_failure_detaches_all(struct kunit *test)
 	bind_test_expect(test, "babbua");
 	KUNIT_EXPECT_TRUE(test, list_empty(&t->vdev->vendors));
 
-	/* The driver leaves this device alone, also at later opens */
+	/* After -ENODEV, the core does not call the driver at later opens */
 	b->bind_ret = -ENODEV;
 	bind_test_bind_device(test);
 	bind_test_expect(test, "babbbc");
 	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
 	bind_test_close_device(t);
 	bind_test_expect(test, "oaocccca");
-	/* It is not pinned either */
+	/* The core has unpinned the driver */
 	bind_test_unregister(b);
 }
 
@@ -282,7 +282,7 @@ static void late_driver_takes_part_from_the_next_open(struct kunit *test)
 	bind_test_close_device(t);
 	bind_test_expect(test, "baoaca");
 
-	/* A failing bind fails this open only */
+	/* If bind fails, only this open fails */
 	b->bind_ret = -EIO;
 	KUNIT_EXPECT_EQ(test, -EIO, bind_test_open_device(t));
 	bind_test_expect(test, "bb");
@@ -320,7 +320,7 @@ static void attached_driver_is_pinned_until_unbind(struct kunit *test)
 	msleep(100);
 	KUNIT_EXPECT_FALSE(test, completion_done(&t->closed));
 
-	/* Its overrides hold meanwhile */
+	/* The driver still opens the device */
 	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
 	bind_test_close_device(t);
 	bind_test_expect(test, "baoaca");
@@ -348,19 +348,19 @@ static void reset_is_reported_while_closed(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
 	t->events[0] = '\0';
-	/* Overlapping sources are one reset */
+	/* Overlapping sources count as one reset */
 	vfio_pci_vendors_reset_prepare(t->vdev, VFIO_PCI_IN_RECOVERY);
 	vfio_pci_vendors_reset_prepare(t->vdev, VFIO_PCI_IN_RESET);
 	vfio_pci_vendors_reset_done(t->vdev, VFIO_PCI_IN_RESET);
 	bind_test_expect(test, "PbPa");
 	vfio_pci_vendors_reset_done(t->vdev, VFIO_PCI_IN_RECOVERY);
 	bind_test_expect(test, "DaDb");
-	/* Done without prepare is nothing */
+	/* The core ignores an end without a start */
 	vfio_pci_vendors_reset_done(t->vdev, VFIO_PCI_IN_RECOVERY);
 	bind_test_expect(test, "");
 }
 
-static void reset_that_overlaps_open_fails_it(struct kunit *test)
+static void reset_during_open_fails_the_open(struct kunit *test)
 {
 	struct bind_driver *a = bind_test_add(test, "a", 0);
 	struct bind_test *t = test->priv;
@@ -375,12 +375,13 @@ static void reset_that_overlaps_open_fails_it(struct kunit *test)
 	bind_test_close_device(t);
 	bind_test_expect(test, "oaca");
 
-	/* Still in reset at the next open: the driver is not even asked */
+	/* The reset ends after the open has failed */
 	a->done_in_open = false;
 	KUNIT_EXPECT_EQ(test, -EAGAIN, bind_test_open_device(t));
 	vfio_pci_vendors_reset_done(t->vdev, VFIO_PCI_IN_RESET);
 	bind_test_close_device(t);
 	bind_test_expect(test, "oaca");
+	/* During recovery, an open fails before the core calls the driver */
 	vfio_pci_vendors_reset_prepare(t->vdev, VFIO_PCI_IN_RECOVERY);
 	bind_test_expect(test, "pa");
 	KUNIT_EXPECT_EQ(test, -EAGAIN, bind_test_open_device(t));
@@ -445,7 +446,7 @@ static void close_ends_a_recovery_early(struct kunit *test)
 	vfio_pci_vendors_reset_done(t->vdev, VFIO_PCI_IN_RECOVERY);
 	bind_test_expect(test, "");
 
-	/* The same at unbind */
+	/* Unbind also ends a recovery early */
 	vfio_pci_vendors_reset_prepare(t->vdev, VFIO_PCI_IN_RECOVERY);
 	vfio_pci_vendors_unbind(t->vdev);
 	bind_test_expect(test, "padaua");
@@ -457,7 +458,7 @@ static struct kunit_case bind_test_cases[] = {
 	KUNIT_CASE(late_driver_takes_part_from_the_next_open),
 	KUNIT_CASE_SLOW(attached_driver_is_pinned_until_unbind),
 	KUNIT_CASE(reset_is_reported_while_closed),
-	KUNIT_CASE(reset_that_overlaps_open_fails_it),
+	KUNIT_CASE(reset_during_open_fails_the_open),
 	KUNIT_CASE_SLOW(close_waits_for_the_end_of_a_reset),
 	KUNIT_CASE(close_ends_a_recovery_early),
 	{}

@@ -3,9 +3,9 @@
  * VFIO PCI capabilities that vendor drivers hide and add
  *
  * Userspace reads the links of the capability lists from vconfig, the virtual
- * config space of an open device.  Hiding and adding a capability edits these
- * links, so that several drivers compose.  The registers of a hidden or added
- * capability are a range of the driver.
+ * config space of an open device.  The functions in this file edit these links,
+ * so that several drivers can change the same list.  A range of the driver
+ * handles the registers of the capability.
  */
 
 #include <linux/list.h>
@@ -17,18 +17,18 @@
 
 #include "vfio_pci_priv.h"
 
-/* The longest list of capabilities that fits */
+/* Maximum number of capabilities in a list */
 #define VFIO_PCI_MAX_CAPS	((PCI_CFG_SPACE_SIZE - PCI_STD_HEADER_SIZEOF) / \
 				 PCI_CAP_SIZEOF)
 #define VFIO_PCI_MAX_ECAPS	((PCI_CFG_SPACE_EXP_SIZE - PCI_CFG_SPACE_SIZE) / \
 				 PCI_CAP_SIZEOF)
 
 /**
- * struct vfio_pci_config_edit - a change of vconfig, to be undone
+ * struct vfio_pci_config_edit - undo record of a change in vconfig
  * @node: entry in vfio_pci_vendor.config_edits
  * @pos: byte offset in config space
  * @len: number of bytes
- * @old: bytes of vconfig before the change
+ * @old: original bytes
  * @added: the bytes belong to an added capability
  */
 struct vfio_pci_config_edit {
@@ -55,8 +55,8 @@ static int vfio_pci_config_edit(struct vfio_pci_vendor_device *dev, u16 pos,
 	memcpy(edit->old, vconfig, len);
 	memcpy(vconfig, bytes, len);
 	if (added)
-		memset(dev->vdev->pci_config_map + pos, PCI_CAP_ID_INVALID_VIRT,
-		       len);
+		vfio_pci_config_map_cap(dev->vdev, pos,
+					PCI_CAP_ID_INVALID_VIRT, len);
 	list_add_tail(&edit->node, &to_vfio_pci_vendor(dev)->config_edits);
 
 	return 0;
@@ -64,7 +64,7 @@ static int vfio_pci_config_edit(struct vfio_pci_vendor_device *dev, u16 pos,
 
 /**
  * vfio_pci_vendor_undo_config() - undo the capability changes of a driver
- * @vendor: the last driver that changed capabilities
+ * @vendor: the driver; the changes of later drivers are already undone
  */
 void vfio_pci_vendor_undo_config(struct vfio_pci_vendor *vendor)
 {
@@ -75,16 +75,16 @@ void vfio_pci_vendor_undo_config(struct vfio_pci_vendor *vendor)
 					 node) {
 		memcpy(vdev->vconfig + edit->pos, edit->old, edit->len);
 		if (edit->added)
-			memset(vdev->pci_config_map + edit->pos,
-			       PCI_CAP_ID_INVALID, edit->len);
+			vfio_pci_config_map_cap(vdev, edit->pos,
+						PCI_CAP_ID_INVALID, edit->len);
 		list_del(&edit->node);
 		kfree(edit);
 	}
 }
 
 /*
- * Find a capability as userspace sees it.  Sets @link to the position of the
- * byte that points to it.  With @id 0, finds the end of the list.
+ * Find a capability in vconfig.  Set @link to the position of the byte that
+ * links to the capability.  If @id is 0, find the end of the list.
  */
 static u8 vfio_pci_vconfig_find_cap(struct vfio_pci_core_device *vdev, u8 id,
 				    u8 *link)
@@ -106,7 +106,7 @@ static u8 vfio_pci_vconfig_find_cap(struct vfio_pci_core_device *vdev, u8 id,
 	return 0;
 }
 
-/* The same for extended capabilities; @prev is 0 for the head of the list */
+/* Find an extended capability; set @prev to its predecessor, or 0 */
 static u16 vfio_pci_vconfig_find_ecap(struct vfio_pci_core_device *vdev, u16 id,
 				      u16 *prev)
 {
@@ -129,44 +129,11 @@ static u16 vfio_pci_vconfig_find_ecap(struct vfio_pci_core_device *vdev, u16 id,
 	return 0;
 }
 
-/* Whether a capability that userspace sees starts at @pos */
-static bool vfio_pci_vconfig_is_cap(struct vfio_pci_core_device *vdev, u16 pos)
-{
-	const u8 *vconfig = vdev->vconfig;
-	int loops = VFIO_PCI_MAX_ECAPS;
-	u16 at;
-
-	if (pos < PCI_CFG_SPACE_SIZE) {
-		for (at = vconfig[PCI_CAPABILITY_LIST] & ~3; at && loops--;
-		     at = vconfig[at + PCI_CAP_LIST_NEXT] & ~3)
-			if (at == pos)
-				return true;
-		return false;
-	}
-
-	for (at = PCI_CFG_SPACE_SIZE; at >= PCI_CFG_SPACE_SIZE && loops--;
-	     at = PCI_EXT_CAP_NEXT(get_unaligned_le32(vconfig + at)))
-		if (at == pos)
-			return true;
-
-	return false;
-}
-
-/* Length of the capability at @pos: vfio knows which bytes belong to which */
 static u16 vfio_pci_vconfig_cap_len(struct vfio_pci_core_device *vdev, u16 pos)
 {
-	const u8 *map = vdev->pci_config_map;
-	u16 limit = pos < PCI_CFG_SPACE_SIZE ? PCI_CFG_SPACE_SIZE :
-					       vdev->pdev->cfg_size;
-	u16 end;
-
-	for (end = pos + PCI_CAP_SIZEOF; end < limit; end++)
-		if (map[end] != map[pos] ||
-		    (IS_ALIGNED(end, PCI_CAP_SIZEOF) &&
-		     vfio_pci_vconfig_is_cap(vdev, end)))
-			break;
-
-	return end - pos;
+	/* A broken device may report a length below the minimum */
+	return max_t(u16, vfio_pci_config_remaining(vdev, pos),
+		     PCI_CAP_SIZEOF);
 }
 
 static int vfio_pci_hidden_read(const struct vfio_pci_range *range, u64 pos,
@@ -188,12 +155,12 @@ static const struct vfio_pci_range_ops vfio_pci_hidden_ops = {
 	.write	= vfio_pci_hidden_write,
 };
 
-/* Reads go to vconfig */
+/* Reads go to the lower region, which returns the bytes of vconfig */
 static const struct vfio_pci_range_ops vfio_pci_read_only_ops = {
 	.write	= vfio_pci_hidden_write,
 };
 
-/* Check that a driver may change capabilities now */
+/* Check whether a driver may change capabilities now */
 static int vfio_pci_vendor_check_caps(struct vfio_pci_vendor_device *dev)
 {
 	int ret = vfio_pci_vendor_check_open(dev);
@@ -209,14 +176,14 @@ static int vfio_pci_vendor_check_caps(struct vfio_pci_vendor_device *dev)
  * @dev: the device, in the open callback of the vendor driver
  * @id: PCI_CAP_ID_*
  *
- * Hides the first capability with this id that userspace sees.  Its registers
- * read as 0 and ignore writes.  Interrupts of a hidden MSI or MSI-X capability
- * stay available by ioctl.
+ * Hide the first capability with this id in the list that userspace sees.  Its
+ * registers read as 0 and ignore writes.  If the capability is MSI or MSI-X,
+ * userspace can still enable its interrupts by ioctl.
  *
  * Context: Process context, may sleep.
- * Return: 0; -ENOENT if userspace sees no such capability; -EBUSY outside of
- * the open callback, or if a vendor driver of the same priority overrides some
- * of the registers; -ENOMEM.
+ * Return: 0 on success; -ENOENT if the list has no such capability; -EBUSY
+ * outside of the open callback, or if a vendor driver of the same priority
+ * overrides some of the registers; -ENOMEM if out of memory.
  */
 int vfio_pci_vendor_hide_cap(struct vfio_pci_vendor_device *dev, u8 id)
 {
@@ -244,7 +211,7 @@ int vfio_pci_vendor_hide_cap(struct vfio_pci_vendor_device *dev, u8 id)
 	if (ret || vdev->vconfig[PCI_CAPABILITY_LIST])
 		return ret;
 
-	/* That was the only capability */
+	/* The list is empty now */
 	next = vdev->vconfig[PCI_STATUS] & ~PCI_STATUS_CAP_LIST;
 
 	return vfio_pci_config_edit(dev, PCI_STATUS, &next, sizeof(next), false);
@@ -256,12 +223,12 @@ EXPORT_SYMBOL_GPL(vfio_pci_vendor_hide_cap);
  * @dev: the device, in the open callback of the vendor driver
  * @id: PCI_EXT_CAP_ID_*
  *
- * Hides the first extended capability with this id that userspace sees.  Its
- * registers read as 0 and ignore writes.  The head of the list stays as a
- * capability with id 0, without registers, that links to the next one.
+ * Hide the first extended capability with this id in the list that userspace
+ * sees.  Its registers read as 0 and ignore writes.  The head of the list
+ * becomes a null capability, which has id 0 and links to the next capability.
  *
  * Context: Process context, may sleep.
- * Return: as vfio_pci_vendor_hide_cap().
+ * Return: Same as vfio_pci_vendor_hide_cap().
  */
 int vfio_pci_vendor_hide_ext_cap(struct vfio_pci_vendor_device *dev, u16 id)
 {
@@ -304,10 +271,26 @@ int vfio_pci_vendor_hide_ext_cap(struct vfio_pci_vendor_device *dev, u16 id)
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_hide_ext_cap);
 
+/* Check whether a range of a vendor driver contains a byte of config space */
+static bool vfio_pci_config_is_in_range(struct vfio_pci_core_device *vdev,
+					u16 pos)
+{
+	const struct vfio_pci_core_region *region;
+
+	for (region = vdev->regions[VFIO_PCI_CONFIG_REGION_INDEX]; region->lower;
+	     region = region->lower)
+		if (region->ranges &&
+		    vfio_pci_ranges_overlap(region->ranges, pos, pos + 1))
+			return true;
+
+	return false;
+}
+
 /*
- * Mark the bytes of config space that no added capability may use: those that
- * vfio knows, and those behind a capability of the device that vfio hides, whose
- * length it does not know.
+ * Check whether an added capability may use a byte of config space.  Known
+ * registers and ranges of vendor drivers are not free.  A capability of unknown
+ * length may extend to the next known register, so these bytes are not free
+ * either.  @unknown is true inside such a capability.
  */
 static bool vfio_pci_config_is_free(struct vfio_pci_core_device *vdev, u16 pos,
 				    bool *unknown)
@@ -321,14 +304,14 @@ static bool vfio_pci_config_is_free(struct vfio_pci_core_device *vdev, u16 pos,
 		return false;
 	}
 
-	/* The list of the device, not that of userspace */
+	/* Walk the list in the device: vfio-pci hides unknown capabilities */
 	for (pci_read_config_byte(vdev->pdev, PCI_CAPABILITY_LIST, &at);
 	     (at &= ~3) && loops--;
 	     pci_read_config_byte(vdev->pdev, at + PCI_CAP_LIST_NEXT, &at))
 		if (at == pos)
 			*unknown = true;
 
-	return !*unknown;
+	return !*unknown && !vfio_pci_config_is_in_range(vdev, pos);
 }
 
 static u8 vfio_pci_config_find_space(struct vfio_pci_core_device *vdev,
@@ -336,8 +319,9 @@ static u8 vfio_pci_config_find_space(struct vfio_pci_core_device *vdev,
 {
 	bool unknown = false;
 	u16 pos, start = PCI_STD_HEADER_SIZEOF;
+	u16 end = min(vdev->pdev->cfg_size, PCI_CFG_SPACE_SIZE);
 
-	for (pos = start; pos < PCI_CFG_SPACE_SIZE; pos++) {
+	for (pos = start; pos < end; pos++) {
 		if (!vfio_pci_config_is_free(vdev, pos, &unknown))
 			start = round_up(pos + 1, PCI_CAP_SIZEOF);
 		else if (pos >= start && pos + 1 - start >= len)
@@ -348,22 +332,24 @@ static u8 vfio_pci_config_find_space(struct vfio_pci_core_device *vdev,
 }
 
 /**
- * vfio_pci_vendor_add_cap() - show userspace a capability
+ * vfio_pci_vendor_add_cap() - add a capability to config space
  * @dev: the device, in the open callback of the vendor driver
- * @cap: initial contents, with the capability's id in the first byte; the core
- *	 sets the second byte
+ * @cap: initial contents; the first byte is the id, and the core sets the
+ *	 second byte, the link
  * @len: number of bytes
- * @ops: handlers of the registers after the first two bytes; NULL to let
- *	 userspace read @cap and ignore writes
- * @data: private data of @ops; stays the driver's
+ * @ops: handlers of the registers after the first two bytes; if NULL, userspace
+ *	 reads @cap, and the core ignores writes
+ * @data: private data of @ops; the driver frees it
  *
- * Appends the capability to the list that userspace sees, in bytes of config
- * space that no capability of the device uses.
+ * Append the capability to the list that userspace sees.  The core places it in
+ * free bytes of config space: no capability uses these bytes, and no range of a
+ * vendor driver contains them.
  *
  * Context: Process context, may sleep.
- * Return: the capability's position in config space; -EINVAL if @len is too
+ * Return: the position of the capability on success; -EINVAL if @len is too
  * small; -ENOSPC if no free space is large enough; -EBUSY outside of the open
- * callback; -ENOMEM.
+ * callback, or if a driver of the same priority overrides all of config space;
+ * -ENOMEM if out of memory.
  */
 int vfio_pci_vendor_add_cap(struct vfio_pci_vendor_device *dev, const void *cap,
 			    size_t len, const struct vfio_pci_range_ops *ops,
@@ -376,7 +362,7 @@ int vfio_pci_vendor_add_cap(struct vfio_pci_vendor_device *dev, const void *cap,
 	ret = vfio_pci_vendor_check_caps(dev);
 	if (ret)
 		return ret;
-	if (len <= PCI_CAP_FLAGS || len > PCI_CFG_SPACE_SIZE)
+	if (len <= PCI_CAP_FLAGS)
 		return -EINVAL;
 
 	pos = vfio_pci_config_find_space(vdev, len);

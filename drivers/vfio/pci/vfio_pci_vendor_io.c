@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI register access for vendor drivers
+ * VFIO PCI register and memory access for vendor drivers
  */
 
 #include <linux/io-64-nonatomic-lo-hi.h>
@@ -21,7 +21,7 @@ static void __iomem *vfio_pci_vendor_io(struct vfio_pci_vendor_device *dev,
 	    !IS_ALIGNED(offset, width))
 		return IOMEM_ERR_PTR(-EINVAL);
 
-	/* Not enabled, as in the bind and unbind callbacks */
+	/* In the bind and unbind callbacks, the device is not enabled */
 	if (!dev->vdev->regions)
 		return IOMEM_ERR_PTR(-EBUSY);
 
@@ -38,13 +38,12 @@ static void __iomem *vfio_pci_vendor_io(struct vfio_pci_vendor_device *dev,
 /**
  * vfio_pci_io_read_reg() - read a register of a device
  * @vdev: the device
- * @test_mem: whether to take the memory lock, and to fail if memory decode is
- *	      disabled
+ * @test_mem: take the memory lock, and fail if memory decode is disabled
  * @io: the register
  * @width: size of the register in bytes: 1, 2, 4 or 8
  * @val: out: the value in CPU byte order; 0 on error
  *
- * Return: 0, or -EIO if memory decode is disabled.
+ * Return: 0 on success; -EIO if memory decode is disabled.
  */
 int vfio_pci_io_read_reg(struct vfio_pci_core_device *vdev, bool test_mem,
 			 void __iomem *io, unsigned int width, u64 *val)
@@ -55,7 +54,7 @@ int vfio_pci_io_read_reg(struct vfio_pci_core_device *vdev, bool test_mem,
 	u8 val8;
 	int ret;
 
-	/* These read what userspace gets: little endian */
+	/* These functions return little-endian values, for userspace */
 	switch (width) {
 	case 8:
 		ret = vfio_pci_core_ioread64(vdev, test_mem, &val64, io);
@@ -79,13 +78,12 @@ int vfio_pci_io_read_reg(struct vfio_pci_core_device *vdev, bool test_mem,
 /**
  * vfio_pci_io_write_reg() - write a register of a device
  * @vdev: the device
- * @test_mem: whether to take the memory lock, and to fail if memory decode is
- *	      disabled
+ * @test_mem: take the memory lock, and fail if memory decode is disabled
  * @io: the register
  * @width: size of the register in bytes: 1, 2, 4 or 8
  * @val: the value in CPU byte order
  *
- * Return: 0, or -EIO if memory decode is disabled.
+ * Return: 0 on success; -EIO if memory decode is disabled.
  */
 int vfio_pci_io_write_reg(struct vfio_pci_core_device *vdev, bool test_mem,
 			  void __iomem *io, unsigned int width, u64 val)
@@ -113,7 +111,7 @@ static int vfio_pci_io_rw_reg(struct vfio_pci_core_device *vdev, bool test_mem,
 			 vfio_pci_io_read_reg(vdev, test_mem, io, width, val);
 }
 
-/* Check whether userspace lets the device decode its I/O ports */
+/* Check whether userspace has enabled the I/O ports of the device */
 static bool vfio_pci_io_enabled(struct vfio_pci_core_device *vdev)
 {
 	u16 cmd = le16_to_cpu(*(__le16 *)&vdev->vconfig[PCI_COMMAND]);
@@ -122,8 +120,9 @@ static bool vfio_pci_io_enabled(struct vfio_pci_core_device *vdev)
 }
 
 /*
- * Access a register of a device that userspace has put to sleep.  Userspace has
- * no mapping of the device then, and cannot get one while we hold the lock.
+ * Wake the device, access a register, and restore the power state and decode.
+ * Userspace cannot reach the device meanwhile: vfio-pci has zapped the
+ * mappings, and the lock blocks page faults.
  */
 static int vfio_pci_vendor_wake_rw(struct vfio_pci_core_device *vdev,
 				   void __iomem *io, unsigned int width,
@@ -189,18 +188,17 @@ static int vfio_pci_vendor_rw_bar(struct vfio_pci_vendor_device *dev,
  * @width: size of the register in bytes: 1, 2, 4 or 8
  * @val: out: the value in CPU byte order; 0 on error
  *
- * The access bypasses all overrides.  It also works while userspace has
- * disabled decode or has put the device into D3hot: the core then wakes the
- * device for the access, which is slow.  A device that loses state in D3hot
- * has lost it.
+ * The access bypasses all overrides.  If userspace has disabled decode or put
+ * the device into D3hot, the core wakes the device for the access, which is
+ * slow.  The core does not restore state that the device lost in D3hot.
  *
- * Call this from operations of regions and from the open and close callbacks,
- * not from the reset callbacks: it takes the memory lock of vfio-pci.
+ * Call this in region operations and in the open and close callbacks.  Do not
+ * call it in the reset callbacks, because it takes the memory lock of vfio-pci.
  *
  * Context: Process context, may sleep.  The device is runtime resumed.
- * Return: 0; -EINVAL if there is no such register; -EBUSY if the device is
- * closed; -ENODEV, -EBUSY or -ENOMEM if the BAR could not be mapped; or an errno
- * if the device does not wake up.
+ * Return: 0 on success; -EINVAL if the device has no such register; -EBUSY if
+ * the device is closed; -ENODEV, -EBUSY or -ENOMEM if vfio-pci could not map
+ * the BAR; or an errno if the device does not wake up.
  */
 int vfio_pci_vendor_read_bar(struct vfio_pci_vendor_device *dev,
 			     unsigned int bar, u64 offset, unsigned int width,
@@ -223,7 +221,7 @@ EXPORT_SYMBOL_GPL(vfio_pci_vendor_read_bar);
  * Same contract as vfio_pci_vendor_read_bar().
  *
  * Context: Process context, may sleep.  The device is runtime resumed.
- * Return: as vfio_pci_vendor_read_bar().
+ * Return: Same as vfio_pci_vendor_read_bar().
  */
 int vfio_pci_vendor_write_bar(struct vfio_pci_vendor_device *dev,
 			      unsigned int bar, u64 offset, unsigned int width,
@@ -232,3 +230,41 @@ int vfio_pci_vendor_write_bar(struct vfio_pci_vendor_device *dev,
 	return vfio_pci_vendor_rw_bar(dev, bar, offset, width, &val, true);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_write_bar);
+
+/**
+ * vfio_pci_vendor_dma_rw() - read or write memory at an IOVA of a device
+ * @dev: the device
+ * @iova: I/O virtual address of the first byte, same as for DMA without a PASID
+ * @buf: kernel buffer of @count bytes
+ * @count: number of bytes, at least 1
+ * @write: true to write @buf to memory, false to read memory into @buf
+ *
+ * Userspace must have mapped the memory for DMA by the device, with VFIO type1
+ * or iommufd.  The permissions of the mapping apply.  The core does not check
+ * Bus Master Enable.  With type1, only kernel threads and the process that
+ * mapped the memory can access it.
+ *
+ * Userspace can change the memory at any time, so validate the copy.  A driver
+ * that logs DMA must also log the pages that it writes with this function.  Any
+ * other driver must not write while userspace tracks dirty pages: iommufd does
+ * not report these pages.
+ *
+ * Context: Process context, may sleep and take the mmap lock.  Call this in the
+ * read, write and device_feature operations, or from a kernel thread while the
+ * device is open.  Userspace can block the call for any time, for example by
+ * userfaultfd.  Therefore hold no lock that open, close, mmap, fault or reset
+ * callbacks take, and do not wait for the call in these callbacks.
+ * Return: 0 on success; -ENOENT or -EINVAL if a byte is not mapped, or userspace
+ * has not attached the device; -EPERM if the mapping does not permit the access,
+ * or with type1 does not permit reads; -EFAULT or -ENOMEM if the core cannot
+ * access the memory; -EBUSY if userspace is changing addresses
+ * (VFIO_UPDATE_VADDR); -EOVERFLOW if the range wraps; -EOPNOTSUPP with a nested
+ * page table of iommufd; -ENOTTY, -EOPNOTSUPP or -EINVAL without an IOMMU.  On
+ * error, the core may have copied a part of the data.
+ */
+int vfio_pci_vendor_dma_rw(struct vfio_pci_vendor_device *dev, dma_addr_t iova,
+			   void *buf, size_t count, bool write)
+{
+	return vfio_dma_rw(&dev->vdev->vdev, iova, buf, count, write);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_vendor_dma_rw);

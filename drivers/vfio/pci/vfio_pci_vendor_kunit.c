@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the registry of vfio-pci vendor drivers
+ * KUnit tests of vfio-pci vendor drivers and their regions
  */
 
 #include <kunit/test.h>
@@ -35,7 +35,7 @@ struct test_driver {
 struct vendor_test {
 	struct vfio_pci_core_device *vdev;
 	struct test_driver drivers[NR_DRIVERS];
-	/* A sign and the name of a driver for each call */
+	/* Log of calls: a sign and the name of the driver for each */
 	char events[NR_EVENTS];
 };
 
@@ -97,7 +97,7 @@ static void test_close(struct vfio_pci_vendor_device *dev)
 	test_event(d->t, "-", d->driver.name);
 }
 
-/* Add a driver for the device of the test, which is not registered yet */
+/* Prepare a driver for the test device, without registering it */
 static struct test_driver *test_driver(struct vendor_test *t, const char *name,
 				       int priority)
 {
@@ -132,7 +132,7 @@ static void test_unregister(struct test_driver *d)
 	d->registered = false;
 }
 
-/* Open and close the device, and compare what happened */
+/* Open and close the device, and check the log of calls */
 static void test_expect(struct kunit *test, int ret, const char *events)
 {
 	struct vendor_test *t = test->priv;
@@ -176,7 +176,7 @@ static void vendor_test_exit(struct kunit *test)
 			test_unregister(&t->drivers[i]);
 }
 
-static void test_bad_drivers(struct kunit *test)
+static void test_invalid_drivers_are_rejected(struct kunit *test)
 {
 	struct vendor_test *t = test->priv;
 	struct test_driver *a = test_driver(t, "a", 0);
@@ -209,7 +209,7 @@ static void test_bad_drivers(struct kunit *test)
 	test_expect(test, 0, "+a-a");
 }
 
-static void test_order(struct kunit *test)
+static void test_drivers_open_by_priority_and_name(struct kunit *test)
 {
 	struct vendor_test *t = test->priv;
 	struct test_driver *c = test_driver(t, "c", -1);
@@ -223,7 +223,7 @@ static void test_order(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, test_register(c));
 	test_expect(test, 0, "+c+a+b+d-d-b-a-c");
 
-	/* Nothing but who is there matters */
+	/* The order of registration does not matter */
 	test_unregister(a);
 	test_unregister(c);
 	KUNIT_ASSERT_EQ(test, 0, test_register(c));
@@ -231,7 +231,7 @@ static void test_order(struct kunit *test)
 	test_expect(test, 0, "+c+a+b+d-d-b-a-c");
 }
 
-static void test_failing_open(struct kunit *test)
+static void test_failed_open_is_undone_in_reverse(struct kunit *test)
 {
 	struct vendor_test *t = test->priv;
 	struct test_driver *a = test_driver(t, "a", 1);
@@ -246,11 +246,11 @@ static void test_failing_open(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, test_register(c));
 	test_expect(test, 0, "+a+b+c~c-c~b~b-b~a-a");
 
-	/* Not its device: what it did is undone, the others go on */
+	/* -ENODEV: the core undoes the open of b and continues with c */
 	b->ret = -ENODEV;
 	test_expect(test, 0, "+a+b~b~b+c~c-c~a-a");
 
-	/* Any other error is that of the open, and nobody else is asked */
+	/* Any other error fails the open, and the core does not call c */
 	b->ret = -EIO;
 	test_expect(test, -EIO, "+a+b~b~b~a-a");
 	b->ret = 1;
@@ -270,7 +270,7 @@ static void test_one_id(struct kunit *test, struct pci_device_id id, bool match)
 	test_unregister(a);
 }
 
-static void test_ids(struct kunit *test)
+static void test_only_matching_drivers_open(struct kunit *test)
 {
 	struct vendor_test *t = test->priv;
 	struct test_driver *a = test_driver(t, "a", 0);
@@ -296,14 +296,14 @@ static void test_ids(struct kunit *test)
 	test_one_id(test, (struct pci_device_id){
 		PCI_DEVICE_CLASS(0x030000, 0xff0000) }, false);
 
-	/* Asked once, however many of its ids match */
+	/* Several matching ids open the device only once */
 	a->ids[1] = (struct pci_device_id){ PCI_DEVICE(TEST_VENDOR, TEST_DEVICE) };
 	a->ids[2] = (struct pci_device_id){ PCI_DEVICE(PCI_ANY_ID, PCI_ANY_ID) };
 	test_one_id(test, (struct pci_device_id){ PCI_DEVICE(TEST_VENDOR, TEST_DEVICE) },
 		    true);
 }
 
-static void test_option(struct kunit *test)
+static void test_ids_option_selects_devices(struct kunit *test)
 {
 	static const char * const bad[] = { "", ",", "1", "x:1", "fffe:1,1" };
 	static const struct { const char *ids; bool match; } good[] = {
@@ -336,14 +336,14 @@ static void test_option(struct kunit *test)
 		test_unregister(a);
 	}
 
-	/* Together with a table */
+	/* An option together with a table */
 	a->driver.id_table = a->ids;
 	a->option = "1:2";
 	KUNIT_ASSERT_EQ(test, 0, test_register(a));
 	test_expect(test, 0, "+a-a");
 }
 
-static void test_add_region(struct kunit *test)
+static void test_only_open_adds_regions(struct kunit *test)
 {
 	struct vendor_test *t = test->priv;
 	struct test_driver *a = test_driver(t, "a", 0);
@@ -363,7 +363,7 @@ static void test_add_region(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, dev, core->region.dev);
 	KUNIT_EXPECT_PTR_EQ(test, t->vdev->pdev, dev->pdev);
 
-	/* Only the open callback may add regions */
+	/* A call outside the open callback fails */
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EBUSY), test_add(dev, 7, 0, 16, a));
 
 	t->vdev->vendor_opening = dev;
@@ -395,8 +395,8 @@ static void test_reset_done(struct vfio_pci_vendor_device *dev)
 	test_event(d->t, ">", d->driver.name);
 }
 
-/* Of errors, those that are fatal are followed by a reset, or by the end */
-static void test_errors(struct kunit *test)
+/* A fatal error starts a reset that slot_reset, resume or a failure ends */
+static void test_pci_errors_pair_reset_callbacks(struct kunit *test)
 {
 	const struct pci_error_handlers *handlers = &vfio_pci_core_err_handlers;
 	struct vendor_test *t = test->priv;
@@ -413,7 +413,7 @@ static void test_errors(struct kunit *test)
 	handlers->error_detected(pdev, pci_channel_io_normal);
 	handlers->resume(pdev);
 	KUNIT_EXPECT_STREQ(test, "+a", t->events);
-	/* Another device on the bus asks for a reset */
+	/* Another device on the bus requests a reset */
 	handlers->error_detected(pdev, pci_channel_io_normal);
 	KUNIT_EXPECT_EQ(test, PCI_ERS_RESULT_NONE, handlers->slot_reset(pdev));
 	handlers->resume(pdev);
@@ -428,7 +428,7 @@ static void test_errors(struct kunit *test)
 	handlers->error_detected(pdev, pci_channel_io_perm_failure);
 	KUNIT_EXPECT_STREQ(test, "+a<a>a<a>a", t->events);
 
-	/* Resets that overlap are one */
+	/* Overlapping resets call the driver once */
 	t->events[0] = '\0';
 	handlers->error_detected(pdev, pci_channel_io_frozen);
 	handlers->reset_prepare(pdev);
@@ -448,13 +448,13 @@ static int test_open_late(struct vfio_pci_vendor_device *dev)
 	struct test_driver *d = container_of(dev->driver, struct test_driver,
 					     driver);
 
-	/* Only the driver that bound the device does that, and earlier */
+	/* Only a variant driver may call this, before vendor drivers open */
 	return vfio_pci_core_register_dev_region(dev->vdev, 7, 0, &test_ops, 16,
 						 VFIO_REGION_INFO_FLAG_READ, d);
 }
 
-/* What is called too early, too late or twice; what an open must not return */
-static void test_wrong_time(struct kunit *test)
+/* Calls too early, too late or twice, and invalid return values of open */
+static void test_calls_in_the_wrong_state_fail(struct kunit *test)
 {
 	struct vendor_test *t = test->priv;
 	struct test_driver *a = test_driver(t, "a", 0);
@@ -495,8 +495,7 @@ static int unregister_thread(void *data)
 	return 0;
 }
 
-/* Unregistering waits for the device to be unbound, which goes on as usual */
-static void test_unregister_open(struct kunit *test)
+static void test_unregister_waits_for_unbind(struct kunit *test)
 {
 	struct vendor_test *t = test->priv;
 	struct test_driver *a = test_driver(t, "a", 0);
@@ -519,7 +518,7 @@ static void test_unregister_open(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, "+a-a!", t->events);
 }
 
-/* A region of two pages and a bit */
+/* A region that ends in the middle of a page */
 #define BUF_SIZE	(2 * PAGE_SIZE + 100)
 
 struct buf_region {
@@ -579,7 +578,7 @@ static u8 __user *buf_user(struct kunit *test, size_t size)
 	return (u8 __user *)addr;
 }
 
-static void test_kernel_buffers(struct kunit *test)
+static void test_kernel_buffer_accesses_are_clipped(struct kunit *test)
 {
 	static const struct {
 		size_t count;
@@ -647,7 +646,7 @@ static void test_kernel_buffers(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, memchr_inv(b->mem, 0, BUF_SIZE));
 	}
 
-	/* The call returns the errno, also if it moved some bytes before */
+	/* The call returns the errno even if it copied bytes before */
 	b->fail_at = 0;
 	b->ret = -EPERM;
 	KUNIT_EXPECT_EQ(test, -EPERM, vfio_pci_region_read_user(&region, user, BUF_SIZE, 0));
@@ -657,7 +656,7 @@ static void test_kernel_buffers(struct kunit *test)
 			vfio_pci_region_read_user(&region, user, BUF_SIZE, 0));
 	KUNIT_EXPECT_EQ(test, -EPERM,
 			vfio_pci_region_write_user(&region, user, BUF_SIZE, 0));
-	/* The pages before the failure were read and written */
+	/* The pages before the failure are copied */
 	KUNIT_ASSERT_EQ(test, 0, copy_from_user(seen, user, PAGE_SIZE));
 	KUNIT_EXPECT_MEMEQ(test, seen, b->mem, PAGE_SIZE);
 
@@ -670,7 +669,7 @@ static void test_kernel_buffers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EIO, vfio_pci_region_write_user(&region, user, BUF_SIZE, 0));
 	KUNIT_EXPECT_EQ(test, 1, b->nr_calls);
 
-	/* A bad buffer of userspace */
+	/* A bad user buffer */
 	b->fail_at = BUF_SIZE;
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap((unsigned long)user + PAGE_SIZE,
 					   3 * PAGE_SIZE));
@@ -682,7 +681,7 @@ static void test_kernel_buffers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, b->nr_calls);
 }
 
-static void test_memory(struct kunit *test)
+static void test_memory_regions_hold_data(struct kunit *test)
 {
 	const u32 ro = VFIO_REGION_INFO_FLAG_READ;
 	const u32 rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
@@ -743,17 +742,17 @@ static void test_memory(struct kunit *test)
 }
 
 static struct kunit_case vendor_test_cases[] = {
-	KUNIT_CASE(test_bad_drivers),
-	KUNIT_CASE(test_order),
-	KUNIT_CASE(test_failing_open),
-	KUNIT_CASE(test_ids),
-	KUNIT_CASE(test_option),
-	KUNIT_CASE(test_add_region),
-	KUNIT_CASE(test_kernel_buffers),
-	KUNIT_CASE(test_memory),
-	KUNIT_CASE(test_errors),
-	KUNIT_CASE(test_wrong_time),
-	KUNIT_CASE(test_unregister_open),
+	KUNIT_CASE(test_invalid_drivers_are_rejected),
+	KUNIT_CASE(test_drivers_open_by_priority_and_name),
+	KUNIT_CASE(test_failed_open_is_undone_in_reverse),
+	KUNIT_CASE(test_only_matching_drivers_open),
+	KUNIT_CASE(test_ids_option_selects_devices),
+	KUNIT_CASE(test_only_open_adds_regions),
+	KUNIT_CASE(test_kernel_buffer_accesses_are_clipped),
+	KUNIT_CASE(test_memory_regions_hold_data),
+	KUNIT_CASE(test_pci_errors_pair_reset_callbacks),
+	KUNIT_CASE(test_calls_in_the_wrong_state_fail),
+	KUNIT_CASE(test_unregister_waits_for_unbind),
 	{}
 };
 
@@ -767,5 +766,5 @@ static struct kunit_suite vendor_test_suite = {
 kunit_test_suite(vendor_test_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
-MODULE_DESCRIPTION("KUnit tests of the registry of vfio-pci vendor drivers");
+MODULE_DESCRIPTION("KUnit tests of vfio-pci vendor drivers and their regions");
 MODULE_LICENSE("GPL");

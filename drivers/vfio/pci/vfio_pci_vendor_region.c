@@ -2,7 +2,7 @@
 /*
  * VFIO PCI regions of vendor drivers
  *
- * Adding regions to a device, and operations for regions in kernel memory.
+ * Functions to add regions, and operations of regions in kernel memory.
  */
 
 #include <linux/pci.h>
@@ -21,7 +21,7 @@
  * @desc: the description
  * @user: handlers of the core, or NULL
  *
- * Return: as vfio_pci_vendor_add_region().
+ * Return: see vfio_pci_vendor_add_region().
  */
 struct vfio_pci_region *
 vfio_pci_vendor_add_region_user(struct vfio_pci_vendor_device *dev,
@@ -57,11 +57,12 @@ vfio_pci_vendor_add_region_user(struct vfio_pci_vendor_device *dev,
  *
  * The region gets the next free index.  Userspace finds it by its type.  On
  * success the core calls the release operation exactly once, when the device is
- * closed or its open fails.  On failure @desc->data stays with the caller.
+ * closed or its open fails.  On failure the caller still owns @desc->data.
  *
  * Context: Process context, may sleep.
- * Return: the region; or an error pointer: -EINVAL if @desc contradicts itself;
- * -EBUSY outside of the open callback; -ENOMEM.
+ * Return: the region on success, or an error pointer: -EINVAL if @desc is
+ * invalid; -EBUSY outside the open callback; -ENOMEM if out of memory; -ENOSPC
+ * if there are too many mmap areas.
  */
 struct vfio_pci_region *
 vfio_pci_vendor_add_region(struct vfio_pci_vendor_device *dev,
@@ -78,10 +79,11 @@ EXPORT_SYMBOL_GPL(vfio_pci_vendor_add_region);
  *	  VFIO_REGION_TYPE_PCI_VENDOR_TYPE
  * @subtype: VFIO_REGION_SUBTYPE_* of the @type
  *
- * A driver calls this to override a region of another vendor driver, which must
- * have opened the device before.
+ * A driver calls this to override a region of another vendor driver.  The other
+ * driver must open the device first, that is, sort before this driver by
+ * priority and name.
  *
- * Return: the index of the first such region, or -ENOENT.
+ * Return: the index of the first matching region, or -ENOENT if there is none.
  */
 int vfio_pci_vendor_find_region(struct vfio_pci_vendor_device *dev, u32 type,
 				u32 subtype)
@@ -101,11 +103,11 @@ int vfio_pci_vendor_find_region(struct vfio_pci_vendor_device *dev, u32 type,
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_find_region);
 
 /**
- * vfio_pci_vendor_errno() - sanitize the error of an operation of a driver
+ * vfio_pci_vendor_errno() - sanitize the error of a driver operation
  * @region: the region
- * @ret: the return value, which is not that of success
+ * @ret: the return value of a failed operation
  *
- * Return: @ret, or -EIO if it is no errno.
+ * Return: @ret, or -EIO if @ret is not an errno.
  */
 int vfio_pci_vendor_errno(struct vfio_pci_core_region *region, ssize_t ret)
 {
@@ -115,14 +117,14 @@ int vfio_pci_vendor_errno(struct vfio_pci_core_region *region, ssize_t ret)
 		return ret;
 
 	dev_err_ratelimited(&region->vdev->pdev->dev,
-			    "vendor driver %s returns %zd for region %u\n",
+			    "vendor driver %s: invalid return value %zd from an operation of region %u\n",
 			    dev ? dev->driver->name : "(none)", ret,
 			    region->region.index);
 
 	return -EIO;
 }
 
-/* Serve an access by userspace with operations that work on kernel buffers */
+/* Serve an access by userspace through a kernel buffer */
 static ssize_t vfio_pci_region_rw_user(struct vfio_pci_core_region *region,
 				       char __user *buf, size_t count,
 				       loff_t pos, bool iswrite)
@@ -141,7 +143,7 @@ static ssize_t vfio_pci_region_rw_user(struct vfio_pci_core_region *region,
 	if (iswrite ? !region->ops.write : !region->ops.read)
 		return -EINVAL;
 
-	/* Align each register in the buffer as it is in the region */
+	/* Give registers the same alignment in the buffer and in the region */
 	if (count > sizeof(small) - sizeof(u64)) {
 		allocated = kmalloc(min(count + sizeof(u64), PAGE_SIZE),
 				    GFP_KERNEL);
@@ -151,7 +153,7 @@ static ssize_t vfio_pci_region_rw_user(struct vfio_pci_core_region *region,
 	}
 
 	for (ret = 0; done < count; cond_resched()) {
-		/* A part that ends with a page splits no register */
+		/* A page boundary never splits a register */
 		size_t part = min(count - done,
 				  PAGE_SIZE - offset_in_page(pos + done));
 		void *bounce = base + ((pos + done) & (sizeof(u64) - 1));
@@ -174,21 +176,22 @@ static ssize_t vfio_pci_region_rw_user(struct vfio_pci_core_region *region,
 		done += part;
 	}
 
-	/* As stock's handlers: no short count if a later part fails */
+	/* Same as for BARs: an error in a later part fails the whole access */
 	return ret ? vfio_pci_vendor_errno(region, ret) : done;
 }
 
 /**
- * vfio_pci_region_read_user() - read a region by its read operation
+ * vfio_pci_region_read_user() - serve a read with the read operation
  * @region: the region
- * @buf: buffer of userspace
+ * @buf: user buffer
  * @count: number of bytes
  * @pos: byte offset in the region
  *
- * Handler of regions whose operations work on kernel buffers only.
+ * This is the handler of regions whose operations use kernel buffers.
  *
  * Return: the number of bytes read, less than @count at the end of the region;
- * -EINVAL past the end; -ENOMEM; -EFAULT; or the errno of the operation.
+ * -EINVAL past the end or if the region is not readable; -ENOMEM if out of
+ * memory; -EFAULT if @buf is not accessible; or the errno of the operation.
  */
 ssize_t vfio_pci_region_read_user(struct vfio_pci_core_region *region,
 				  char __user *buf, size_t count, loff_t pos)
@@ -198,15 +201,14 @@ ssize_t vfio_pci_region_read_user(struct vfio_pci_core_region *region,
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_read_user);
 
 /**
- * vfio_pci_region_write_user() - write a region by its write operation
+ * vfio_pci_region_write_user() - serve a write with the write operation
  * @region: the region
- * @buf: buffer of userspace
+ * @buf: user buffer
  * @count: number of bytes
  * @pos: byte offset in the region
  *
- * Otherwise as vfio_pci_region_read_user().
- *
- * Return: as vfio_pci_region_read_user().
+ * Return: the number of bytes written; for errors, see
+ * vfio_pci_region_read_user().
  */
 ssize_t vfio_pci_region_write_user(struct vfio_pci_core_region *region,
 				   const char __user *buf, size_t count,
@@ -304,16 +306,17 @@ static const struct vfio_pci_regops vfio_pci_memory_regops = {
 };
 
 /**
- * vfio_pci_vendor_add_memory() - add a region that is a buffer in memory
+ * vfio_pci_vendor_add_memory() - add a region in kernel memory
  * @dev: the device, in the open callback of the vendor driver
  * @desc: the description; @desc->ops and @desc->data must be NULL
- * @contents: initial contents of @desc->size bytes, or NULL for zeroes
+ * @contents: @desc->size bytes of initial contents, or NULL for zeroes
  *
  * The core allocates the memory and frees it when the device is closed.
- * Userspace may change it at any time if @desc->flags permit that.
+ * If @desc->flags permit writes, userspace may change the memory at any time.
  *
  * Context: Process context, may sleep.
- * Return: the memory; or an error pointer: -ENOMEM, or an error of
+ * Return: the memory on success, or an error pointer: -EINVAL if @desc->ops or
+ * @desc->data is set; -ENOMEM if out of memory; or an error of
  * vfio_pci_vendor_add_region().
  */
 void *vfio_pci_vendor_add_memory(struct vfio_pci_vendor_device *dev,
@@ -325,7 +328,7 @@ void *vfio_pci_vendor_add_memory(struct vfio_pci_vendor_device *dev,
 
 	if (desc->ops || desc->data) {
 		dev_err_ratelimited(&dev->pdev->dev,
-				    "vendor driver %s describes a memory region wrongly: it has operations or data of its own\n",
+				    "vendor driver %s: invalid description of a memory region: ops and data must be NULL\n",
 				    dev->driver->name);
 		return ERR_PTR(-EINVAL);
 	}

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI vendor drivers that a device must not be opened without
+ * VFIO PCI required vendor drivers
  *
- * The operator lists them in a module parameter.  For devices that lose a
- * feature without a certain vendor driver, the core prints a hint.
+ * The operator can require vendor drivers by a module parameter.  The core then
+ * refuses to open a device without its vendor driver.  If a device only loses a
+ * feature without the driver, the core logs a hint.
  */
 
 #include <linux/moduleparam.h>
@@ -16,9 +17,9 @@
 static char *require_vendor_driver;
 
 /*
- * Parse the next entry of the parameter.  An entry is an id, optionally followed
- * by '=' and the name of a vendor driver; @len is 0 if it names none.  Return:
- * as vfio_pci_next_id().
+ * Parse the next entry of the parameter: an id, optionally followed by '=' and
+ * the name of a vendor driver.  Set @len to the length of the name, or 0.
+ * Return the same values as vfio_pci_next_id().
  */
 static int vfio_pci_next_required(const char **list, struct pci_device_id *id,
 				  const char **name, size_t *len)
@@ -46,7 +47,7 @@ static int vfio_pci_set_required(const char *val, const struct kernel_param *kp)
 	while ((ret = vfio_pci_next_required(&next, &id, &name, &len)) > 0)
 		;
 	if (ret) {
-		pr_err("vfio-pci: malformed require_vendor_driver: \"%s\"\n",
+		pr_err("vfio-pci: malformed require_vendor_driver: \"%s\"; use id[=name][,id[=name]...]\n",
 		       next);
 		return ret;
 	}
@@ -62,9 +63,9 @@ static const struct kernel_param_ops vfio_pci_required_ops = {
 
 module_param_cb(require_vendor_driver, &vfio_pci_required_ops,
 		&require_vendor_driver, 0444);
-MODULE_PARM_DESC(require_vendor_driver, "Devices that userspace must not open without a vendor driver, format is \"id[=name]\" with an id as in the parameter ids of vfio-pci, and multiple comma separated entries can be specified; without a name any vendor driver will do");
+MODULE_PARM_DESC(require_vendor_driver, "Refuse to open these devices without a vendor driver.  Comma-separated list of \"id[=name]\": id has the format of the vfio-pci parameter ids; without a name, any vendor driver is sufficient.  No effect on variant drivers that do not support vendor drivers.");
 
-/* Devices that need a vendor driver to work as users expect */
+/* Devices that lose a feature without their vendor driver */
 static const struct {
 	struct pci_device_id	id[2];
 	const char		*name;
@@ -101,12 +102,11 @@ static bool vfio_pci_has_vendor(struct vfio_pci_core_device *vdev,
 }
 
 /**
- * vfio_pci_vendors_check_required() - check that required drivers take part
+ * vfio_pci_vendors_check_required() - check for required vendor drivers
  * @vdev: the device
- * @opened: a driver counts only if it has opened the device
+ * @opened: count only drivers that have opened the device
  *
- * Return: 0, or -ENODEV if a vendor driver is missing that the operator
- * requires.
+ * Return: 0 on success; -ENODEV if a required vendor driver is missing.
  */
 int vfio_pci_vendors_check_required(struct vfio_pci_core_device *vdev,
 				    bool opened)
@@ -122,15 +122,16 @@ int vfio_pci_vendors_check_required(struct vfio_pci_core_device *vdev,
 			continue;
 		if (opened)
 			dev_err_ratelimited(&pdev->dev,
-					    "vfio-pci: open refused: the required vendor driver %.*s does not support the device\n",
-					    (int)len, len ? name : "");
+					    "vfio-pci: open refused: the required vendor driver%s%.*s does not support the device; check require_vendor_driver\n",
+					    len ? " " : "", (int)len,
+					    len ? name : "");
 		else if (len)
 			dev_err_ratelimited(&pdev->dev,
 					    "vfio-pci: open refused: vendor driver %.*s is missing; load it with modprobe\n",
 					    (int)len, name);
 		else
 			dev_err_ratelimited(&pdev->dev,
-					    "vfio-pci: open refused: no vendor driver is loaded for %04x:%04x; load it with modprobe\n",
+					    "vfio-pci: open refused: no vendor driver is loaded for %04x:%04x; load one with modprobe\n",
 					    pdev->vendor, pdev->device);
 		return -ENODEV;
 	}
@@ -139,7 +140,7 @@ int vfio_pci_vendors_check_required(struct vfio_pci_core_device *vdev,
 }
 
 /**
- * vfio_pci_vendors_hint() - log which vendor driver a device should have
+ * vfio_pci_vendors_hint() - log a hint about missing vendor drivers
  * @vdev: the device, about to be opened
  */
 void vfio_pci_vendors_hint(struct vfio_pci_core_device *vdev)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO PCI resets, as vendor drivers see them
+ * VFIO PCI reset callbacks of vendor drivers
  *
- * Each reset_prepare callback is followed by exactly one reset_done callback,
- * whatever the device goes through meanwhile.
+ * The core calls reset_done exactly once after each reset_prepare, even if
+ * userspace opens or closes the device in between.
  */
 
 #include <linux/mutex.h>
@@ -21,7 +21,7 @@ static void vfio_pci_vendor_prepare(struct vfio_pci_vendor *vendor, u8 source)
 {
 	struct vfio_pci_vendor_device *dev = &vendor->dev;
 
-	/* The open or close callback runs, and may itself reset the device */
+	/* The open or close callback is running, and may reset the device */
 	if (vendor->busy) {
 		if (dev->vdev->vendors_task != current)
 			vendor->missed_reset = true;
@@ -55,11 +55,11 @@ static void vfio_pci_vendor_done(struct vfio_pci_vendor *vendor, u8 source)
 }
 
 /**
- * vfio_pci_vendors_reset_prepare() - report a coming reset to vendor drivers
+ * vfio_pci_vendors_reset_prepare() - call reset_prepare of vendor drivers
  * @vdev: the device
  * @source: VFIO_PCI_IN_RESET or VFIO_PCI_IN_RECOVERY
  *
- * If both sources overlap, the driver sees one reset.
+ * If both sources overlap, the drivers get one pair of callbacks.
  */
 void vfio_pci_vendors_reset_prepare(struct vfio_pci_core_device *vdev,
 				    u8 source)
@@ -75,9 +75,9 @@ void vfio_pci_vendors_reset_prepare(struct vfio_pci_core_device *vdev,
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_reset_prepare);
 
 /**
- * vfio_pci_vendors_reset_done() - report the end of a reset to vendor drivers
+ * vfio_pci_vendors_reset_done() - call reset_done of vendor drivers
  * @vdev: the device
- * @source: as in vfio_pci_vendors_reset_prepare()
+ * @source: VFIO_PCI_IN_RESET or VFIO_PCI_IN_RECOVERY
  */
 void vfio_pci_vendors_reset_done(struct vfio_pci_core_device *vdev, u8 source)
 {
@@ -93,11 +93,11 @@ void vfio_pci_vendors_reset_done(struct vfio_pci_core_device *vdev, u8 source)
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_reset_done);
 
 /**
- * vfio_pci_vendors_settle() - end the resets that vendor drivers know of
- * @vdev: the device, about to be closed or unbound
+ * vfio_pci_vendors_settle() - finish pending resets before close or unbind
+ * @vdev: the device
  *
- * Waits for a reset to complete.  Does not wait for error recovery, which needs
- * the device lock that the caller may hold, but calls reset_done early.
+ * Wait for a reset to complete.  Do not wait for error recovery, which needs
+ * the device lock: the caller may hold it.  Call reset_done early instead.
  *
  * Context: May sleep.  Called with vendors_lock held; drops it while waiting.
  */
@@ -118,7 +118,7 @@ void vfio_pci_vendors_settle(struct vfio_pci_core_device *vdev)
 		vfio_pci_vendor_done(vendor, VFIO_PCI_IN_RECOVERY);
 }
 
-/* Report a reset or its end for an error handler */
+/* Report the start or the end of a reset from an error handler */
 static void vfio_pci_core_report_reset(struct pci_dev *pdev, u8 source,
 				       void (*report)(struct vfio_pci_core_device *vdev,
 						      u8 source))
@@ -133,10 +133,10 @@ static void vfio_pci_core_report_reset(struct pci_dev *pdev, u8 source,
 }
 
 /**
- * vfio_pci_core_reset_prepare() - report a coming reset to vendor drivers
- * @pdev: a device that is bound to a driver built on vfio-pci-core
+ * vfio_pci_core_reset_prepare() - report the start of a reset to vendor drivers
+ * @pdev: a device of a driver built on vfio-pci-core
  *
- * For the reset_prepare callback of struct pci_error_handlers.
+ * Use this as the reset_prepare callback of struct pci_error_handlers.
  */
 void vfio_pci_core_reset_prepare(struct pci_dev *pdev)
 {
@@ -149,9 +149,9 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_reset_prepare);
 
 /**
  * vfio_pci_core_reset_done() - report the end of a reset to vendor drivers
- * @pdev: a device that is bound to a driver built on vfio-pci-core
+ * @pdev: a device of a driver built on vfio-pci-core
  *
- * For the reset_done callback of struct pci_error_handlers.
+ * Use this as the reset_done callback of struct pci_error_handlers.
  */
 void vfio_pci_core_reset_done(struct pci_dev *pdev)
 {
@@ -164,14 +164,14 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_reset_done);
 /**
  * vfio_pci_vendors_error() - report a PCI error to vendor drivers
  * @vdev: the device
- * @state: the state of the channel to the device
+ * @state: channel state from the PCI core
  *
- * A fatal error resets the link.  The reset ends with the recovery.
+ * A fatal error resets the link.  The end of the recovery ends this reset.
  */
 void vfio_pci_vendors_error(struct vfio_pci_core_device *vdev,
 			    pci_channel_state_t state)
 {
-	/* Userspace recovers the device, by resets that are reported as such */
+	/* Userspace recovers the device by resets, which call reset_prepare */
 	if (vfio_pci_zdev_mediated_recovery(vdev))
 		return;
 
@@ -183,11 +183,11 @@ void vfio_pci_vendors_error(struct vfio_pci_core_device *vdev,
 
 /**
  * vfio_pci_core_aer_slot_reset() - report a bus reset to vendor drivers
- * @pdev: a device that is bound to a driver built on vfio-pci-core
+ * @pdev: a device of a driver built on vfio-pci-core
  *
- * For the slot_reset callback of struct pci_error_handlers.  After a non-fatal
- * error, another device on the bus may ask for the reset.  vfio-pci learns of
- * it only here.
+ * Use this as the slot_reset callback of struct pci_error_handlers.  After a
+ * non-fatal error, the driver of another device on the bus may request a bus
+ * reset.  The PCI core reports that reset only by this callback.
  *
  * Return: PCI_ERS_RESULT_NONE, which leaves the recovery to the other drivers.
  */
@@ -202,9 +202,9 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_aer_slot_reset);
 
 /**
  * vfio_pci_core_aer_resume() - report the end of a recovery to vendor drivers
- * @pdev: a device that is bound to a driver built on vfio-pci-core
+ * @pdev: a device of a driver built on vfio-pci-core
  *
- * For the resume callback of struct pci_error_handlers.
+ * Use this as the resume callback of struct pci_error_handlers.
  */
 void vfio_pci_core_aer_resume(struct pci_dev *pdev)
 {

@@ -2,7 +2,7 @@
 /*
  * The edu device, its migration data, and the driver's view of an open device
  *
- * The device: docs/specs/edu.rst of QEMU.
+ * See docs/specs/edu.rst in QEMU for the device.
  */
 #ifndef EDU_MIGRATION_H
 #define EDU_MIGRATION_H
@@ -20,7 +20,7 @@
 #define EDU_VENDOR		0x1234
 #define EDU_DEVICE		0x11e8
 
-/* The registers, in BAR 0: of 4 bytes, and those for DMA of 8 */
+/* Registers in BAR 0; DMA registers have 8 bytes, others have 4 bytes */
 #define EDU_IDENTIFICATION	0x00
 #define EDU_LIVENESS		0x04
 #define EDU_FACTORIAL		0x08
@@ -61,8 +61,8 @@
 #define EDU_POLL_US		1000
 
 /*
- * Origin of a byte in the buffer: an IOVA or one of these.  A byte that the guest
- * has neither filled nor read is not part of the state.
+ * Origin of a byte in the buffer: an IOVA or one of these.  Bytes that the
+ * guest has not filled or read are not part of the state.
  */
 #define EDU_UNFILLED		U64_MAX
 #define EDU_UNKNOWN		(U64_MAX - 1)
@@ -111,7 +111,7 @@ struct edu {
 	/* Set without the lock, see edu_lock() */
 	unsigned long			was_reset;
 
-	/* Protects all below, and sequences of register accesses */
+	/* Protects the members below, and sequences of register accesses */
 	struct mutex			lock;
 
 	/* Only the driver may write registers */

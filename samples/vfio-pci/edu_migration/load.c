@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Load a state: validate it, write the registers, and repeat what cannot be
- * written
+ * Load a state: validate it, write the registers, and repeat the DMA transfers
  */
 
 #include <linux/pci.h>
@@ -54,7 +53,8 @@ int edu_early_load(struct vfio_pci_vendor_device *dev, const void *buf,
 		return -EINVAL;
 
 	if (le32_to_cpu(early->identification) != edu->identification) {
-		edu_refuse(edu, "load: the state is of revision %#x, the device is %#x",
+		edu_refuse(edu,
+			   "migration data refused: saved by revision %#x, the device has revision %#x",
 			   le32_to_cpu(early->identification),
 			   edu->identification);
 		return -EINVAL;
@@ -76,7 +76,7 @@ int edu_load(struct vfio_pci_vendor_device *dev, const void *buf,
 
 	memcpy(&edu->loaded, buf, size);
 	if (!edu_state_is_valid(&edu->loaded)) {
-		edu_refuse(edu, "load: invalid state");
+		edu_refuse(edu, "migration data refused: invalid device state");
 		return -EINVAL;
 	}
 	edu->is_loaded = true;
@@ -121,7 +121,7 @@ static int edu_restore_buffer(struct edu *edu)
 
 	for (; edu_next_piece(edu, &start, &length); start += length) {
 		if (!edu_has_dma(edu)) {
-			edu_refuse(edu, "run: cannot fill the buffer, the guest has disabled DMA");
+			edu_refuse(edu, "cannot restore the buffer: the guest has disabled DMA");
 			return -EIO;
 		}
 

@@ -9,23 +9,23 @@
  * edu has no support for migration, so the driver rebuilds each part of the
  * state in its own way:
  *
- * - Registers that can be read and written are copied.
+ * - The driver copies registers that it can read and write.
  * - The factorial register takes n and returns n!.  The driver finds n from n!,
  *   and the destination computes it again.  While the device computes, the
  *   register still holds n.
- * - Pending interrupts are raised again by the interrupt raise register.  The
- *   guest may see an interrupt twice, but never loses one.
- * - Only DMA reaches the buffer.  The driver records from which address in
- *   memory each byte came, and the destination repeats the transfers.
+ * - The driver raises pending interrupts again by the interrupt raise register.
+ *   The guest may see an interrupt twice, but never loses one.
+ * - Only DMA reaches the buffer.  The driver records the source address of each
+ *   byte, and the destination repeats the transfers.
  *
  * The driver sends all of this after the device is halted.  While the device
  * runs, the driver sends only the revision of the device.
  *
- * The buffer has limits.  The driver refuses to save a state that it would lose.
- * But if the guest changes the memory after a transfer, or its IOMMU mapping,
- * the destination finds the new contents in its buffer.
+ * The buffer has limits.  The driver refuses to save a state that it would
+ * lose.  But the guest may change the memory or the IOMMU mapping after a
+ * transfer.  Then the buffer of the destination has the new contents.
  *
- * The device: docs/specs/edu.rst of QEMU.
+ * See docs/specs/edu.rst in QEMU for the device.
  */
 
 #include <linux/module.h>

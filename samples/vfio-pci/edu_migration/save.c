@@ -177,12 +177,14 @@ static int edu_save_buffer(struct edu *edu, struct edu_state *state)
 
 	for (; edu_next_piece(edu, &start, &length); start += length) {
 		if (edu->origin[start] == EDU_UNKNOWN) {
-			edu_refuse(edu, "save: unknown contents in the buffer at %#x",
+			edu_refuse(edu,
+				   "cannot migrate: unknown buffer contents at %#x; the guest must fill them again",
 				   start);
 			return -EOPNOTSUPP;
 		}
 		if (nr == EDU_MAX_PIECES) {
-			edu_refuse(edu, "save: the buffer has more than %u pieces",
+			edu_refuse(edu,
+				   "cannot migrate: the buffer has more than %u pieces; the guest must fill it by fewer transfers",
 				   EDU_MAX_PIECES);
 			return -EOPNOTSUPP;
 		}
@@ -196,7 +198,8 @@ static int edu_save_buffer(struct edu *edu, struct edu_state *state)
 
 	/* The destination could not repeat the transfers */
 	if (nr && !edu_has_dma(edu)) {
-		edu_refuse(edu, "save: the buffer is filled, but the guest has disabled DMA");
+		edu_refuse(edu,
+			   "cannot migrate: the buffer is filled, but the guest has disabled DMA");
 		return -EOPNOTSUPP;
 	}
 
@@ -217,7 +220,7 @@ ssize_t edu_save(struct vfio_pci_vendor_device *dev, void *buf,
 	guard(edu)(edu);
 
 	if (edu->state_error) {
-		edu_refuse(edu, "save: reading the registers failed: %d",
+		edu_refuse(edu, "cannot migrate: reading the registers failed: %d",
 			   edu->state_error);
 		return edu->state_error;
 	}

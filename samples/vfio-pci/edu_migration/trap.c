@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Accesses of userspace to the registers.  A halted device refuses writes.  At
- * the start of a DMA transfer, record where the buffer is filled from, or log
- * the memory that the transfer writes.
+ * the start of a DMA transfer, record the source addresses of the buffer, or
+ * log the written memory.
  */
 
 #include <linux/pci.h>
@@ -57,8 +57,8 @@ static void edu_note_read(struct edu *edu, u64 source, u64 destination,
 }
 
 /*
- * Log the memory that a transfer writes.  The device writes later than the
- * start of the transfer, so log again at each sync until the transfer is over.
+ * Log the memory that a transfer writes.  The device writes after the start of
+ * the transfer, so log again at each sync until the transfer is over.
  */
 static void edu_log_transfer(struct edu *edu)
 {
@@ -148,8 +148,9 @@ static int edu_dma_write(const struct vfio_pci_range *range, u64 pos,
 }
 
 /*
- * Only the start of a transfer sets the command register.  After a migration
- * the device holds the command of a transfer of ours.  Show the guest its own.
+ * Only the start of a transfer sets the command register.  After a migration,
+ * this is the command of the driver's last transfer.  Show the guest the
+ * command of its own last transfer.
  */
 static int edu_dma_read(const struct vfio_pci_range *range, u64 pos,
 			unsigned int width, u64 *val)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vfio-pci from userspace, on QEMU's edu device: ask which regions the device
- * has, compute a factorial with its registers by read and write and then by
- * mmap, and take its interrupt as MSI and as INTx.
+ * An introduction to vfio-pci in userspace, for QEMU's edu device.  List the
+ * regions of the device, compute a factorial by read/write and by mmap, and
+ * receive its interrupt as MSI and as INTx.
  *
- * It prints what it does and what came of it, for a person to read, and fails
- * if anything is not as expected. iommu_init() and vfio_pci_device_init(), of
- * libvfio in this folder, open the IOMMU, the device's group and the device.
+ * The program prints each step with its result, and fails if a result is wrong.
+ * iommu_init() and vfio_pci_device_init() of libvfio in this folder open the
+ * IOMMU, the IOMMU group and the device.
  *
- * The registers are described in QEMU's docs/specs/edu.rst.
+ * See docs/specs/edu.rst of QEMU for the registers.
  */
 #include <errno.h>
 #include <poll.h>
@@ -34,12 +34,12 @@
 #define EDU_DEVICE		0x11e8
 
 #define EDU_ID			0x00	/* major, minor version, 0x00ed */
-#define EDU_LIVENESS		0x04	/* reads the inverse of what was written */
-#define EDU_FACTORIAL		0x08	/* is written n, then reads n! */
+#define EDU_LIVENESS		0x04	/* reads the inverse of the last write */
+#define EDU_FACTORIAL		0x08	/* write n, read n! */
 #define EDU_STATUS		0x20
 #define  EDU_STATUS_COMPUTING	0x01
-#define  EDU_STATUS_IRQ		0x80	/* interrupt when n! is done */
-#define EDU_IRQ_STATUS		0x24	/* why the device interrupts */
+#define  EDU_STATUS_IRQ		0x80	/* raise an interrupt when n! is ready */
+#define EDU_IRQ_STATUS		0x24	/* pending interrupt reasons */
 #define  EDU_IRQ_FACTORIAL	0x01
 #define EDU_IRQ_RAISE		0x60
 #define EDU_IRQ_ACK		0x64
@@ -48,7 +48,7 @@
 
 static int failures;
 
-/* One line that says what was checked, and whether it held */
+/* Print a check and its result */
 static __printf(2, 3) void check(bool ok, const char *fmt, ...)
 {
 	va_list args;
@@ -62,7 +62,7 @@ static __printf(2, 3) void check(bool ok, const char *fmt, ...)
 	failures += !ok;
 }
 
-/* Two ways to a register: the device file at the region's offset, and memory */
+/* Access a register by read/write of the device file, or through mmap */
 struct access {
 	const char *name;
 	u32 (*read)(struct vfio_pci_device *device, u32 reg);
@@ -145,12 +145,12 @@ static void print_region(struct vfio_pci_device *device, u32 index)
 
 	if (ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, info)) {
 		printf("  %5u  %-7s %s\n", index, name,
-		       errno == EINVAL ? "the device has none" : strerror(errno));
+		       errno == EINVAL ? "not present" : strerror(errno));
 		free(info);
 		return;
 	}
 
-	/* The kernel says how much it wanted to tell: ask again with that much */
+	/* The kernel returned the size that it needs for the capabilities */
 	if (info->argsz > argsz) {
 		argsz = info->argsz;
 		info = realloc(info, argsz);
@@ -172,7 +172,7 @@ static void show_regions(struct vfio_pci_device *device)
 {
 	u32 i;
 
-	printf("The device as a set of regions, each a range of offsets of the device file:\n");
+	printf("Regions of the device, each at its own offset of the device file:\n");
 	printf("  index  name    offset        size      access            capabilities\n");
 	for (i = 0; i < device->info.num_regions; i++)
 		print_region(device, i);
@@ -180,7 +180,7 @@ static void show_regions(struct vfio_pci_device *device)
 	check(device->bars[0].info.size == 0x100000,
 	      "BAR0 is 1 MiB: %#llx", device->bars[0].info.size);
 	check(device->bars[0].vaddr,
-	      "BAR0 can be mapped");
+	      "BAR0 is mapped");
 	check(vfio_pci_device_match(device, EDU_VENDOR, EDU_DEVICE),
 	      "config space says vendor %04x, device %04x: edu",
 	      vfio_pci_config_readw(device, PCI_VENDOR_ID),
@@ -195,7 +195,7 @@ static void compute_factorial(struct vfio_pci_device *device,
 	for (i = 2; i <= n; i++)
 		expected *= i;
 
-	printf("A factorial on the device, its registers by %s:\n", access->name);
+	printf("A factorial, with access to the registers by %s:\n", access->name);
 
 	id = access->read(device, EDU_ID);
 	check((id & 0xffff) == 0x00ed, "identification register reads 0x%08x", id);
@@ -214,7 +214,7 @@ static void compute_factorial(struct vfio_pci_device *device,
 	check(result == expected, "%u! = %u", n, result);
 }
 
-/* Return: how often the interrupt came until now, 0 if it did not in time */
+/* Return the number of interrupts so far, or 0 after a timeout */
 static u64 wait_irq(int eventfd)
 {
 	struct pollfd pfd = { .fd = eventfd, .events = POLLIN };
@@ -227,7 +227,7 @@ static u64 wait_irq(int eventfd)
 	return count;
 }
 
-/* The device's side of an interrupt, the same for MSI and INTx */
+/* Wait for an interrupt, check its reason, acknowledge it */
 static void take_irq(struct vfio_pci_device *device, int eventfd,
 		     const char *what, u32 reason)
 {
@@ -246,18 +246,18 @@ static void take_irq(struct vfio_pci_device *device, int eventfd,
 
 static void take_msi(struct vfio_pci_device *device)
 {
-	printf("Its interrupt as MSI:\n");
+	printf("Interrupt as MSI:\n");
 
 	/* An MSI is a write to memory by the device */
 	vfio_pci_cmd_set(device, PCI_COMMAND_MASTER);
 	vfio_pci_msi_enable(device, 0, 1);
 
 	file_write(device, EDU_IRQ_RAISE, 0x42);
-	take_irq(device, device->msi_eventfds[0], "raised by hand", 0x42);
+	take_irq(device, device->msi_eventfds[0], "raised by a register write", 0x42);
 
 	file_write(device, EDU_STATUS, EDU_STATUS_IRQ);
 	file_write(device, EDU_FACTORIAL, 5);
-	take_irq(device, device->msi_eventfds[0], "5! is done", EDU_IRQ_FACTORIAL);
+	take_irq(device, device->msi_eventfds[0], "5! is ready", EDU_IRQ_FACTORIAL);
 	check(file_read(device, EDU_FACTORIAL) == 120, "5! = %u",
 	      file_read(device, EDU_FACTORIAL));
 	file_write(device, EDU_STATUS, 0);
@@ -265,7 +265,7 @@ static void take_msi(struct vfio_pci_device *device)
 	vfio_pci_msi_disable(device);
 }
 
-/* libvfio knows MSI and MSI-X only; @fd of -1 takes it off */
+/* libvfio supports only MSI and MSI-X; pass -1 as @fd to remove the eventfd */
 static void set_intx_eventfd(struct vfio_pci_device *device, int fd)
 {
 	u8 buf[sizeof(struct vfio_irq_set) + sizeof(s32)] = {};
@@ -296,20 +296,20 @@ static void take_intx(struct vfio_pci_device *device)
 	int fd = eventfd(0, 0);
 
 	VFIO_ASSERT_GE(fd, 0);
-	printf("Its interrupt as INTx:\n");
+	printf("Interrupt as INTx:\n");
 	set_intx_eventfd(device, fd);
 
 	/*
-	 * The line stays up until the device is told, so the kernel masks it
-	 * when it signals, and userspace unmasks it when it has seen to it.
+	 * INTx is level triggered.  The kernel masks it when it signals the
+	 * eventfd; userspace unmasks it after it acknowledged the interrupt.
 	 */
 	file_write(device, EDU_IRQ_RAISE, 0x42);
-	take_irq(device, fd, "raised by hand", 0x42);
+	take_irq(device, fd, "raised by a register write", 0x42);
 
 	file_write(device, EDU_IRQ_RAISE, 0x43);
 	usleep(10000);
 	check(!poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0),
-	      "raised again: masked, nothing comes");
+	      "raised again while masked: no event");
 
 	unmask_intx(device);
 	take_irq(device, fd, "unmasked", 0x43);
@@ -337,7 +337,7 @@ int main(int argc, char *argv[])
 	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
 
 	show_regions(device);
-	VFIO_ASSERT_EQ(failures, 0, "%s is no edu device to go on with\n", bdf);
+	VFIO_ASSERT_EQ(failures, 0, "%s is not a working edu device, see above\n", bdf);
 
 	compute_factorial(device, &by_file, 10);
 	compute_factorial(device, &by_mmap, 12);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Cost of moving the state of a device that vfio-pci migrates.
+ * Benchmark for the transfer of migration data.
  *
- * The state is that of vfio_pci_torture_migration, which with its option cheap
- * neither computes nor compares it: what is left is the cost of vfio-pci itself.
- * All is given for 64 KiB, to be compared with a read of as many from a memfd.
+ * The state comes from vfio_pci_torture_migration.  Its option cheap skips
+ * computing and comparing the state, so the benchmark measures vfio-pci itself.
+ * All results are for 64 KiB, and a read of a memfd serves as the reference.
  *
- * For clocks and the option -d see vfio_pci_region_bench.c.
+ * See vfio_pci_region_bench.c for the clocks and the option -d.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -26,19 +26,19 @@
 #include <libvfio.h>
 
 #define CHUNK		SZ_64K
-/* Of one sample: some of the windows in which the region has the data */
+/* Bytes of one sample: several windows of the region */
 #define SAMPLE		SZ_1M
 #define NR_SAMPLES	15
-/* What the state takes in the stream is a little more */
+/* Measured bytes; the stream is a little larger */
 #define STREAM		(NR_SAMPLES * SAMPLE)
 #define STATE		(STREAM + 2 * SAMPLE)
 
-/* Before the records, each of which fills a window */
+/* Size of the header before the records; each record fills a window */
 #define HEADER		80
 
 #define V1_FIELD(name)	offsetof(struct vfio_device_migration_info, name)
 
-/* -d: ticks of the clock for an instruction */
+/* -d: clock ticks per instruction */
 static u64 ticks = 1;
 static u64 samples[NR_SAMPLES];
 static u8 *stream;
@@ -47,7 +47,7 @@ static size_t stream_size;
 static const char *bdf;
 static struct iommu *iommu;
 static struct vfio_pci_device *device;
-/* The migration region, and its data if that is mapped */
+/* The migration region, and the size of its data window */
 static struct vfio_region_info region;
 static u64 window_size;
 
@@ -91,7 +91,7 @@ static void close_device(void)
 	iommu_cleanup(iommu);
 }
 
-/* Return: the data file, if there is one */
+/* Set a state; return the data file, if there is one */
 static int set_state(enum vfio_device_mig_state state)
 {
 	u8 buf[sizeof(struct vfio_device_feature) +
@@ -110,7 +110,7 @@ static int set_state(enum vfio_device_mig_state state)
 	return mig->data_fd;
 }
 
-/* Each read of CHUNK bytes is whole, but for the last */
+/* Time reads of CHUNK bytes */
 static void time_reads(int fd, u8 *buf, bool keep)
 {
 	unsigned int i, j;
@@ -135,11 +135,11 @@ static void bench_memfd(void)
 	VFIO_ASSERT_EQ(write(fd, stream, STREAM), STREAM);
 	VFIO_ASSERT_EQ(lseek(fd, 0, SEEK_SET), 0);
 	time_reads(fd, stream, true);
-	report("memfd_rd64k", "read 64 KiB of a memfd", SAMPLE / CHUNK);
+	report("memfd_rd64k", "read 64 KiB from a memfd", SAMPLE / CHUNK);
 	close(fd);
 }
 
-/* From a device that runs to the first byte of its state */
+/* Time from a running device to the first byte of its state */
 static void bench_first_byte(void)
 {
 	unsigned int i;
@@ -171,7 +171,7 @@ static void bench_fd(void)
 	open_device();
 	fd = set_state(VFIO_DEVICE_STATE_STOP_COPY);
 	time_reads(fd, stream, true);
-	report("mig_save_fd", "read 64 KiB of a data file", SAMPLE / CHUNK);
+	report("mig_save_fd", "read 64 KiB from a data file", SAMPLE / CHUNK);
 
 	stream_size = STREAM;
 	while ((ret = read(fd, stream + stream_size, CHUNK)) > 0)
@@ -193,7 +193,7 @@ static void bench_fd(void)
 		VFIO_ASSERT_GT(ret, 0);
 		at += ret;
 	}
-	/* What was measured is a migration that is good */
+	/* Check that the measured data is valid */
 	set_state(VFIO_DEVICE_STATE_RUNNING);
 	close(fd);
 	close_device();
@@ -233,7 +233,7 @@ static void v1_open(void)
 		info->index = i;
 		VFIO_ASSERT_EQ(ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO,
 				     info), 0);
-		/* Its capabilities are that of the type and that of the areas */
+		/* The region has a type and a sparse mmap capability */
 		type = (void *)(buf + info->cap_offset);
 		while (type->header.id != VFIO_REGION_INFO_CAP_TYPE &&
 		       type->header.next)
@@ -245,10 +245,10 @@ static void v1_open(void)
 			return;
 		}
 	}
-	VFIO_ASSERT_TRUE(false, "there is no migration region\n");
+	VFIO_ASSERT_TRUE(false, "the device has no migration region\n");
 }
 
-/* Have the region make data. Return: how much, or 0 at the end */
+/* Request data from the region; return its size, or 0 at the end */
 static size_t v1_next(void)
 {
 	if (!v1_read(V1_FIELD(pending_bytes), sizeof(u64)))
@@ -291,7 +291,7 @@ static void bench_v1_save(bool map)
 		for (j = 0; j < per_sample; j++) {
 			size = v1_next();
 			VFIO_ASSERT_EQ(size, window_size);
-			/* Who has it mapped uses it from there */
+			/* A mapped window needs no copy */
 			if (!map)
 				VFIO_ASSERT_EQ(pread(device->fd, stream + stream_size,
 						     size, region.offset + getpagesize()),
@@ -301,10 +301,10 @@ static void bench_v1_save(bool map)
 		samples[i] = timestamp() - start;
 	}
 	if (map)
-		report("mig_save_mmap", "64 KiB in the mapped window of the region",
+		report("mig_save_mmap", "save 64 KiB by the mapped window",
 		       SAMPLE / CHUNK);
 	else
-		report("mig_save_rw", "64 KiB read from the region",
+		report("mig_save_rw", "save 64 KiB by reads of the region",
 		       SAMPLE / CHUNK);
 
 	while ((size = v1_next())) {
@@ -318,7 +318,7 @@ static void bench_v1_save(bool map)
 	close_device();
 }
 
-/* What bench_v1_save(false) has left in the stream */
+/* Load the stream that bench_v1_save(false) left */
 static void bench_v1_load(bool map)
 {
 	unsigned int per_sample, i, j;
@@ -338,7 +338,7 @@ static void bench_v1_load(bool map)
 
 	for (i = 0; i < NR_SAMPLES; i++) {
 		for (spent = 0, j = 0; j < per_sample; j++, at += window_size) {
-			/* Who has it mapped receives it there */
+			/* Do not time this copy: a real receiver has the data in the window */
 			if (map)
 				memcpy(window, stream + at,
 				       window_size);
@@ -355,10 +355,10 @@ static void bench_v1_load(bool map)
 		samples[i] = spent;
 	}
 	if (map)
-		report("mig_load_mmap", "64 KiB in the mapped window of the region",
+		report("mig_load_mmap", "load 64 KiB by the mapped window",
 		       SAMPLE / CHUNK);
 	else
-		report("mig_load_rw", "64 KiB written to the region",
+		report("mig_load_rw", "load 64 KiB by writes to the region",
 		       SAMPLE / CHUNK);
 
 	for (; at < stream_size; at += size) {
@@ -373,7 +373,7 @@ static void bench_v1_load(bool map)
 	close_device();
 }
 
-/* None of this is needed for a result, so a failure is only told */
+/* Reduce noise.  Failures are not fatal. */
 static void isolate(void)
 {
 	struct sched_param param = { .sched_priority = 50 };

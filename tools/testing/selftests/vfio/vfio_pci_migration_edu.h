@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Two machines with an edu device each, and what is done with them: registers,
- * DMA, interrupts, states of migration.
+ * Helpers for migration between two machines with one edu device each.
  */
 #ifndef SELFTESTS_VFIO_PCI_MIGRATION_EDU_H
 #define SELFTESTS_VFIO_PCI_MIGRATION_EDU_H
@@ -41,13 +40,13 @@
 #define EDU_BUFFER_SIZE		4096
 #define EDU_MAX_PIECES		16
 
-/* Takes the device a second or so; n! is 0 in the end */
+/* A computation with this n takes about a second; its result is 0 */
 #define LONG_N			0x20000000
 
 #define MEM_IOVA		SZ_1M
 #define MEM_SIZE		SZ_64K
 
-/* What the vendor driver sends */
+/* Migration data of the vendor driver */
 struct edu_piece {
 	u64 iova;
 	u32 offset;
@@ -68,7 +67,7 @@ struct edu_state {
 	struct edu_piece pieces[EDU_MAX_PIECES];
 };
 
-/* What vfio-pci wraps it in: Documentation/driver-api/vfio-pci-migration.rst */
+/* Stream format of vfio-pci: Documentation/driver-api/vfio-pci-migration.rst */
 #define HEADER_SIZE		80
 #define RECORD_SIZE		16
 #define RECORD_PRECOPY		1
@@ -93,7 +92,7 @@ struct registers {
 	u64 command;
 };
 
-/* A device, and the memory that it reaches */
+/* A device, and the memory that it can access */
 struct machine {
 	const char *bdf;
 	struct iommu *iommu;
@@ -168,25 +167,25 @@ static void transfer(struct machine *machine, u64 source, u64 destination,
 	wait_while(machine, EDU_DMA_COMMAND, EDU_DMA_START);
 }
 
-/* From an offset in memory to one in the buffer */
+/* Copy from an offset in memory to an offset in the buffer */
 static void fill(struct machine *machine, u64 from, u64 to, u64 count)
 {
 	transfer(machine, MEM_IOVA + from, EDU_BUFFER + to, count, 0);
 }
 
-/* Bring the buffer to an offset in memory */
+/* Copy the buffer to an offset in memory */
 static void dump(struct machine *machine, u64 to)
 {
 	transfer(machine, EDU_BUFFER, MEM_IOVA + to, EDU_BUFFER_SIZE,
 		 EDU_DMA_FROM_DEVICE);
 }
 
-/* Interrupts since the last time */
+/* Return the number of interrupts since the last call */
 static u64 interrupts(struct machine *machine)
 {
 	u64 count;
 
-	/* They may take a moment */
+	/* Interrupts may be delayed */
 	usleep(10000);
 	if (read(machine->device->msi_eventfds[0], &count, sizeof(count)) < 0) {
 		VFIO_ASSERT_EQ(errno, EAGAIN);
@@ -213,7 +212,7 @@ static int feature(struct machine *machine, u32 flags, void *data, size_t size)
 	return ret < 0 ? -errno : 0;
 }
 
-/* Set a state; the file for its data, -1 if there is none, in @data_fd */
+/* Set a state; store the data file in @data_fd, or -1 if there is none */
 static int put_state(struct machine *machine, u32 state, int *data_fd)
 {
 	struct vfio_device_feature_mig_state arg = {
@@ -248,7 +247,7 @@ static u32 get_state(struct machine *machine)
 	return arg.device_state;
 }
 
-/* Stop a device and read its state: 0, or what reading fails with */
+/* Stop a device and save its state; return 0 or the errno of a read */
 static int save(struct machine *machine, struct stream *stream)
 {
 	ssize_t ret;
@@ -270,7 +269,7 @@ static int save(struct machine *machine, struct stream *stream)
 	return ret;
 }
 
-/* Give a device a state: 0, or what writing it fails with */
+/* Load a state into a device; return 0 or the errno of the write */
 static int load(struct machine *machine, const struct stream *stream)
 {
 	ssize_t ret;
@@ -288,7 +287,7 @@ static int load(struct machine *machine, const struct stream *stream)
 	return ret < 0 ? ret : 0;
 }
 
-/* All of a migration; memory is migrated once the source has stopped */
+/* Migrate a device; copy the memory after the source has stopped */
 static void migrate(struct machine *from, struct machine *to)
 {
 	struct stream stream;
@@ -328,7 +327,7 @@ static void machine_close(struct machine *machine)
 	iommu_cleanup(machine->iommu);
 }
 
-/* Whatever was done with the device before: it keeps its registers */
+/* Set the registers, because the device keeps them from earlier tests */
 static void machine_clean(struct machine *machine, u32 value)
 {
 	wait_while(machine, EDU_STATUS, EDU_COMPUTING);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU's edu device is migrated by its sample vendor driver: from one device to
- * another, each with memory of its own at the same addresses, as in two virtual
- * machines.  Needs the module vfio_pci_edu_migration
- * (CONFIG_SAMPLE_VFIO_PCI_EDU_MIGRATION), and goes well with vfio_pci_edu.
+ * Tests of the sample vendor driver that migrates QEMU's edu device.  A test
+ * migrates one device to another.  Each device has its own memory at the same
+ * addresses, as in two virtual machines.
  *
- * Needs two of these devices, the second of which can be reset.
+ * Needs the module vfio_pci_edu_migration
+ * (CONFIG_SAMPLE_VFIO_PCI_EDU_MIGRATION).  vfio_pci_edu may be loaded, too.
+ * Needs two edu devices, the second with support for reset.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -73,7 +74,7 @@ FIXTURE_TEARDOWN(vfio_pci_migration_edu_test)
 	ASSERT_EQ(__a->command, __b->command);			\
 } while (0)
 
-TEST_F(vfio_pci_migration_edu_test, abilities)
+TEST_F(vfio_pci_migration_edu_test, driver_supports_p2p_and_precopy)
 {
 	struct vfio_device_feature_migration flags = {};
 
@@ -85,8 +86,8 @@ TEST_F(vfio_pci_migration_edu_test, abilities)
 	ASSERT_EQ(VFIO_DEVICE_STATE_RUNNING, get_state(&self->src));
 }
 
-/* A device that does nothing: all of its registers, and interrupts that wait */
-TEST_F(vfio_pci_migration_edu_test, registers)
+/* All registers and pending interrupts of an idle device */
+TEST_F(vfio_pci_migration_edu_test, idle_device_keeps_its_registers)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	struct registers before, halted, after;
@@ -117,7 +118,7 @@ TEST_F(vfio_pci_migration_edu_test, registers)
 	ASSERT_SAME_REGISTERS(&before, &after);
 	ASSERT_LE(1, interrupts(dst));
 
-	/* It does everything that it did */
+	/* The destination works */
 	write_reg(dst, EDU_IRQ_ACKNOWLEDGE, ~0U);
 	ASSERT_EQ(0, read_reg(dst, EDU_IRQ_STATUS));
 	compute(dst, 6);
@@ -125,21 +126,21 @@ TEST_F(vfio_pci_migration_edu_test, registers)
 	ASSERT_EQ(720, read_reg(dst, EDU_FACTORIAL));
 	ASSERT_EQ(EDU_IRQ_FACTORIAL, read_reg(dst, EDU_IRQ_STATUS));
 
-	/* And back, to a device that has not stopped to be the source */
+	/* Migrate back to a device that was the source before */
 	read_registers(dst, &before);
 	migrate(dst, src);
 	read_registers(src, &after);
 	ASSERT_SAME_REGISTERS(&before, &after);
 }
 
-/* All that there can be as a result, also if it was there before the open */
-TEST_F_TIMEOUT(vfio_pci_migration_edu_test, results, 120)
+/* All possible results, some of them computed before the open */
+TEST_F_TIMEOUT(vfio_pci_migration_edu_test, all_factorials_are_restored, 120)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	u32 n, product;
 
 	for (n = 0, product = 1; n <= 35; n++, product *= n) {
-		/* As some other program left it, for every other n */
+		/* For odd n, the computation precedes the open */
 		compute(src, n);
 		if (n % 2) {
 			machine_close(src);
@@ -156,8 +157,8 @@ TEST_F_TIMEOUT(vfio_pci_migration_edu_test, results, 120)
 	ASSERT_EQ(0, interrupts(dst));
 }
 
-/* A device that computes goes on to do so on the other side, and only there */
-TEST_F(vfio_pci_migration_edu_test, computing)
+/* A computation continues on the destination, and its interrupt comes only there */
+TEST_F(vfio_pci_migration_edu_test, computation_continues_on_the_destination)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 
@@ -167,7 +168,7 @@ TEST_F(vfio_pci_migration_edu_test, computing)
 	ASSERT_EQ(EDU_COMPUTING | EDU_IRQ_WHEN_DONE, read_reg(dst, EDU_STATUS));
 	ASSERT_EQ(LONG_N, read_reg(dst, EDU_FACTORIAL));
 	ASSERT_EQ(0, read_reg(dst, EDU_IRQ_STATUS));
-	/* As a device that computes does */
+	/* A device that computes ignores this write */
 	write_reg(dst, EDU_FACTORIAL, 3);
 
 	wait_while(dst, EDU_STATUS, EDU_COMPUTING);
@@ -181,8 +182,8 @@ TEST_F(vfio_pci_migration_edu_test, computing)
 	ASSERT_EQ(0, read_reg(src, EDU_IRQ_STATUS));
 }
 
-/* Without an interrupt it has none on the other side either */
-TEST_F(vfio_pci_migration_edu_test, computing_without_interrupt)
+/* A computation with its interrupt disabled raises none on the destination */
+TEST_F(vfio_pci_migration_edu_test, disabled_interrupt_is_not_raised)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 
@@ -196,8 +197,8 @@ TEST_F(vfio_pci_migration_edu_test, computing_without_interrupt)
 	ASSERT_EQ(0, read_reg(dst, EDU_IRQ_STATUS));
 }
 
-/* A migration that is given up, while the device computes and afterwards */
-TEST_F(vfio_pci_migration_edu_test, cancel)
+/* Cancel a migration during and after a computation */
+TEST_F(vfio_pci_migration_edu_test, cancelled_migration_keeps_the_source_intact)
 {
 	struct machine *src = &self->src;
 	struct stream stream;
@@ -206,13 +207,13 @@ TEST_F(vfio_pci_migration_edu_test, cancel)
 	write_reg(src, EDU_STATUS, EDU_IRQ_WHEN_DONE);
 	write_reg(src, EDU_FACTORIAL, LONG_N);
 
-	/* It has not ended */
+	/* Cancelled before the computation ends */
 	ASSERT_EQ(0, save(src, &stream));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
 	ASSERT_EQ(EDU_COMPUTING | EDU_IRQ_WHEN_DONE, read_reg(src, EDU_STATUS));
 	ASSERT_EQ(0, interrupts(src));
 
-	/* It ends meanwhile, but tells only when it runs again */
+	/* The computation ends during the migration; the interrupt comes after it */
 	ASSERT_EQ(0, save(src, &stream));
 	wait_while(src, EDU_STATUS, EDU_COMPUTING);
 	ASSERT_EQ(0, interrupts(src));
@@ -222,7 +223,7 @@ TEST_F(vfio_pci_migration_edu_test, cancel)
 	ASSERT_EQ(EDU_IRQ_FACTORIAL, read_reg(src, EDU_IRQ_STATUS));
 	ASSERT_EQ(EDU_IRQ_WHEN_DONE, read_reg(src, EDU_STATUS));
 
-	/* It had ended */
+	/* The computation ended before the migration */
 	ASSERT_EQ(0, save(src, &stream));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
 	ASSERT_EQ(0, interrupts(src));
@@ -232,7 +233,7 @@ TEST_F(vfio_pci_migration_edu_test, cancel)
 	ASSERT_EQ(1, interrupts(src));
 	ASSERT_EQ(720, read_reg(src, EDU_FACTORIAL));
 
-	/* An interrupt that was enabled once is not ever after */
+	/* The driver does not enable an interrupt that the guest has disabled */
 	write_reg(src, EDU_STATUS, 0);
 	ASSERT_EQ(0, save(src, &stream));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
@@ -244,8 +245,8 @@ TEST_F(vfio_pci_migration_edu_test, cancel)
 	ASSERT_EQ(0, memcmp(src->mem, src->mem + SZ_8K, EDU_BUFFER_SIZE));
 }
 
-/* Registers cannot be written while nothing may start */
-TEST_F(vfio_pci_migration_edu_test, halted)
+/* A halted device refuses register writes */
+TEST_F(vfio_pci_migration_edu_test, halted_device_refuses_writes)
 {
 	static const u32 states[] = {
 		VFIO_DEVICE_STATE_RUNNING_P2P,
@@ -275,8 +276,8 @@ TEST_F(vfio_pci_migration_edu_test, halted)
 	ASSERT_EQ(0, interrupts(src));
 }
 
-/* A buffer that was filled from several places, one over the other */
-TEST_F(vfio_pci_migration_edu_test, buffer)
+/* A buffer with overlapping transfers from several addresses */
+TEST_F(vfio_pci_migration_edu_test, buffer_is_restored)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	u8 expected[EDU_BUFFER_SIZE];
@@ -295,7 +296,7 @@ TEST_F(vfio_pci_migration_edu_test, buffer)
 	expected[EDU_BUFFER_SIZE - 1] = src->mem[SZ_32K];
 	dump(src, SZ_4K);
 	ASSERT_EQ(0, memcmp(expected, src->mem + SZ_4K, EDU_BUFFER_SIZE));
-	/* What is not used afterwards */
+	/* A source address that no transfer uses */
 	write_reg(src, EDU_DMA_SOURCE, 77);
 	read_registers(src, &before);
 
@@ -314,14 +315,14 @@ TEST_F(vfio_pci_migration_edu_test, buffer)
 	dump(dst, SZ_4K);
 	ASSERT_EQ(0, memcmp(expected, dst->mem + SZ_4K, EDU_BUFFER_SIZE));
 
-	/* And back: what is known of the buffer has come along */
+	/* Migrate back: the origins of the buffer are part of the state */
 	fill(dst, SZ_32K, 0, 16);
 	memcpy(expected, dst->mem + SZ_32K, 16);
 	migrate(dst, src);
 	dump(src, SZ_4K);
 	ASSERT_EQ(0, memcmp(expected, src->mem + SZ_4K, EDU_BUFFER_SIZE));
 
-	/* And on before it has run */
+	/* A device can pass the state on before it has run */
 	ASSERT_EQ(0, save(src, &stream));
 	ASSERT_EQ(0, load(dst, &stream));
 	ASSERT_EQ(0, save(dst, &stream));
@@ -332,18 +333,18 @@ TEST_F(vfio_pci_migration_edu_test, buffer)
 		ASSERT_EQ(expected[i], src->mem[SZ_8K + i]);
 }
 
-/* What cannot be done again is not saved, until it is no more there */
-TEST_F(vfio_pci_migration_edu_test, unknown_buffer)
+/* The driver does not save a buffer with unknown contents */
+TEST_F(vfio_pci_migration_edu_test, unknown_buffer_is_not_saved)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	struct stream stream;
 
-	/* It has not looked at what it has not filled */
+	/* The guest has not read the rest of the buffer */
 	fill(src, 0, 0, 100);
 	ASSERT_EQ(0, save(src, &stream));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
 
-	/* It has */
+	/* The guest has read one byte of it */
 	transfer(src, EDU_BUFFER + 99, MEM_IOVA, 2, EDU_DMA_FROM_DEVICE);
 	ASSERT_EQ(-EOPNOTSUPP, save(src, &stream));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
@@ -351,7 +352,7 @@ TEST_F(vfio_pci_migration_edu_test, unknown_buffer)
 	ASSERT_EQ(0, save(src, &stream));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
 
-	/* Transfers that reach no memory */
+	/* A transfer without bus mastering has an unknown result */
 	vfio_pci_cmd_clear(src->device, PCI_COMMAND_MASTER);
 	fill(src, 0, 10, 1);
 	vfio_pci_cmd_set(src->device, PCI_COMMAND_MASTER);
@@ -361,13 +362,13 @@ TEST_F(vfio_pci_migration_edu_test, unknown_buffer)
 	ASSERT_EQ(0, save(src, &stream));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
 
-	/* Or could not on the other side */
+	/* Without bus mastering, the destination cannot repeat the transfers */
 	vfio_pci_cmd_clear(src->device, PCI_COMMAND_MASTER);
 	ASSERT_EQ(-EOPNOTSUPP, save(src, &stream));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
 	vfio_pci_cmd_set(src->device, PCI_COMMAND_MASTER);
 
-	/* As is found only there */
+	/* The destination reports the same error when it runs */
 	vfio_pci_cmd_clear(dst->device, PCI_COMMAND_MASTER);
 	ASSERT_EQ(0, save(src, &stream));
 	memcpy(dst->mem, src->mem, MEM_SIZE);
@@ -380,7 +381,7 @@ TEST_F(vfio_pci_migration_edu_test, unknown_buffer)
 	ASSERT_EQ(0, memcmp(src->mem + 200, dst->mem + SZ_4K + 100, 1));
 }
 
-TEST_F(vfio_pci_migration_edu_test, too_many_pieces)
+TEST_F(vfio_pci_migration_edu_test, too_many_pieces_are_not_saved)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	struct stream stream;
@@ -392,7 +393,7 @@ TEST_F(vfio_pci_migration_edu_test, too_many_pieces)
 	ASSERT_EQ(-EOPNOTSUPP, save(src, &stream));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
 
-	/* The last one is to the end */
+	/* The last piece extends to the end of the buffer */
 	fill(src, SZ_8K, 7 * 64 + 16, EDU_BUFFER_SIZE - 7 * 64 - 16);
 	migrate(src, dst);
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
@@ -403,8 +404,8 @@ TEST_F(vfio_pci_migration_edu_test, too_many_pieces)
 			    EDU_BUFFER_SIZE));
 }
 
-/* A transfer ends before the device is halted */
-TEST_F(vfio_pci_migration_edu_test, transfer_in_flight)
+/* Halting the device waits for its transfer */
+TEST_F(vfio_pci_migration_edu_test, halt_waits_for_a_transfer)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	struct registers before, after;
@@ -426,7 +427,7 @@ TEST_F(vfio_pci_migration_edu_test, transfer_in_flight)
 	ASSERT_SAME_REGISTERS(&before, &after);
 	ASSERT_LE(1, interrupts(dst));
 
-	/* One into the buffer, with a start that is to be ignored after it */
+	/* The device ignores the second start */
 	start_transfer(dst, MEM_IOVA + SZ_16K, EDU_BUFFER, EDU_BUFFER_SIZE, 0);
 	start_transfer(dst, MEM_IOVA, EDU_BUFFER, 16, EDU_DMA_FROM_DEVICE);
 	migrate(dst, src);
@@ -439,8 +440,8 @@ TEST_F(vfio_pci_migration_edu_test, transfer_in_flight)
 			    EDU_BUFFER_SIZE));
 }
 
-/* The guest may disable memory decode at any time: migration works all the same */
-TEST_F(vfio_pci_migration_edu_test, memory_off)
+/* Migration works while the guest has disabled memory decode */
+TEST_F(vfio_pci_migration_edu_test, migration_works_without_memory_decode)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	struct registers before, after;
@@ -453,11 +454,11 @@ TEST_F(vfio_pci_migration_edu_test, memory_off)
 	vfio_pci_cmd_clear(dst->device, PCI_COMMAND_MEMORY);
 	ASSERT_EQ(0, save(src, &stream));
 	ASSERT_EQ(0, load(dst, &stream));
-	/* A device that did not run since can pass the state on */
+	/* A device can pass the state on before it has run */
 	ASSERT_EQ(0, save(dst, &stream));
 	set_state(dst, VFIO_DEVICE_STATE_RUNNING);
 
-	/* Decode is still off, also for userspace */
+	/* Memory decode is still off */
 	ASSERT_EQ(0, vfio_pci_config_readw(src->device, PCI_COMMAND) & PCI_COMMAND_MEMORY);
 	ASSERT_EQ(0, vfio_pci_config_readw(dst->device, PCI_COMMAND) & PCI_COMMAND_MEMORY);
 	ASSERT_EQ(-1, pread(dst->device->fd, &value, 4, EDU_STATUS));
@@ -473,8 +474,8 @@ TEST_F(vfio_pci_migration_edu_test, memory_off)
 	ASSERT_SAME_REGISTERS(&before, &after);
 }
 
-/* Whatever the device was about to do before it gets a state */
-TEST_F(vfio_pci_migration_edu_test, busy_destination)
+/* A loaded state replaces all pending work of the destination */
+TEST_F(vfio_pci_migration_edu_test, loaded_state_replaces_pending_work)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	struct registers before, after;
@@ -495,14 +496,14 @@ TEST_F(vfio_pci_migration_edu_test, busy_destination)
 	ASSERT_SAME_REGISTERS(&before, &after);
 	ASSERT_EQ(0, interrupts(dst));
 
-	/* Nor does it get back to it */
+	/* The earlier work does not return */
 	set_state(dst, VFIO_DEVICE_STATE_STOP);
 	set_state(dst, VFIO_DEVICE_STATE_RUNNING);
 	ASSERT_EQ(0, read_reg(dst, EDU_STATUS));
 }
 
-/* A transfer of who had the device before */
-TEST_F(vfio_pci_migration_edu_test, left_running)
+/* A transfer of the previous user of the device */
+TEST_F(vfio_pci_migration_edu_test, open_waits_for_an_old_transfer)
 {
 	struct machine *src = &self->src;
 
@@ -512,7 +513,7 @@ TEST_F(vfio_pci_migration_edu_test, left_running)
 	ASSERT_EQ(0, read_reg(src, EDU_DMA_COMMAND));
 }
 
-/* The pages of memory that the device has written, as a bitmap */
+/* Return the logged pages of the memory as a bitmap */
 static u64 dirty(struct machine *machine)
 {
 	u64 bitmap = 0;
@@ -554,17 +555,17 @@ static void stop_logging(struct machine *machine)
 		       0);
 }
 
-TEST_F(vfio_pci_migration_edu_test, dirty_pages)
+TEST_F(vfio_pci_migration_edu_test, written_pages_are_logged)
 {
 	struct machine *src = &self->src;
 
-	/* What was before does not count */
+	/* Writes before the start of logging do not count */
 	fill(src, 0, 0, EDU_BUFFER_SIZE);
 	dump(src, 0);
 	start_logging(src);
 	ASSERT_EQ(0, dirty(src));
 
-	/* Those that it writes, not those that it reads */
+	/* Reads of memory are not logged */
 	fill(src, 0, 0, EDU_BUFFER_SIZE);
 	ASSERT_EQ(0, dirty(src));
 	dump(src, 3 * SZ_4K + 1);
@@ -575,7 +576,7 @@ TEST_F(vfio_pci_migration_edu_test, dirty_pages)
 	ASSERT_EQ(BIT(5) | BIT(15), dirty(src));
 	ASSERT_EQ(0, dirty(src));
 
-	/* A page that is reported before it is written is so afterwards, too */
+	/* A page that is reported before its write is reported again */
 	start_transfer(src, EDU_BUFFER, MEM_IOVA + 7 * SZ_4K, 16,
 		       EDU_DMA_FROM_DEVICE);
 	dirty(src);
@@ -584,7 +585,7 @@ TEST_F(vfio_pci_migration_edu_test, dirty_pages)
 	ASSERT_EQ(BIT(7), dirty(src));
 	ASSERT_EQ(0, dirty(src));
 
-	/* One that logging starts in */
+	/* A transfer that starts before logging */
 	stop_logging(src);
 	start_transfer(src, EDU_BUFFER, MEM_IOVA + 8 * SZ_4K, 16,
 		       EDU_DMA_FROM_DEVICE);
@@ -593,7 +594,7 @@ TEST_F(vfio_pci_migration_edu_test, dirty_pages)
 	wait_while(src, EDU_DMA_COMMAND, EDU_DMA_START);
 	ASSERT_EQ(BIT(8), dirty(src));
 
-	/* One that ends as the device is halted */
+	/* A transfer that ends while the device is halted */
 	start_transfer(src, EDU_BUFFER, MEM_IOVA + 9 * SZ_4K, 16,
 		       EDU_DMA_FROM_DEVICE);
 	dirty(src);
@@ -602,7 +603,7 @@ TEST_F(vfio_pci_migration_edu_test, dirty_pages)
 	ASSERT_EQ(0, dirty(src));
 	set_state(src, VFIO_DEVICE_STATE_RUNNING);
 
-	/* The device takes no more than 28 bits of an address */
+	/* The device ignores all but 28 bits of an address */
 	memset(src->mem + 10 * SZ_4K, 0, 16);
 	transfer(src, EDU_BUFFER, (1ULL << 40) + MEM_IOVA + 10 * SZ_4K, 16,
 		 EDU_DMA_FROM_DEVICE);
@@ -646,7 +647,7 @@ static u8 *add_record(struct stream *stream, u32 type, const void *payload,
 	return record + RECORD_CRC_OFFSET;
 }
 
-/* The header of another stream, then @nr times a state, as if it had been saved */
+/* Forge a stream: the header of @from, then @nr copies of a state */
 static void make_stream(struct stream *stream, const struct stream *from,
 			const void *state, u32 size, unsigned int nr)
 {
@@ -675,13 +676,13 @@ static const struct forgery {
 	{ offsetof(struct edu_state, dma_command), 8,
 	  EDU_DMA_START | EDU_DMA_FROM_DEVICE },
 	{ offsetof(struct edu_state, reserved), 4, 1 },
-	/* One that is not there, too many, and one that is not named */
+	/* A missing piece, too many pieces, and a piece that is not counted */
 	{ offsetof(struct edu_state, nr_pieces), 4, 4 },
 	{ offsetof(struct edu_state, nr_pieces), 4, EDU_MAX_PIECES + 1 },
 	{ offsetof(struct edu_state, nr_pieces), 4, ~0U },
 	{ offsetof(struct edu_state, nr_pieces), 4, 2 },
 	{ offsetof(struct edu_state, nr_pieces), 4, 0 },
-	/* Not in the buffer */
+	/* Outside of the buffer */
 	{ offsetof(struct edu_state, pieces[2].length), 4, 0 },
 	{ offsetof(struct edu_state, pieces[2].length), 4, 3097 },
 	{ offsetof(struct edu_state, pieces[2].length), 4, 4097 },
@@ -689,18 +690,18 @@ static const struct forgery {
 	{ offsetof(struct edu_state, pieces[2].offset), 4, 1001 },
 	{ offsetof(struct edu_state, pieces[2].offset), 4, 4096 },
 	{ offsetof(struct edu_state, pieces[2].offset), 4, ~0U },
-	/* One over the other */
+	/* Overlapping pieces */
 	{ offsetof(struct edu_state, pieces[1].offset), 4, 499 },
 	{ offsetof(struct edu_state, pieces[1].length), 4, 501 },
-	/* Past the end of all memory */
+	/* Past the end of the address space */
 	{ offsetof(struct edu_state, pieces[0].iova), 8, ~0ULL },
 	{ offsetof(struct edu_state, pieces[0].iova), 8, ~0ULL - 500 },
-	/* After the last */
+	/* Data after the last piece */
 	{ offsetof(struct edu_state, pieces[EDU_MAX_PIECES - 1].length), 4, 1 },
 };
 
-/* States that no device has, in streams of which all else is right */
-TEST_F(vfio_pci_migration_edu_test, forged_state)
+/* Invalid states in valid streams */
+TEST_F(vfio_pci_migration_edu_test, forged_state_is_refused)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	struct registers before, after;
@@ -718,7 +719,7 @@ TEST_F(vfio_pci_migration_edu_test, forged_state)
 	ASSERT_EQ(1000, state.pieces[2].offset);
 	ASSERT_EQ(3096, state.pieces[2].length);
 
-	/* The stream that we make is the one that was saved */
+	/* A forged stream of the original state is identical to the saved one */
 	make_stream(&bad, &good, &state, sizeof(state), 1);
 	ASSERT_EQ(good.size, bad.size);
 	ASSERT_EQ(0, memcmp(good.bytes, bad.bytes, good.size));
@@ -739,7 +740,7 @@ TEST_F(vfio_pci_migration_edu_test, forged_state)
 		ASSERT_SAME_REGISTERS(&before, &after);
 	}
 
-	/* Too little, too much, twice, nothing */
+	/* Too short, too long, repeated, missing */
 	make_stream(&bad, &good, &state, sizeof(state) - 1, 1);
 	ASSERT_EQ(-EINVAL, load(dst, &bad));
 	vfio_pci_device_reset(dst->device);
@@ -756,7 +757,7 @@ TEST_F(vfio_pci_migration_edu_test, forged_state)
 	read_registers(dst, &after);
 	ASSERT_SAME_REGISTERS(&before, &after);
 
-	/* It was not the device */
+	/* The original state is accepted */
 	memcpy(dst->mem, src->mem, MEM_SIZE);
 	ASSERT_EQ(0, load(dst, &good));
 	set_state(dst, VFIO_DEVICE_STATE_RUNNING);
@@ -765,8 +766,8 @@ TEST_F(vfio_pci_migration_edu_test, forged_state)
 	ASSERT_SAME_REGISTERS(&before, &after);
 }
 
-/* What is sent while the device runs: its revision, which must be that of the other */
-TEST_F(vfio_pci_migration_edu_test, early_state)
+/* Pre-copy sends the revision of the device, and the destination compares it */
+TEST_F(vfio_pci_migration_edu_test, precopy_compares_the_revision)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
@@ -790,7 +791,7 @@ TEST_F(vfio_pci_migration_edu_test, early_state)
 	ASSERT_EQ(-1, read(fd, stream.bytes + size, 1));
 	ASSERT_EQ(ENOMSG, errno);
 
-	/* The device does what it always does, and that comes later */
+	/* The running device changes, and its state follows later */
 	fill(src, 0, 0, EDU_BUFFER_SIZE);
 	compute(src, 7);
 	set_state(src, VFIO_DEVICE_STATE_STOP_COPY);
@@ -806,7 +807,7 @@ TEST_F(vfio_pci_migration_edu_test, early_state)
 	read_registers(dst, &after);
 	ASSERT_SAME_REGISTERS(&before, &after);
 
-	/* Of another revision, and what means nothing; nothing has to follow */
+	/* Another revision, and a reserved field; the rest of the stream is missing */
 	for (i = 0; i < 2; i++) {
 		u32 crc;
 
@@ -821,8 +822,8 @@ TEST_F(vfio_pci_migration_edu_test, early_state)
 	}
 }
 
-/* A device that is reset runs, and what was loaded is forgotten */
-TEST_F(vfio_pci_migration_edu_test, reset)
+/* After a reset the device runs, and the loaded state is gone */
+TEST_F(vfio_pci_migration_edu_test, reset_discards_the_loaded_state)
 {
 	struct machine *src = &self->src, *dst = &self->dst;
 	struct registers before, after;
@@ -849,7 +850,7 @@ TEST_F(vfio_pci_migration_edu_test, reset)
 	read_registers(dst, &after);
 	ASSERT_SAME_REGISTERS(&before, &after);
 
-	/* That it does nothing with the device can be told if nobody can */
+	/* With memory decode off, a write to the device would fail */
 	ASSERT_EQ(0, load(dst, &stream));
 	set_state(dst, VFIO_DEVICE_STATE_STOP);
 	vfio_pci_device_reset(dst->device);
@@ -860,7 +861,7 @@ TEST_F(vfio_pci_migration_edu_test, reset)
 	read_registers(dst, &after);
 	ASSERT_SAME_REGISTERS(&before, &after);
 
-	/* So is that an interrupt is to be enabled again */
+	/* The driver does not enable the interrupt again */
 	write_reg(dst, EDU_STATUS, EDU_IRQ_WHEN_DONE);
 	set_state(dst, VFIO_DEVICE_STATE_STOP);
 	vfio_pci_device_reset(dst->device);
@@ -869,14 +870,14 @@ TEST_F(vfio_pci_migration_edu_test, reset)
 	set_state(dst, VFIO_DEVICE_STATE_RUNNING);
 	ASSERT_EQ(0, read_reg(dst, EDU_STATUS));
 
-	/* What the buffer has now is not of the guest */
+	/* After the reset, the contents of the buffer are unknown */
 	dump(dst, 0);
 	ASSERT_EQ(-EOPNOTSUPP, save(dst, &stream));
 }
 
 static bool racing;
 
-/* A guest that does not know that it may not */
+/* A guest that accesses the device in any state */
 static void *race_registers(void *data)
 {
 	struct machine *machine = data;
@@ -912,10 +913,11 @@ static void *race_states(void *data)
 }
 
 /*
- * Everything at once.  Afterwards, registers can be written just if the state
- * that userspace sees is one in which the device runs.
+ * Concurrent register accesses, state changes and resets.  Afterwards,
+ * registers must be writable if userspace sees the state RUNNING, and not
+ * otherwise.
  */
-TEST_F(vfio_pci_migration_edu_test, races)
+TEST_F(vfio_pci_migration_edu_test, races_keep_state_and_registers_consistent)
 {
 	struct machine *dst = &self->dst;
 	time_t end = time(NULL) + 6;
@@ -958,7 +960,7 @@ int main(int argc, char *argv[])
 	char **args = vfio_selftests_get_bdfs(&argc, argv, &nr);
 
 	if (nr != ARRAY_SIZE(bdfs)) {
-		fprintf(stderr, "usage: %s [options] BDF BDF\n", argv[0]);
+		fprintf(stderr, "usage: %s [options] SOURCE_BDF DESTINATION_BDF\n", argv[0]);
 		return KSFT_FAIL;
 	}
 	bdfs[0] = args[0];

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Cost of the vfio-pci calls that userspace makes most, one by one.
+ * Measure the cost of the most frequent vfio-pci calls.
  *
- * Every operation is timed on its own, thousands of times, and the median is
- * reported: what interrupts a few of the samples does not move it. Under
- * "qemu -icount shift=N" all clocks advance by 2^N ns for each instruction, and
- * so does the time stamp counter, which makes the result repeatable to the
- * instruction; -d gives 2^N, to divide by. Elsewhere the result is in cycles.
+ * The program times each operation many times and prints the median, which a
+ * few interrupted samples do not change.  Results are in cycles.  Under
+ * "qemu -icount shift=N" the time stamp counter advances by 2^N for each
+ * instruction; pass 2^N as -d to get the exact number of instructions.
  *
- * The device is QEMU's edu, of which BAR0 has registers in its first 256 bytes
- * and ignores accesses to the rest.
+ * The device is QEMU's edu.  Its BAR0 has registers in the first 256 bytes and
+ * ignores accesses to the rest.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -31,8 +30,8 @@
 
 #define EDU_VENDOR	0x1234
 #define EDU_DEVICE	0x11e8
-#define EDU_LIVENESS	0x04	/* reads the inverse of what was written */
-#define EDU_UNUSED	0x1000	/* no register here nor in the 4 KiB after */
+#define EDU_LIVENESS	0x04	/* reads the inverse of the last write */
+#define EDU_UNUSED	0x1000	/* start of 4 KiB without a register */
 
 #define MAX_SAMPLES	1001
 
@@ -53,11 +52,11 @@ struct bench {
 struct op {
 	const char *name;
 	const char *what;
-	/* Return: @expected, anything else is a failure */
+	/* Returns @expected on success */
 	ssize_t (*run)(struct bench *b);
 	ssize_t expected;
 	unsigned int samples;
-	/* Time spent by this thread, without what it waits for, see cpu_time() */
+	/* Measure CPU time instead of elapsed time, see cpu_time() */
 	bool sleeps;
 };
 
@@ -79,9 +78,9 @@ static inline u64 timestamp(void)
 }
 
 /*
- * An open or a close may wait, for a device reset among others. While all CPUs
- * are idle the clock of a machine under -icount leaps to the next timer, so
- * that the wait is in the elapsed time, but not in the time of the thread.
+ * open() and close() may sleep, for example during a device reset.  Under
+ * -icount, the clock jumps to the next timer while all CPUs are idle.  Elapsed
+ * time includes these jumps; the CPU time of the thread does not.
  */
 static u64 cpu_time(void)
 {
@@ -119,7 +118,7 @@ static ssize_t run_cfg_rd2(struct bench *b)
 	return pread(b->device->fd, b->buf, 2, b->config + PCI_VENDOR_ID);
 }
 
-/* 64 bytes are the fewest for which vfio-pci moves registers together */
+/* From 64 bytes on, vfio-pci copies registers in bulk */
 static ssize_t run_cfg_rd64(struct bench *b)
 {
 	return pread(b->device->fd, b->buf, 64, b->config);
@@ -189,10 +188,10 @@ static const struct op ops[] = {
 	{ "bar_wr4096", "pwrite 4096 bytes of BAR0", run_bar_wr4096, 4096, 101 },
 };
 
-/* -o: measure this one only */
+/* -o: measure only this metric */
 static const char *only;
 
-/* -d: ticks of the clock for an instruction */
+/* -d: clock ticks per instruction */
 static u64 ticks = 1;
 
 static int compare_u64(const void *a, const void *b)
@@ -202,7 +201,7 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Fill @samples, sorted */
+/* Measure @op and sort the samples */
 static void measure(struct bench *b, const struct op *op, u64 *samples)
 {
 	unsigned int i;
@@ -211,7 +210,7 @@ static void measure(struct bench *b, const struct op *op, u64 *samples)
 
 	for (i = 0; i < op->samples; i++) {
 		if (op->sleeps) {
-			/* Let the device go idle, runtime suspend included */
+			/* Let the device runtime suspend */
 			usleep(5000);
 			start = cpu_time();
 			ret = op->run(b);
@@ -227,7 +226,7 @@ static void measure(struct bench *b, const struct op *op, u64 *samples)
 	qsort(samples, op->samples, sizeof(*samples), compare_u64);
 }
 
-/* Print an operation's cost, less that of the measurement itself */
+/* Print the cost of an operation minus the overhead of measuring */
 static void report(struct bench *b, const struct op *op)
 {
 	static u64 samples[MAX_SAMPLES];
@@ -251,8 +250,8 @@ static void report(struct bench *b, const struct op *op)
 }
 
 /*
- * Keep what else runs on the CPU out of the samples. None of this is needed for
- * a result, so a failure is only told.
+ * Keep other tasks on the CPU out of the samples.  This is optional: print a
+ * failure and continue.
  */
 static void isolate(void)
 {
@@ -267,7 +266,7 @@ static void isolate(void)
 int main(int argc, char *argv[])
 {
 	const char *mode = MODE_VFIO_TYPE1V2_IOMMU;
-	/* As malloc() places it: a large buffer crosses a page, a small one not */
+	/* Like malloc(): large buffers cross a page boundary, small ones do not */
 	static u8 pages[2 * 4096] __aligned(4096);
 	struct bench b = {
 		.buf = pages + 64,
@@ -316,9 +315,9 @@ int main(int argc, char *argv[])
 
 	iommu = iommu_init(mode);
 	VFIO_ASSERT_NOT_NULL(iommu->mode->container_path,
-			     "-m %s: the group interface is needed\n", mode);
+			     "-m %s: this mode has no group interface, use a type1 mode\n", mode);
 
-	/* open comes first: it needs the group, and a device that is closed */
+	/* Measure open first: it needs the group and a closed device */
 	b.device = vfio_pci_device_alloc(bdf, iommu);
 	vfio_pci_group_setup(b.device, bdf);
 	vfio_container_set_iommu(b.device);
@@ -337,10 +336,10 @@ int main(int argc, char *argv[])
 	vfio_pci_cmd_set(b.device, PCI_COMMAND_MEMORY);
 	b.command = vfio_pci_config_readw(b.device, PCI_COMMAND);
 
-	/* What is measured must be an access that reaches the device */
+	/* Check that accesses reach the device */
 	VFIO_ASSERT_EQ(pwrite(b.device->fd, &word, 4, b.bar0 + EDU_LIVENESS), 4);
 	VFIO_ASSERT_EQ(run_bar_rd4(&b), 4);
-	VFIO_ASSERT_EQ(b.word, ~word, "the device is not alive\n");
+	VFIO_ASSERT_EQ(b.word, ~word, "wrong value in the liveness register\n");
 
 	b.reg = reg;
 	for (i = 0; i < ARRAY_SIZE(ops); i++)

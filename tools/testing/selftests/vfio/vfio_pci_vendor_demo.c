@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the sample vendor driver makes of QEMU's edu device, for a person to
- * look at: the region table with who serves it, a register that is overridden
- * and one that is not, and a page that cannot be mapped.
+ * Show how the sample vendor driver changes QEMU's edu device.  Access an
+ * overridden register and another one, map the page of the overridden registers
+ * and the next page, and print the region table.
  *
  * Needs the module vfio_pci_edu, and debugfs.
  */
@@ -42,7 +42,7 @@ struct edu_identity {
 
 static int failures;
 
-/* One line that says what was checked, and whether it held */
+/* Print a check and its result */
 static __printf(2, 3) void check(bool ok, const char *fmt, ...)
 {
 	va_list args;
@@ -65,7 +65,7 @@ static void show_table(struct vfio_pci_device *device)
 		 device->bdf);
 	printf("%s:\n", path);
 	file = fopen(path, "r");
-	check(file, "the region table can be read");
+	check(file, "the region table is readable");
 	while (file && fgets(line, sizeof(line), file))
 		printf("  | %s", line);
 	if (file)
@@ -102,15 +102,15 @@ static void try_transfer(struct vfio_pci_device *device)
 	struct edu_identity before, after;
 	int ret;
 
-	printf("A DMA transfer to outside of the device's buffer:\n");
+	printf("A DMA transfer outside the device's buffer:\n");
 	show_identity(device, &before);
 	write_register(device, EDU_DMA_SOURCE, 0);
 	write_register(device, EDU_DMA_DESTINATION, 0xdead0000);
 	write_register(device, EDU_DMA_COUNT, 64);
 	ret = write_register(device, EDU_DMA_COMMAND, EDU_DMA_START);
-	check(ret == EPERM, "its start is refused: %s", strerror(ret));
+	check(ret == EPERM, "the driver refuses to start it: %s", strerror(ret));
 	show_identity(device, &after);
-	check(after.refused == before.refused + 1, "and counted");
+	check(after.refused == before.refused + 1, "the driver counts the refused transfer");
 }
 
 static void try_map(struct vfio_pci_device *device, u64 page, bool expected)
@@ -118,7 +118,7 @@ static void try_map(struct vfio_pci_device *device, u64 page, bool expected)
 	void *map = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE, MAP_SHARED,
 			 device->fd, device->bars[0].info.offset + page * SZ_4K);
 
-	check((map != MAP_FAILED) == expected, "a mapping of page %lu: %s",
+	check((map != MAP_FAILED) == expected, "mmap of page %lu: %s",
 	      page, map == MAP_FAILED ? strerror(errno) : "done");
 	if (map != MAP_FAILED)
 		munmap(map, SZ_4K);
@@ -139,16 +139,16 @@ int main(int argc, char *argv[])
 	device = vfio_pci_device_init(bdf, iommu);
 	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
 	VFIO_ASSERT_GT(device->info.num_regions, EDU_IDENTITY_INDEX,
-		       "no vendor driver has added a region to %s\n", bdf);
+		       "%s has no vendor region; load vfio_pci_edu and rebind it\n", bdf);
 
 	try_transfer(device);
 
-	printf("A register that is not overridden:\n");
+	printf("A register without an override:\n");
 	ret = pread(device->fd, &id, 4, device->bars[0].info.offset + EDU_ID);
 	check(ret == 4 && (id & 0xffff) == 0x00ed,
 	      "identification register reads 0x%08x", id);
 
-	printf("The page of the overridden registers, and the one after it:\n");
+	printf("The page of the overridden registers, and the next page:\n");
 	try_map(device, 0, false);
 	try_map(device, 1, true);
 

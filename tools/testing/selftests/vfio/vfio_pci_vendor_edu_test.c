@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the sample vendor driver makes of QEMU's edu device, as userspace sees
- * it: a region that the device itself does not have, and a DMA engine that
- * stays inside the device's buffer.  Needs the module vfio_pci_edu
+ * Test the sample vendor driver on QEMU's edu device: it adds a region, and
+ * confines the DMA engine to the device's buffer.  Needs the module vfio_pci_edu
  * (CONFIG_SAMPLE_VFIO_PCI_EDU).
  */
 #include <errno.h>
@@ -46,7 +45,7 @@ struct edu_identity {
 
 static const char *device_bdf;
 
-/* Where the region of a type is; its index, or -1 */
+/* Return the index of the region with @type and @subtype, or -1 */
 static int find_region(struct vfio_pci_device *device, u32 type, u32 subtype,
 		       struct vfio_region_info *found)
 {
@@ -105,9 +104,9 @@ FIXTURE_TEARDOWN(vfio_pci_vendor_edu_test)
 	iommu_cleanup(self->iommu);
 }
 
-TEST_F(vfio_pci_vendor_edu_test, info)
+TEST_F(vfio_pci_vendor_edu_test, added_region_is_read_only_and_has_a_type)
 {
-	/* Another vendor driver may add some, too */
+	/* Another vendor driver may add more regions */
 	ASSERT_LE(VFIO_PCI_NUM_REGIONS + 1, self->device->info.num_regions);
 	ASSERT_EQ(sizeof(struct edu_identity), self->info.size);
 	ASSERT_EQ(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_CAPS,
@@ -115,11 +114,11 @@ TEST_F(vfio_pci_vendor_edu_test, info)
 	ASSERT_EQ((u64)VFIO_PCI_NUM_REGIONS << 40, self->info.offset);
 }
 
-TEST_F(vfio_pci_vendor_edu_test, read)
+TEST_F(vfio_pci_vendor_edu_test, added_region_is_readable_up_to_its_end)
 {
 	struct edu_identity identity;
 	u8 buf[64];
-	void *gone;
+	void *inaccessible;
 	u64 i;
 
 	ASSERT_EQ(sizeof(identity), pread(self->device->fd, &identity,
@@ -128,7 +127,7 @@ TEST_F(vfio_pci_vendor_edu_test, read)
 	ASSERT_EQ(EDU_IDENTIFICATION >> 24, identity.major);
 	ASSERT_EQ(EDU_IDENTIFICATION >> 16 & 0xff, identity.minor);
 
-	/* Every part of it, and not a byte past its end */
+	/* A read from each offset stops at the end of the region */
 	for (i = 0; i < sizeof(identity); i++) {
 		memset(buf, 0xaa, sizeof(buf));
 		ASSERT_EQ(sizeof(identity) - i,
@@ -140,18 +139,20 @@ TEST_F(vfio_pci_vendor_edu_test, read)
 	}
 	ASSERT_EQ(-1, pread(self->device->fd, buf, 1, self->info.offset + i));
 	ASSERT_EQ(EINVAL, errno);
-	gone = mmap(NULL, SZ_4K, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, gone);
-	ASSERT_EQ(-1, pread(self->device->fd, gone, 1, self->info.offset));
+	inaccessible = mmap(NULL, SZ_4K, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, inaccessible);
+	ASSERT_EQ(-1, pread(self->device->fd, inaccessible, 1,
+			    self->info.offset));
 	ASSERT_EQ(EFAULT, errno);
-	ASSERT_EQ(0, munmap(gone, SZ_4K));
+	ASSERT_EQ(0, munmap(inaccessible, SZ_4K));
 	/* Past the last region */
 	ASSERT_EQ(-1, pread(self->device->fd, buf, 1,
 			    (u64)self->device->info.num_regions << 40));
 	ASSERT_EQ(EINVAL, errno);
 }
 
-TEST_F(vfio_pci_vendor_edu_test, read_only)
+TEST_F(vfio_pci_vendor_edu_test, write_mmap_and_ioeventfd_fail_on_added_region)
 {
 	struct vfio_device_ioeventfd ioeventfd = {
 		.argsz = sizeof(ioeventfd),
@@ -195,7 +196,7 @@ static u64 read_reg(struct vfio_pci_device *device, u64 reg)
 	return value;
 }
 
-/* Start a transfer, if the vendor driver lets us; its buffer, or an errno */
+/* Start a DMA transfer and wait for its end; -EPERM if the driver refuses it */
 static int transfer(struct vfio_pci_device *device, u64 source, u64 destination,
 		    u64 count, u64 command)
 {
@@ -212,8 +213,7 @@ static int transfer(struct vfio_pci_device *device, u64 source, u64 destination,
 	return ret;
 }
 
-/* Data gets into the device and out again, and nothing else does */
-TEST_F(vfio_pci_vendor_edu_test, dma)
+TEST_F(vfio_pci_vendor_edu_test, dma_is_confined_to_the_device_buffer)
 {
 	struct vfio_pci_device *device = self->device;
 	struct edu_identity before, after;
@@ -257,8 +257,7 @@ TEST_F(vfio_pci_vendor_edu_test, dma)
 	ASSERT_EQ(0, munmap(mem, region.size));
 }
 
-/* The page of the DMA engine cannot be mapped, all others can */
-TEST_F(vfio_pci_vendor_edu_test, mmap)
+TEST_F(vfio_pci_vendor_edu_test, only_the_page_of_overridden_registers_cannot_be_mapped)
 {
 	struct vfio_region_info *bar = &self->device->bars[0].info;
 	int fd = self->device->fd;
@@ -283,8 +282,7 @@ TEST_F(vfio_pci_vendor_edu_test, mmap)
 				   bar->offset));
 }
 
-/* All else is the device's own */
-TEST_F(vfio_pci_vendor_edu_test, passthrough)
+TEST_F(vfio_pci_vendor_edu_test, other_registers_are_passed_through)
 {
 	u32 id, value;
 
@@ -297,13 +295,13 @@ TEST_F(vfio_pci_vendor_edu_test, passthrough)
 	ASSERT_EQ(value, id);
 }
 
-TEST_F(vfio_pci_vendor_edu_test, module_is_pinned)
+TEST_F(vfio_pci_vendor_edu_test, module_of_a_bound_device_cannot_be_unloaded)
 {
 	ASSERT_EQ(-1, syscall(SYS_delete_module, "vfio_pci_edu", O_NONBLOCK));
 	ASSERT_EQ(EWOULDBLOCK, errno);
 }
 
-/* Check whether the kernel has logged a reset of the device since @kmsg was opened */
+/* Check whether the kernel log since the open of @kmsg shows a device reset */
 static bool reset_was_logged(int kmsg)
 {
 	char line[1024];
@@ -318,8 +316,7 @@ static bool reset_was_logged(int kmsg)
 	return false;
 }
 
-/* A reset keeps the region, and the registers stay guarded */
-TEST_F(vfio_pci_vendor_edu_test, reset)
+TEST_F(vfio_pci_vendor_edu_test, reset_keeps_added_region_and_overrides)
 {
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	struct edu_identity before, after;
@@ -328,7 +325,7 @@ TEST_F(vfio_pci_vendor_edu_test, reset)
 	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
 	read_identity(self->device, &self->info, &before);
 	if (__vfio_pci_device_reset(self->device))
-		SKIP(return, "the device cannot be reset\n");
+		SKIP(return, "%s does not support a reset\n", device_bdf);
 	ASSERT_TRUE(reset_was_logged(kmsg));
 	close(kmsg);
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A PCI device by its mediated device is the PCI device, in each IOMMU mode: by
- * the file of the mediated device and an iommufd, and by the IOMMU group of the
- * PCI device, which has no other.  Its DMA reaches what is mapped for it, and
- * nothing else.
+ * Tests of a PCI device with a mediated device in each IOMMU mode.  They open
+ * it by its device file, or by the IOMMU group of the PCI device.  The DMA of
+ * the device reaches only mapped memory.
  *
- * Needs QEMU's edu device, which can address all memory (dma_mask=0xffffffff).
+ * Needs QEMU's edu device with 32 address bits (dma_mask=0xffffffff).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,14 +23,14 @@
 
 #include "../kselftest_harness.h"
 
-/* Where the pages are mapped that the device may reach; they are not neighbours */
+/* IOVAs of the mapped pages; they are not adjacent */
 #define IOVA		0x100000UL
 #define OTHER_IOVA	0x200000UL
 
 FIXTURE(mdev) {
 	struct iommu *iommu;
 	struct vfio_pci_device *device;
-	/* Five pages: the device is given the second and the fourth */
+	/* Five pages; the second and the fourth are mapped for the device */
 	u8 *mem;
 	struct dma_region region, other;
 };
@@ -73,7 +72,7 @@ FIXTURE_TEARDOWN(mdev)
 	munmap(self->mem, 5 * SZ_4K);
 }
 
-TEST_F(mdev, registers)
+TEST_F(mdev, registers_are_accessible)
 {
 	u32 *bar = self->device->bars[0].vaddr;
 
@@ -83,12 +82,12 @@ TEST_F(mdev, registers)
 	ASSERT_EQ(0x010000ed, edu_read(self->device, EDU_IDENTIFICATION));
 	edu_write(self->device, EDU_LIVENESS, 0x12345678);
 	ASSERT_EQ(~0x12345678U, edu_read(self->device, EDU_LIVENESS));
-	/* By a mapping; there is nothing in the last page, and a bus error if not */
+	/* The last page reads as ones; a bad mapping would raise SIGBUS */
 	ASSERT_NE(NULL, bar);
 	ASSERT_EQ(~0U, READ_ONCE(bar[(SZ_1M - SZ_4K) / 4]));
 }
 
-TEST_F(mdev, interrupt)
+TEST_F(mdev, interrupt_is_delivered)
 {
 	u64 count;
 
@@ -110,7 +109,7 @@ static bool is_filled(u8 *page, u8 with)
 	return page[0] == with && !memcmp(page, page + 1, SZ_4K - 1);
 }
 
-/* The device's buffer is full of this */
+/* Fill the buffer of the device */
 static void fill_buffer(struct __test_metadata *_metadata,
 			struct _test_data_mdev *self, u8 with)
 {
@@ -121,7 +120,7 @@ static void fill_buffer(struct __test_metadata *_metadata,
 	ASSERT_TRUE(is_filled(self->region.vaddr, with));
 }
 
-TEST_F(mdev, dma)
+TEST_F(mdev, dma_reaches_mapped_memory)
 {
 	u8 *mem = self->mem;
 	int i;
@@ -136,7 +135,7 @@ TEST_F(mdev, dma)
 	ASSERT_TRUE(is_filled(mem + 4 * SZ_4K, 0));
 }
 
-/* Where a page is in memory: what an IOVA is where nothing translates it */
+/* Return the physical address of a page, for DMA without translation */
 static u64 physical_address(void *page)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);
@@ -145,15 +144,15 @@ static u64 physical_address(void *page)
 	VFIO_ASSERT_GE(fd, 0);
 	VFIO_ASSERT_EQ(pread(fd, &entry, 8, (u64)page / SZ_4K * 8), 8);
 	close(fd);
-	/* Present, and one that we are shown */
+	/* The page is present, and the program may see its address */
 	VFIO_ASSERT_TRUE(entry >> 63 && (entry & ((1ULL << 55) - 1)));
 
 	return (entry & ((1ULL << 55) - 1)) * SZ_4K;
 }
 
-/* What the device writes to an IOVA, and what it reads there, is not ours */
-static void no_reach(struct __test_metadata *_metadata,
-		     struct _test_data_mdev *self, u64 iova)
+/* Check that DMA at an IOVA does not access the pages of the test */
+static void expect_no_access(struct __test_metadata *_metadata,
+			     struct _test_data_mdev *self, u64 iova)
 {
 	int i;
 
@@ -168,11 +167,11 @@ static void no_reach(struct __test_metadata *_metadata,
 	ASSERT_NE(0x22, *(u8 *)self->region.vaddr);
 }
 
-TEST_F_TIMEOUT(mdev, confined, 60)
+TEST_F_TIMEOUT(mdev, dma_reaches_no_other_memory, 60)
 {
 	u64 iova[] = {
 		0, IOVA - SZ_4K, IOVA + SZ_4K, OTHER_IOVA - SZ_4K, OTHER_IOVA + SZ_4K,
-		/* Pages of ours that are not mapped, and that are at another IOVA */
+		/* Physical addresses of the pages */
 		physical_address(self->mem), physical_address(self->mem + SZ_4K),
 		physical_address(self->mem + 2 * SZ_4K),
 	};
@@ -182,12 +181,12 @@ TEST_F_TIMEOUT(mdev, confined, 60)
 		if (iova[i] == IOVA || iova[i] == OTHER_IOVA)
 			continue;
 		ASSERT_LT(iova[i], 1ULL << 32);
-		no_reach(_metadata, self, iova[i]);
+		expect_no_access(_metadata, self, iova[i]);
 	}
 
-	/* No longer mapped */
+	/* After an unmap */
 	iommu_unmap(self->iommu, &self->other);
-	no_reach(_metadata, self, OTHER_IOVA);
+	expect_no_access(_metadata, self, OTHER_IOVA);
 	iommu_map(self->iommu, &self->other);
 }
 
@@ -201,15 +200,15 @@ static int attach(struct vfio_pci_device *device, u32 pt_id)
 	return ioctl(device->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &args);
 }
 
-/* Bound to an iommufd, and attached to nothing: all DMA is blocked */
-TEST_F(mdev, detached)
+/* While the device is bound but not attached, all DMA is blocked */
+TEST_F(mdev, detached_device_has_no_dma)
 {
 	struct vfio_device_detach_iommufd_pt args = { .argsz = sizeof(args) };
 	u64 iova[] = { IOVA, OTHER_IOVA, physical_address(self->mem) };
 	unsigned int i, j;
 
 	if (self->iommu->mode->container_path)
-		SKIP(return, "a container has it attached always");
+		SKIP(return, "a container always attaches the device");
 
 	fill_buffer(_metadata, self, 0x11);
 	for (j = 0; j < 5; j++)
@@ -225,8 +224,8 @@ TEST_F(mdev, detached)
 	ASSERT_TRUE(is_filled(self->other.vaddr, 0x11));
 }
 
-/* By both ways at a time it cannot be opened */
-TEST_F(mdev, one_way)
+/* The group and the device file exclude each other */
+TEST_F(mdev, group_and_device_file_exclude_each_other)
 {
 	char path[32];
 	int fd;

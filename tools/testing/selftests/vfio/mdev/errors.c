@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Errors of the PCI bus of a device that is bound to vfio-mdev-pci, be there a
- * mediated device, be there none any more, or none yet: whoever has this program run
- * is to inject the error that it names into the device.  For a device that
- * reports errors by AER, as QEMU's modern virtio devices with aer=on.
+ * Errors of the PCI bus for a device that is bound to vfio-mdev-pci: before it
+ * has a mediated device, while it has one, and afterwards.  The caller of this
+ * program injects the errors that it prints.
+ *
+ * Needs a device that reports errors by AER, for example a modern virtio device
+ * of QEMU with aer=on.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -14,10 +16,11 @@
 #include "../torture/torture.h"
 
 /*
- * Within 60 s, the PCI core has dealt with it, and the driver had a part in that: a
- * device is well again after "POISON_TLP", but need not be after "DLP", a fatal one.
+ * Request an error and wait up to 60 s for the recovery by the PCI core.  The
+ * recovery must succeed after "POISON_TLP".  It may fail after "DLP", a fatal
+ * error.
  */
-static void suffer(const char *name)
+static void inject_error(const char *name)
 {
 	const char *end = *name == 'D' ? "device recovery " : "device recovery successful";
 	int tries = 0;
@@ -25,10 +28,10 @@ static void suffer(const char *name)
 	log_mark();
 	printf("inject %s\n", name);
 	while (!log_has(end)) {
-		VFIO_ASSERT_LT(tries++, 600, "it never came to an end\n");
+		VFIO_ASSERT_LT(tries++, 600, "the PCI core did not recover the device\n");
 		usleep(100000);
 	}
-	printf("%s: over\n", name);
+	printf("%s: handled\n", name);
 }
 
 int main(int argc, char *argv[])
@@ -40,34 +43,34 @@ int main(int argc, char *argv[])
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	device_bdf = vfio_selftests_get_bdf(&argc, argv);
-	/* Whatever was there before is gone by that */
+	/* Unload the module to remove devices of earlier tests */
 	mdev_unload();
 	VFIO_ASSERT_TRUE(mdev_load(NULL));
 	mdev_bind(device_bdf, MDEV_DRIVER);
-	suffer("POISON_TLP");
+	inject_error("POISON_TLP");
 
-	/* Twice, as what was there before must not be told of it */
+	/* The second round checks that the first device gets no report */
 	for (i = 0; i < 2; i++) {
 		mdev_create(device_bdf, UUID);
 		iommu = iommu_init(MODE_IOMMUFD);
 		device = vfio_pci_device_init(device_bdf, iommu);
 		fd = irq_eventfd(device, VFIO_PCI_ERR_IRQ_INDEX);
-		suffer("POISON_TLP");
+		inject_error("POISON_TLP");
 		VFIO_ASSERT_EQ(eventfd_read(fd, &count), 0);
 		VFIO_ASSERT_EQ(count, 1);
 		vfio_pci_device_cleanup(device);
 		iommu_cleanup(iommu);
 		close(fd);
-		suffer("POISON_TLP");
+		inject_error("POISON_TLP");
 
 		VFIO_ASSERT_EQ(mdev_try_remove(UUID), 0);
-		suffer("POISON_TLP");
+		inject_error("POISON_TLP");
 	}
-	/* The last, as the device reports no more after it */
-	suffer("DLP");
+	/* Last, because the device reports no error after it */
+	inject_error("DLP");
 	mdev_bind(device_bdf, NULL);
 	VFIO_ASSERT_EQ(mdev_unload(), 0);
-	printf("1..1\nok 1 errors\n");
+	printf("1..1\nok 1 errors_are_handled_with_and_without_an_mdev\n");
 
 	return KSFT_PASS;
 }

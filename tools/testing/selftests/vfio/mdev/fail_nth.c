@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Let every allocation fail, one after the other, while a device is bound to
- * vfio-mdev-pci, and while a mediated device is created, opened and removed.
- * Whatever fails leaves nothing behind, and the next try without failures works.
- * Needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
+ * Fail each allocation in turn while a device is bound to vfio-mdev-pci, and
+ * while a mediated device is created, opened and removed.  A failure must leave
+ * nothing behind, and a retry without failures must succeed.  Needs
+ * CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ static int open_file(const char *path)
 	return fd;
 }
 
-/* What is to fail is the write, not the opening of what is written to */
+/* Write to an open file, so that only the write can fail */
 static int put(int fd, const char *text)
 {
 	return pwrite(fd, text, strlen(text), 0) < 0 ? -errno : 0;
@@ -61,7 +61,7 @@ FIXTURE_TEARDOWN(fail_nth)
 	close(self->nth_fd);
 }
 
-TEST_F_TIMEOUT(fail_nth, create, 600)
+TEST_F_TIMEOUT(fail_nth, failed_create_leaves_nothing_behind, 600)
 {
 	unsigned int nth, failures = 0;
 	bool failed;
@@ -73,7 +73,7 @@ TEST_F_TIMEOUT(fail_nth, create, 600)
 		failed = nth_has_failed(self->nth_fd);
 		if (ret) {
 			failures++;
-			/* The second is how the write itself fails */
+			/* The fault injection also fails the copy from userspace */
 			ASSERT_TRUE(ret == -ENOMEM || ret == -EFAULT) {
 				TH_LOG("%d", ret);
 			}
@@ -86,11 +86,11 @@ TEST_F_TIMEOUT(fail_nth, create, 600)
 		if (!failed)
 			break;
 	}
-	TH_LOG("create: %u allocations, of which %u are needed", nth - 1, failures);
+	TH_LOG("create: %u allocations, %u of them required", nth - 1, failures);
 	ASSERT_GT(failures, 10);
 }
 
-/* Whether it has all that it is to have */
+/* Check that the open device is complete */
 static bool is_complete(int fd)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -102,8 +102,8 @@ static bool is_complete(int fd)
 	       ids[0] == 0x1234 && ids[1] == 0x11e8;
 }
 
-/* The file of a device that nobody has opened */
-TEST_F_TIMEOUT(fail_nth, open, 600)
+/* Bind a device file that was just opened */
+TEST_F_TIMEOUT(fail_nth, failed_open_can_be_repeated, 600)
 {
 	unsigned int nth, failures = 0;
 	bool failed;
@@ -119,13 +119,13 @@ TEST_F_TIMEOUT(fail_nth, open, 600)
 		failed = nth_has_failed(self->nth_fd);
 		if (ret) {
 			failures++;
-			/* The second is how a copy to or from userspace fails */
+			/* The fault injection also fails copies from and to userspace */
 			ASSERT_TRUE(ret == -ENOMEM || ret == -EFAULT) {
-				TH_LOG("%d as allocation %u fails", ret, nth);
+				TH_LOG("errno %d for allocation %u", ret, nth);
 			}
 		} else {
 			ASSERT_TRUE(is_complete(device.fd)) {
-				TH_LOG("not if allocation %u fails", nth);
+				TH_LOG("incomplete device after a failure of allocation %u", nth);
 			}
 		}
 		close(device.fd);
@@ -133,14 +133,14 @@ TEST_F_TIMEOUT(fail_nth, open, 600)
 			break;
 	}
 	ASSERT_EQ(0, ret);
-	TH_LOG("open: %u allocations, of which %u are needed", nth - 1, failures);
-	/* Around ten, as caches have what some need; that of a handle is always one */
+	TH_LOG("open: %u allocations, %u of them required", nth - 1, failures);
+	/* About ten; caches may serve some allocations */
 	ASSERT_GT(failures, 5);
 	ASSERT_EQ(0, mdev_try_remove(UUID));
 }
 
-/* In which nothing can be told to have failed */
-TEST_F_TIMEOUT(fail_nth, remove, 600)
+/* Removal cannot report an error */
+TEST_F_TIMEOUT(fail_nth, removal_survives_failed_allocations, 600)
 {
 	unsigned int nth;
 	bool failed = true;
@@ -159,7 +159,7 @@ TEST_F_TIMEOUT(fail_nth, remove, 600)
 	}
 }
 
-TEST_F_TIMEOUT(fail_nth, bind, 600)
+TEST_F_TIMEOUT(fail_nth, failed_bind_leaves_nothing_behind, 600)
 {
 	unsigned int nth, failures = 0;
 	bool failed;
@@ -179,7 +179,7 @@ TEST_F_TIMEOUT(fail_nth, bind, 600)
 		if (!failed)
 			break;
 	}
-	TH_LOG("bind: %u allocations, of which %u are needed", nth - 1, failures);
+	TH_LOG("bind: %u allocations, %u of them required", nth - 1, failures);
 	ASSERT_GT(failures, 5);
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * When mediated devices of vfio-mdev-pci and what they are made of come and go:
- * what can be created and what is refused, and who waits for whom when one is taken
- * away that is open; and the power of a device that nobody has opened.
+ * Life cycle of mediated devices of vfio-mdev-pci: valid and invalid creation,
+ * removal of an open device, and the power state of an idle device.
  *
- * Takes an edu device, one below a port that is unplugged once the program prints
- * "unplug", an igb, and one that shares its IOMMU group with another.
+ * Needs four devices: an edu device, an edu device below a port, an igb, and a
+ * device that shares its IOMMU group with another one.  The caller unplugs the
+ * second device when the program prints "unplug".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@ static bool works(struct vfio_pci_device *device)
 	return edu_read(device, EDU_LIVENESS) == ~value;
 }
 
-/* Of a device that is bound and has no mediated device */
+/* Start with a bound device that has no mediated device */
 static void begin(void)
 {
 	VFIO_ASSERT_TRUE(mdev_load(NULL));
@@ -77,11 +77,11 @@ FIXTURE_TEARDOWN(lifecycle)
 }
 
 /*
- * While it is open somebody takes a device away: userspace is asked to give it
- * back, which it may do when it likes, and until then all is as before.
+ * Remove an open device.  The kernel asks userspace to release the device, and
+ * waits until userspace closes it.  Until then the device works.
  */
-static void take_away(struct iommu *iommu, const char *bdf, const char *path,
-		      const char *text)
+static void remove_while_open(struct iommu *iommu, const char *bdf, const char *path,
+			      const char *text)
 {
 	struct vfio_pci_device *device = vfio_pci_device_init(bdf, iommu);
 	struct writer writer = {};
@@ -96,7 +96,7 @@ static void take_away(struct iommu *iommu, const char *bdf, const char *path,
 		writer_start(&writer, path, text);
 	else
 		printf("unplug\n"), fflush(stdout);
-	VFIO_ASSERT_TRUE(is_requested(fd, 30000), "nobody is asked\n");
+	VFIO_ASSERT_TRUE(is_requested(fd, 30000), "no request to release the device\n");
 	VFIO_ASSERT_TRUE(!path || writer_waits(&writer));
 	VFIO_ASSERT_TRUE(works(device));
 	VFIO_ASSERT_EQ(mdev_unload(), EAGAIN);
@@ -107,16 +107,16 @@ static void take_away(struct iommu *iommu, const char *bdf, const char *path,
 	close(fd);
 }
 
-TEST_F_TIMEOUT(lifecycle, remove, 60)
+TEST_F_TIMEOUT(lifecycle, removal_waits_for_close, 60)
 {
 	struct vfio_pci_device *device;
 
-	take_away(self->iommu, device_bdf, mdev_file(UUID, "remove"), "1");
+	remove_while_open(self->iommu, device_bdf, mdev_file(UUID, "remove"), "1");
 	ASSERT_FALSE(mdev_exists(UUID));
 	ASSERT_TRUE(mdev_is_bound(device_bdf));
 	ASSERT_EQ(1, mdev_available(device_bdf));
 
-	/* The next one is as good as this was */
+	/* The next mediated device works, too */
 	mdev_create(device_bdf, OTHER_UUID);
 	device = vfio_pci_device_init(device_bdf, self->iommu);
 	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
@@ -125,9 +125,9 @@ TEST_F_TIMEOUT(lifecycle, remove, 60)
 	ASSERT_EQ(0, mdev_try_remove(OTHER_UUID));
 }
 
-TEST_F_TIMEOUT(lifecycle, unbind, 60)
+TEST_F_TIMEOUT(lifecycle, unbind_waits_for_close, 60)
 {
-	take_away(self->iommu, device_bdf, MDEV_DRIVERS "unbind", device_bdf);
+	remove_while_open(self->iommu, device_bdf, MDEV_DRIVERS "unbind", device_bdf);
 	ASSERT_FALSE(mdev_exists(UUID));
 	ASSERT_FALSE(mdev_is_bound(device_bdf));
 	ASSERT_EQ(-1, mdev_available(device_bdf));
@@ -135,10 +135,11 @@ TEST_F_TIMEOUT(lifecycle, unbind, 60)
 	ASSERT_EQ(1, mdev_available(device_bdf));
 }
 
-/* The driver of the mediated device lets go, which remains without one */
-TEST_F_TIMEOUT(lifecycle, unbind_mdev, 60)
+/* Unbinding its driver keeps the mediated device */
+TEST_F_TIMEOUT(lifecycle, mdev_unbind_waits_for_close, 60)
 {
-	take_away(self->iommu, device_bdf, "/sys/bus/mdev/drivers/vfio-mdev-pci/unbind", UUID);
+	remove_while_open(self->iommu, device_bdf, "/sys/bus/mdev/drivers/vfio-mdev-pci/unbind",
+			  UUID);
 	ASSERT_TRUE(mdev_exists(UUID));
 	ASSERT_EQ(0, mdev_available(device_bdf));
 	ASSERT_NE(0, access(mdev_file(UUID, "vfio-dev"), F_OK));
@@ -146,13 +147,13 @@ TEST_F_TIMEOUT(lifecycle, unbind_mdev, 60)
 	ASSERT_EQ(1, mdev_available(device_bdf));
 }
 
-TEST_F_TIMEOUT(lifecycle, unload, 60)
+TEST_F_TIMEOUT(lifecycle, unload_fails_while_open, 60)
 {
 	struct vfio_pci_device *device = vfio_pci_device_init(device_bdf, self->iommu);
 
 	ASSERT_EQ(EAGAIN, mdev_unload());
 	vfio_pci_device_cleanup(device);
-	/* A mediated device that nobody has opened is nothing that it waits for */
+	/* A closed mediated device does not delay the unload */
 	ASSERT_TRUE(mdev_exists(UUID));
 	ASSERT_EQ(0, mdev_unload());
 	ASSERT_FALSE(mdev_exists(UUID));
@@ -160,7 +161,7 @@ TEST_F_TIMEOUT(lifecycle, unload, 60)
 	ASSERT_NE(0, access("/sys/bus/pci/drivers/vfio-mdev-pci", F_OK));
 }
 
-/* What is not about how a device is opened */
+/* Tests that are independent of the IOMMU mode */
 FIXTURE(once) {
 };
 
@@ -173,7 +174,7 @@ FIXTURE_TEARDOWN(once)
 {
 }
 
-TEST_F(once, types)
+TEST_F(once, one_instance_is_available)
 {
 	ASSERT_STREQ("type1", line_of(device_file(device_bdf, MDEV_TYPE "name")));
 	ASSERT_STREQ("vfio-pci", line_of(device_file(device_bdf, MDEV_TYPE "device_api")));
@@ -183,7 +184,7 @@ TEST_F(once, types)
 	ASSERT_EQ(EUSERS, mdev_try_create(device_bdf, OTHER_UUID));
 	ASSERT_EQ(EEXIST, mdev_try_create(device_bdf, UUID));
 	ASSERT_FALSE(mdev_exists(OTHER_UUID));
-	/* A UUID is taken by whichever device it is of */
+	/* A UUID can exist only once, on any device */
 	mdev_bind(port_bdf, MDEV_DRIVER);
 	ASSERT_EQ(EEXIST, mdev_try_create(port_bdf, UUID));
 	ASSERT_EQ(1, mdev_available(port_bdf));
@@ -197,7 +198,7 @@ TEST_F(once, types)
 	ASSERT_TRUE(mdev_exists(UUID));
 }
 
-TEST_F(once, bad_uuids)
+TEST_F(once, invalid_uuids_are_refused)
 {
 	static const char * const bad[] = {
 		"\n", "1", "5f3a1c9e", "5f3a1c9e-0b52-4a7d-9c41-6f0e2d83b70",
@@ -226,8 +227,8 @@ static bool has(const char *pattern)
 	return ret;
 }
 
-/* Where all is found: the file below the mediated device, the group below the other */
-TEST_F(once, sysfs)
+/* The device file is below the mediated device, the group below the PCI device */
+TEST_F(once, vfio_device_is_below_the_mdev)
 {
 	char path[PATH_MAX];
 
@@ -246,8 +247,8 @@ TEST_F(once, sysfs)
 	ASSERT_FALSE(has(path));
 }
 
-/* The file alone, and that it is bound to nothing, is enough for it to be waited for */
-TEST_F_TIMEOUT(once, remove_unused, 60)
+/* Removal waits for an open device file, even if it is not bound */
+TEST_F_TIMEOUT(once, removal_waits_for_an_unbound_file, 60)
 {
 	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
 	struct vfio_pci_device device = { .iommu = iommu };
@@ -257,7 +258,7 @@ TEST_F_TIMEOUT(once, remove_unused, 60)
 	vfio_pci_cdev_open(&device, device_bdf);
 	writer_start(&writer, mdev_file(UUID, "remove"), "1");
 	ASSERT_TRUE(writer_waits(&writer));
-	/* Who has it may still use it */
+	/* The holder of the file may still use it */
 	ASSERT_EQ(0, __vfio_device_bind_iommufd(device.fd, iommu->iommufd, NULL));
 	ASSERT_TRUE(writer_waits(&writer));
 	ASSERT_EQ(0, close(device.fd));
@@ -266,8 +267,8 @@ TEST_F_TIMEOUT(once, remove_unused, 60)
 	iommu_cleanup(iommu);
 }
 
-/* One that is still being created, as a module is loaded for it, cannot be removed yet */
-TEST_F_TIMEOUT(once, remove_early, 60)
+/* While a slow modprobe delays the creation, the device cannot be removed */
+TEST_F_TIMEOUT(once, removal_during_creation_fails, 60)
 {
 	static const char script[] = "/run/slow-modprobe", text[] = "#!/bin/sh\nsleep 2\n";
 	char *modprobe = realpath("/sbin/modprobe", NULL);
@@ -297,8 +298,8 @@ TEST_F_TIMEOUT(once, remove_early, 60)
 	ASSERT_FALSE(mdev_exists(UUID));
 }
 
-/* What it was is not told of a reset any more, nor is anything that was never there */
-TEST_F_TIMEOUT(once, reset, 60)
+/* A reset works before, during and after the life of a mediated device */
+TEST_F_TIMEOUT(once, reset_works_with_and_without_an_mdev, 60)
 {
 	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
 
@@ -328,7 +329,7 @@ static int low_power(struct vfio_pci_device *device, u32 feature)
 	return ioctl(device->fd, VFIO_DEVICE_FEATURE, &args);
 }
 
-TEST_F_TIMEOUT(once, power, 60)
+TEST_F_TIMEOUT(once, idle_device_is_suspended, 60)
 {
 	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
 	struct vfio_pci_device *device;
@@ -345,7 +346,7 @@ TEST_F_TIMEOUT(once, power, 60)
 	vfio_pci_device_cleanup(device);
 	ASSERT_TRUE(line_becomes(pm_status(device_bdf), "suspended"));
 
-	/* Userspace that keeps it on changes nothing about the end */
+	/* The power control of userspace does not change the state after removal */
 	ASSERT_EQ(0, put_device(device_bdf, "power/control", "on"));
 	ASSERT_STREQ("active", line_of(pm_status(device_bdf)));
 	ASSERT_EQ(0, put_device(device_bdf, "power/control", "auto"));
@@ -367,7 +368,7 @@ static const char *option_of(const char *name)
 	return line_of(path);
 }
 
-TEST_F(once, options)
+TEST_F(once, module_options_apply_to_new_devices)
 {
 	mdev_create(device_bdf, UUID);
 	ASSERT_STREQ("N", option_of("nointxmask"));
@@ -375,7 +376,7 @@ TEST_F(once, options)
 	ASSERT_EQ(0, mdev_unload());
 	ASSERT_EQ(0, put_device(device_bdf, "driver_override", "\n"));
 
-	/* By the ids, not by name */
+	/* Bind by ids, without driver_override */
 	ASSERT_TRUE(mdev_load("ids=junk,8086:1,1234:11e8 nointxmask=1 disable_idle_d3=1"));
 	ASSERT_TRUE(mdev_is_bound(device_bdf));
 	mdev_create(device_bdf, UUID);
@@ -393,7 +394,7 @@ TEST_F(once, options)
 	ASSERT_EQ(0, mdev_unload());
 }
 
-TEST_F(once, sriov)
+TEST_F(once, bound_device_cannot_enable_vfs)
 {
 	mdev_bind(igb_bdf, MDEV_DRIVER);
 	ASSERT_EQ(ENOENT, put_device(igb_bdf, "sriov_numvfs", "1"));
@@ -404,8 +405,8 @@ TEST_F(once, sriov)
 	ASSERT_FALSE(mdev_exists(UUID));
 }
 
-/* Of a driver that leaves them enabled */
-TEST_F(once, sriov_enabled)
+/* pci-pf-stub leaves VFs enabled when it is unbound */
+TEST_F(once, device_with_vfs_is_refused)
 {
 	mdev_bind(igb_bdf, "pci-pf-stub");
 	sysfs_sriov_numvfs_set(igb_bdf, 1);
@@ -424,8 +425,8 @@ TEST_F(once, sriov_enabled)
 	mdev_bind(igb_bdf, NULL);
 }
 
-/* A VF of a device that vfio-pci has: as with vfio-pci, by the token of that */
-TEST_F(once, vf)
+/* A VF of a device that is bound to vfio-pci needs the token of the PF */
+TEST_F(once, vf_needs_the_token_of_its_pf)
 {
 	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
 	struct vfio_pci_device *pf, *vf;
@@ -452,7 +453,7 @@ TEST_F(once, vf)
 	close_bare(vf);
 	vfio_pci_device_cleanup(pf);
 
-	/* The VF goes, and its mediated device with it */
+	/* Disabling VFs removes the VF and its mediated device */
 	sysfs_sriov_numvfs_set(igb_bdf, 0);
 	ASSERT_FALSE(mdev_exists(UUID));
 	mdev_bind(igb_bdf, NULL);
@@ -460,19 +461,19 @@ TEST_F(once, vf)
 	iommu_cleanup(iommu);
 }
 
-TEST_F(once, shared_group)
+TEST_F(once, shared_iommu_group_is_refused)
 {
 	char bridge[PATH_MAX], link[PATH_MAX] = {};
 
 	log_mark();
 	mdev_bind(shared_bdf, MDEV_DRIVER);
 	ASSERT_EQ(EBUSY, mdev_try_create(shared_bdf, UUID));
-	ASSERT_TRUE(log_has("others are in its IOMMU group"));
+	ASSERT_TRUE(log_has("has other devices"));
 	ASSERT_FALSE(mdev_exists(UUID));
 	ASSERT_EQ(1, mdev_available(shared_bdf));
 	mdev_bind(shared_bdf, NULL);
 
-	/* And the bridge that they are behind is no device */
+	/* The driver does not bind the bridge above the devices */
 	snprintf_assert(bridge, sizeof(bridge), "/sys/bus/pci/devices/%s", shared_bdf);
 	ASSERT_GT(readlink(bridge, link, sizeof(link) - 1), 0);
 	*strrchr(link, '/') = 0;
@@ -482,14 +483,14 @@ TEST_F(once, shared_group)
 	put_device(strrchr(link, '/') + 1, "driver_override", "\n");
 }
 
-/* For good: the device does not come back */
-TEST_F_TIMEOUT(once, unplug, 120)
+/* The device does not come back */
+TEST_F_TIMEOUT(once, unplug_waits_for_close, 120)
 {
 	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
 
 	mdev_bind(port_bdf, MDEV_DRIVER);
 	mdev_create(port_bdf, UUID);
-	take_away(iommu, port_bdf, NULL, NULL);
+	remove_while_open(iommu, port_bdf, NULL, NULL);
 	while (device_exists(port_bdf))
 		usleep(10000);
 	ASSERT_FALSE(mdev_exists(UUID));
@@ -504,7 +505,7 @@ int main(int argc, char *argv[])
 
 	bdfs = vfio_selftests_get_bdfs(&argc, argv, &nr);
 	if (nr < 4) {
-		fprintf(stderr, "four devices are needed\n");
+		fprintf(stderr, "this program needs four devices\n");
 		return KSFT_FAIL;
 	}
 	device_bdf = bdfs[0];

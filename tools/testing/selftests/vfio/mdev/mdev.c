@@ -21,7 +21,7 @@
 #define EDU_DMA_START		1
 #define EDU_DMA_TO_MEMORY	2
 
-/* Of what all tests here have, the first device; for what torture/ shares */
+/* First device of the command line; torture/ uses it, too */
 const char *device_bdf;
 
 int mdev_try_bind(const char *bdf, const char *driver)
@@ -161,7 +161,7 @@ void log_mark(void)
 	log_size = strlen(log_text);
 }
 
-/* The log of a VM that runs for minutes is not full */
+/* The log must not have dropped the text before the mark */
 bool log_has(const char *text)
 {
 	log_read();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What tests of vfio-mdev-pci (CONFIG_SAMPLE_VFIO_MDEV_PCI) share: to make
- * mediated devices of PCI devices and remove them, and QEMU's edu device by
- * libvfio, which finds the vfio device by the address of the PCI device.
+ * Helpers for the tests of vfio-mdev-pci (CONFIG_SAMPLE_VFIO_MDEV_PCI).  They
+ * create and remove mediated devices, and access QEMU's edu device by libvfio.
+ * libvfio finds the vfio device by the address of the PCI device.
  */
 #ifndef SELFTESTS_VFIO_MDEV_H
 #define SELFTESTS_VFIO_MDEV_H
@@ -23,36 +23,36 @@
 #define EDU_BUFFER		0x40000
 #define EDU_BUFFER_SIZE		4096
 
-/* To this driver, from whichever it has; NULL for none. 0 or an errno */
+/* Bind a device to a driver, or to none if NULL; return 0 or an errno */
 int mdev_try_bind(const char *bdf, const char *driver);
 void mdev_bind(const char *bdf, const char *driver);
 bool mdev_is_bound(const char *bdf);
 
-/* 0 or an errno */
+/* Return 0 or an errno */
 int mdev_try_create(const char *bdf, const char *uuid);
 void mdev_create(const char *bdf, const char *uuid);
 int mdev_try_remove(const char *uuid);
 bool mdev_exists(const char *uuid);
-/* A file of a mediated device, until the next one is asked for */
+/* Return the path of a file of a mediated device, valid until the next call */
 const char *mdev_file(const char *uuid, const char *file);
-/* How many more can be made of a PCI device */
+/* Return how many mediated devices can still be created, or -1 */
 int mdev_available(const char *bdf);
 
-/* The module, with options or NULL; to unload it gives 0 or an errno */
+/* Load the module with options or NULL, and unload it; mdev_unload() returns 0 or an errno */
 bool mdev_load(const char *options);
 int mdev_unload(void);
 
-/* The first line of a file, or "" */
+/* Return the first line of a file, or "" */
 const char *line_of(const char *path);
-/* Whether this comes, within some seconds */
+/* Wait some seconds for the first line of a file */
 bool line_becomes(const char *path, const char *text);
-/* Whether the kernel has said this, after what it had said at the mark */
+/* Search the kernel log after the mark */
 void log_mark(void);
 bool log_has(const char *text);
 
 u32 edu_read(struct vfio_pci_device *device, u64 reg);
 void edu_write(struct vfio_pci_device *device, u64 reg, u32 value);
-/* Move bytes between memory, by an IOVA, and the buffer of the device */
+/* Copy between an IOVA and the buffer of the device */
 void edu_dma_from(struct vfio_pci_device *device, u64 iova, u32 count);
 void edu_dma_to(struct vfio_pci_device *device, u64 iova, u32 count);
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The programs that need the module vfio-mdev-pci; included where OUTPUT and the
-# flags of libvfio are known, after torture.mk.
+# Programs that need the module vfio-mdev-pci.  Set OUTPUT and the flags of
+# libvfio, and include torture.mk, before including this file.
 
 MDEV_SRCDIR ?= $(selfdir)/vfio/mdev
 
@@ -11,7 +11,7 @@ MDEV_PROGS := $(OUTPUT)/vfio_mdev_pci_device \
 	      $(OUTPUT)/vfio_mdev_pci_fail_nth \
 	      $(OUTPUT)/vfio_mdev_pci_lifecycle \
 	      $(OUTPUT)/vfio_mdev_pci_races
-# What they share
+# Shared objects
 MDEV_LIB := $(MDEV_OUTPUT)/mdev.o $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/nth.o $(TORTURE_OUTPUT)/racer.o
 
 $(MDEV_OUTPUT):

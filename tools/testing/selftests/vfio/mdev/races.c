@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Everything at once: a mediated device is created, opened by its file and by the
- * IOMMU group, used and removed, while the PCI device is bound, unbound and reset,
- * and the module unloaded and loaded.  Nothing is expected of a single call but that
- * it returns; the kernel must have nothing to say, and in the end all works.
+ * Concurrent operations: create, open, use and remove a mediated device, bind,
+ * unbind and reset the PCI device, and load and unload the module.  A single
+ * call may succeed or fail, but it must return.  Afterwards the device must
+ * work.
  *
- * For so many seconds as the first argument says.
+ * The first argument is the duration in seconds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ static unsigned long now(void)
 	return ts.tv_sec * 1000000UL + ts.tv_nsec / 1000;
 }
 
-/* What takes something away lets it be for most of the time, however slow all is */
+/* After a removal, leave time for the other threads, in proportion to its duration */
 static void rest(struct racer *racer, unsigned long began)
 {
 	unsigned long end = now() + 3 * (now() - began) + pick(racer, 1000000);
@@ -45,7 +45,7 @@ static void rest(struct racer *racer, unsigned long began)
 		usleep(10000);
 }
 
-/* No path in a static buffer here, as there are other threads */
+/* Build the path on the stack, because several threads build paths */
 #define DEVICE(file)	(snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", \
 				  device_bdf, file), path)
 
@@ -149,7 +149,7 @@ static void race_remove(struct racer *racer)
 	rest(racer, began);
 }
 
-/* From its driver; what is left is no device to open, and in the way of the next one */
+/* Unbind the mediated device from its driver, and remove it for the next one */
 static void race_detach(struct racer *racer)
 {
 	unsigned long began = now();
@@ -179,7 +179,7 @@ static void race_reset(struct racer *racer)
 	usleep(50000 + pick(racer, 200000));
 }
 
-/* Whoever loads it again has the device bound by its driver_override */
+/* driver_override binds the device again after the next load */
 static void race_unload(struct racer *racer)
 {
 	unsigned long began = now();
@@ -246,22 +246,23 @@ int main(int argc, char *argv[])
 	for (i = 0; i < ARRAY_SIZE(racers); i++)
 		printf("%s: %lu of %lu\n", racers[i].name, racers[i].done, racers[i].rounds);
 	fflush(stdout);
-	/* Which of them get through depends on how slow all is, but not that some do */
-	VFIO_ASSERT_TRUE(done(race_cdev) + done(race_group), "never opened\n");
-	VFIO_ASSERT_TRUE(done(race_create), "never created\n");
+	/* The numbers depend on the speed of the machine, but must not be 0 */
+	VFIO_ASSERT_TRUE(done(race_cdev) + done(race_group), "no open succeeded\n");
+	VFIO_ASSERT_TRUE(done(race_create), "no creation succeeded\n");
 	VFIO_ASSERT_TRUE(done(race_remove) + done(race_bind) + done(race_unload),
-			 "never taken away\n");
+			 "no removal succeeded\n");
 
 	/*
-	 * Resets by sysfs while the device is opened, which saves its state then, may
-	 * lose what its BARs are set to, with vfio-pci as well.  Have them set anew.
+	 * A reset by sysfs during an open may lose the BARs: both save the
+	 * state of the device.  The same happens with vfio-pci.  Rescan the
+	 * device to set the BARs.
 	 */
 	VFIO_ASSERT_TRUE(mdev_load(NULL));
 	VFIO_ASSERT_EQ(put_device(device_bdf, "remove", "1"), 0);
 	VFIO_ASSERT_EQ(put_text("/sys/bus/pci/rescan", "1"), 0);
 	mdev_bind(device_bdf, MDEV_DRIVER);
 	mdev_create(device_bdf, UUID);
-	/* Its nodes in /dev come by a thread of the kernel */
+	/* A kernel thread creates the nodes in /dev */
 	while (tries++ < 100 && access(group_path, F_OK))
 		usleep(10000);
 	iommu = iommu_init(MODE_IOMMUFD);
@@ -273,7 +274,7 @@ int main(int argc, char *argv[])
 	VFIO_ASSERT_EQ(mdev_try_remove(UUID), 0);
 	VFIO_ASSERT_EQ(mdev_available(device_bdf), 1);
 	VFIO_ASSERT_EQ(mdev_unload(), 0);
-	printf("all works\n");
+	printf("the device works\n");
 
 	return 0;
 }

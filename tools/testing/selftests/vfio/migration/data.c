@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The files that the state of a device is read from and written to: what can be
- * done with them and when, and that what is written to one device is what was
- * read from another, in parts of whatever size, and also if not all goes well.
+ * Tests of the data files of a migration.  A destination must get the state of
+ * the source with chunks of any size, and after errors.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +30,7 @@ FIXTURE(data) {
 	struct iommu *iommu;
 	struct vfio_pci_device *device;
 	struct vfio_pci_device *other;
-	/* A page, and one after it that is not there */
+	/* One page, followed by an unmapped one */
 	u8 *edge;
 	int violations;
 	int fd;
@@ -83,7 +82,7 @@ static u64 get_seed(const char *bdf)
 	return migration_view(bdf).seed;
 }
 
-/* Save in chunks of one size, load in chunks of another, and see that it is there */
+/* Save and load in chunks of these sizes, and check the loaded state */
 static void check_chunks(struct __test_metadata *_metadata, struct data_data *self,
 			 size_t read_chunk, size_t write_chunk)
 {
@@ -99,7 +98,7 @@ static void check_chunks(struct __test_metadata *_metadata, struct data_data *se
 	set_seed(device_bdf, 0);
 	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
 	ASSERT_EQ(0, write_all(fd, bytes.data, bytes.size, write_chunk));
-	/* It is no use before it is known to be whole */
+	/* The state takes effect only when the stream is complete */
 	ASSERT_EQ(0, get_seed(device_bdf));
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
 	close(fd);
@@ -107,8 +106,8 @@ static void check_chunks(struct __test_metadata *_metadata, struct data_data *se
 	free_bytes(&bytes);
 }
 
-/* In chunks of each size that makes a difference */
-TEST_F_TIMEOUT(data, chunks, 120)
+/* Every chunk size up to the size of the stream */
+TEST_F_TIMEOUT(data, state_moves_in_chunks_of_any_size, 120)
 {
 	struct bytes bytes = {};
 	size_t chunk, size;
@@ -117,7 +116,7 @@ TEST_F_TIMEOUT(data, chunks, 120)
 	save_state(self->fd, &bytes);
 	size = bytes.size;
 	free_bytes(&bytes);
-	/* A header, a record of data, and the one that ends it, which has two numbers */
+	/* A header, a data record, and the trailer with two numbers */
 	ASSERT_EQ(sizeof(struct stream_header) + 2 * sizeof(struct stream_record) + 100 + 16,
 		  size);
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
@@ -126,14 +125,14 @@ TEST_F_TIMEOUT(data, chunks, 120)
 		check_chunks(_metadata, self, chunk, size);
 		check_chunks(_metadata, self, size, chunk);
 	}
-	/* The driver's parts are something else */
+	/* The parts of the driver are independent of the chunks */
 	for (chunk = 1; chunk <= 101; chunk++) {
 		migration_set("part", "%zu", chunk);
 		check_chunks(_metadata, self, 7, 13);
 	}
 }
 
-/* Buffers one after the other, some of which are empty: how many bytes that is */
+/* Fill a vector with buffers, some of them empty; return their total size */
 static size_t cut(struct iovec *iov, int nr, u8 *buf, size_t most, size_t step)
 {
 	size_t size = 0;
@@ -150,8 +149,8 @@ static size_t cut(struct iovec *iov, int nr, u8 *buf, size_t most, size_t step)
 	return size;
 }
 
-/* Into many buffers at a time, and from as many */
-TEST_F_TIMEOUT(data, vectors, 120)
+/* Many buffers in one call */
+TEST_F_TIMEOUT(data, state_moves_by_readv_and_writev, 120)
 {
 	u8 *buf = malloc_assert(2 * SZ_1M);
 	size_t size = 0, at, count;
@@ -183,8 +182,8 @@ TEST_F_TIMEOUT(data, vectors, 120)
 	free(buf);
 }
 
-/* The end is the end */
-TEST_F_TIMEOUT(data, end, 120)
+/* Reads at the end return 0 */
+TEST_F_TIMEOUT(data, read_at_the_end_returns_0, 120)
 {
 	struct bytes bytes = {};
 	struct pollfd pollfd;
@@ -203,8 +202,8 @@ TEST_F_TIMEOUT(data, end, 120)
 	free_bytes(&bytes);
 }
 
-/* In one direction only, and nowhere else than where it goes on */
-TEST_F_TIMEOUT(data, wrong_calls, 120)
+/* A file has one direction, and no offset */
+TEST_F_TIMEOUT(data, data_file_refuses_wrong_operations, 120)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 	u8 buf[16] = {};
@@ -224,7 +223,7 @@ TEST_F_TIMEOUT(data, wrong_calls, 120)
 		ASSERT_EQ(-1, ftruncate(fd, 0));
 		map = mmap(NULL, PAGE, i ? PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
 		ASSERT_EQ(MAP_FAILED, map);
-		/* Neither runs while its state is saved or loaded */
+		/* The device does not run, so there is no pre-copy */
 		ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
 		ASSERT_EQ(i ? ENOTTY : EINVAL, errno);
 		ASSERT_EQ(-1, ioctl(fd, VFIO_DEVICE_RESET));
@@ -233,8 +232,8 @@ TEST_F_TIMEOUT(data, wrong_calls, 120)
 	}
 }
 
-/* A file is of one transfer, not of the next one of the same kind */
-TEST_F_TIMEOUT(data, outlived, 120)
+/* A file belongs to one session, not to the next one of the same kind */
+TEST_F_TIMEOUT(data, file_of_an_ended_session_fails, 120)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 	int fd, next, write_fd, write_next;
@@ -261,7 +260,7 @@ TEST_F_TIMEOUT(data, outlived, 120)
 	ASSERT_EQ(ENODEV, errno);
 	ASSERT_EQ(1, write(write_next, buf, 1));
 
-	/* It may outlive the device, and the next time that it is open */
+	/* A file may outlive the device and its next open */
 	vfio_pci_device_cleanup(self->device);
 	ASSERT_EQ(-1, write(write_next, buf, 1));
 	ASSERT_EQ(ENODEV, errno);
@@ -281,8 +280,8 @@ TEST_F_TIMEOUT(data, outlived, 120)
 	close(fd);
 }
 
-/* That it is closed changes nothing */
-TEST_F_TIMEOUT(data, closed, 120)
+/* Closing the file does not change the state */
+TEST_F_TIMEOUT(data, closing_the_file_keeps_the_state, 120)
 {
 	struct bytes bytes = {};
 	int fd;
@@ -296,13 +295,13 @@ TEST_F_TIMEOUT(data, closed, 120)
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
 	save_state(self->fd, &bytes);
 
-	/* Nothing was written: it stays as it is */
+	/* An empty stream leaves the device unchanged */
 	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
 	close(fd);
 	ASSERT_EQ(STATE(RESUMING), get_state(self->fd));
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 
-	/* All was */
+	/* A complete stream */
 	set_seed(device_bdf, 0);
 	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
 	ASSERT_EQ(0, write_all(fd, bytes.data, bytes.size, bytes.size));
@@ -310,7 +309,7 @@ TEST_F_TIMEOUT(data, closed, 120)
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 	ASSERT_NE(0, get_seed(device_bdf));
 
-	/* Not all was */
+	/* An incomplete stream */
 	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
 	ASSERT_EQ(0, write_all(fd, bytes.data, bytes.size - 1, bytes.size));
 	close(fd);
@@ -329,8 +328,8 @@ static void get_pending(struct __test_metadata *_metadata, int fd, u64 *initial,
 	*dirty = info.dirty_bytes;
 }
 
-/* What there is to read while the device runs */
-TEST_F_TIMEOUT(data, precopy, 120)
+/* Data of a running device */
+TEST_F_TIMEOUT(data, precopy_reports_pending_bytes, 120)
 {
 	struct vfio_precopy_info info = {};
 	struct bytes bytes = {};
@@ -340,7 +339,7 @@ TEST_F_TIMEOUT(data, precopy, 120)
 	set_seed(device_bdf, 42);
 	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
 
-	/* All there is at first must be read */
+	/* Userspace must read all initial bytes */
 	get_pending(_metadata, fd, &initial, &dirty);
 	ASSERT_LE(INITIAL, initial);
 	ASSERT_EQ(0, dirty);
@@ -363,14 +362,14 @@ TEST_F_TIMEOUT(data, precopy, 120)
 	ASSERT_EQ(0, initial);
 	ASSERT_EQ(0, dirty);
 
-	/* What becomes dirty meanwhile may be read */
+	/* Userspace may read bytes that become dirty later */
 	migration_set("dirty", "3000");
 	for (i = 0; i < 5; i++) {
 		get_pending(_metadata, fd, &initial, &dirty);
 		get_pending(_metadata, fd, &initial, &dirty);
 		ASSERT_EQ(0, initial);
 		ASSERT_LT(0, dirty);
-		/* Also what is about to be read is none of what there was at first */
+		/* The rest of a record does not count as initial bytes, either */
 		ASSERT_EQ(1000, read(fd, bytes.data + bytes.size, 1000));
 		bytes.size += 1000;
 		get_pending(_metadata, fd, &initial, &dirty);
@@ -380,7 +379,7 @@ TEST_F_TIMEOUT(data, precopy, 120)
 	}
 	migration_set("dirty", "0");
 
-	/* Those of the wrong size, and nowhere */
+	/* A wrong argsz, and an unmapped address */
 	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
 	ASSERT_EQ(EINVAL, errno);
 	info.argsz = sizeof(info) - 1;
@@ -389,7 +388,7 @@ TEST_F_TIMEOUT(data, precopy, 120)
 	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, self->edge + PAGE));
 	ASSERT_EQ(EFAULT, errno);
 
-	/* The rest */
+	/* The rest after the device is stopped */
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
 	info.argsz = sizeof(info);
 	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
@@ -402,7 +401,7 @@ TEST_F_TIMEOUT(data, precopy, 120)
 	free_bytes(&bytes);
 }
 
-/* Which is not to be found out only as the time is over */
+/* Poll for at most @ms; return the events, or 0 if they came too late */
 static int wait_for(int fd, int ms)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
@@ -422,7 +421,7 @@ static bool is_readable(int fd, int ms)
 	return wait_for(fd, ms) == POLLIN;
 }
 
-/* What is done while somebody waits */
+/* A call that another thread makes while this one polls */
 struct later {
 	void (*run)(int fd);
 	int fd;
@@ -454,8 +453,8 @@ static void run_again(int fd)
 	VFIO_ASSERT_EQ(set_state(fd, STATE(RUNNING), NULL), 0);
 }
 
-/* Who has read all that there is may wait for more, for the end, or for nothing */
-TEST_F_TIMEOUT(data, waits, 60)
+/* After reading all data, poll() waits for new data or the end of the session */
+TEST_F_TIMEOUT(data, poll_waits_for_more_data, 60)
 {
 	struct later later = { .fd = self->fd };
 	struct bytes bytes = {};
@@ -483,7 +482,7 @@ TEST_F_TIMEOUT(data, waits, 60)
 	ASSERT_TRUE(is_readable(fd, 0));
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 
-	/* There will be no more of one that has ended meanwhile */
+	/* A session that has ended has no more data */
 	ASSERT_EQ(POLLIN | POLLERR, wait_for(fd, 0));
 	close(fd);
 	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
@@ -496,7 +495,7 @@ TEST_F_TIMEOUT(data, waits, 60)
 	free_bytes(&bytes);
 }
 
-/* In KiB */
+/* Memory used by vmalloc(), in KiB */
 static long vmalloc_used(void)
 {
 	char line[128];
@@ -512,8 +511,8 @@ static long vmalloc_used(void)
 	return used;
 }
 
-/* A file that outlives the device has nothing of its buffers */
-TEST_F_TIMEOUT(data, kept, 120)
+/* A file that outlives the device holds no buffer */
+TEST_F_TIMEOUT(data, file_of_a_closed_device_holds_no_buffer, 120)
 {
 	int fds[32], i;
 	long before;
@@ -526,14 +525,14 @@ TEST_F_TIMEOUT(data, kept, 120)
 		self->device = vfio_pci_device_init(device_bdf, self->iommu);
 		self->fd = self->device->fd;
 	}
-	/* In KiB, of which these would be four times as many */
+	/* In KiB.  Kept buffers would be four times as large. */
 	ASSERT_GT(2048, vmalloc_used() - before);
 	for (i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
 }
 
-/* One that is not read before the device is stopped, or only in part */
-TEST_F_TIMEOUT(data, short_precopy, 120)
+/* Userspace stops the device before it has read all pre-copy data */
+TEST_F_TIMEOUT(data, precopy_may_be_read_in_part, 120)
 {
 	struct bytes bytes = {};
 	int i, n, fd;
@@ -564,8 +563,8 @@ TEST_F_TIMEOUT(data, short_precopy, 120)
 	free_bytes(&bytes);
 }
 
-/* Buffers that are not there, or not all of them, are no end */
-TEST_F_TIMEOUT(data, bad_buffers, 120)
+/* After a fault, reading and writing continue at the same position */
+TEST_F_TIMEOUT(data, read_and_write_continue_after_a_fault, 120)
 {
 	struct bytes bytes = {};
 	size_t at, n;
@@ -607,7 +606,7 @@ TEST_F_TIMEOUT(data, bad_buffers, 120)
 		ASSERT_EQ(-1, write(fd, self->edge + PAGE, 100));
 		ASSERT_EQ(EFAULT, errno);
 		memcpy(self->edge + PAGE - part, bytes.data + at, part);
-		/* Past the end of the stream there is nothing that can be asked for */
+		/* Do not write past the end of the stream */
 		ret = write(fd, self->edge + PAGE - part,
 			    part + (at + part < bytes.size ? 100 : 0));
 		ASSERT_LT(0, ret);
@@ -620,8 +619,8 @@ TEST_F_TIMEOUT(data, bad_buffers, 120)
 	free_bytes(&bytes);
 }
 
-/* If the driver fails it can be tried again */
-TEST_F_TIMEOUT(data, save_fails, 120)
+/* After an error of the driver, userspace can try again */
+TEST_F_TIMEOUT(data, save_continues_after_a_driver_error, 120)
 {
 	static const int errnos[] = { EIO, ENOMEM, EAGAIN, ENODEV, 4095 };
 	static const int nonsense[] = { INT_MAX, 256 * 1024, -4096, INT_MIN };
@@ -677,8 +676,8 @@ static void reopen(struct data_data *self)
 	self->fd = self->device->fd;
 }
 
-/* A driver that refuses a part of a state is not given any more of it */
-TEST_F_TIMEOUT(data, load_fails, 120)
+/* After a failed load, the driver gets no further part */
+TEST_F_TIMEOUT(data, load_ends_after_a_driver_error, 120)
 {
 	static const struct {
 		int returned, expected;
@@ -721,7 +720,7 @@ TEST_F_TIMEOUT(data, load_fails, 120)
 	free_bytes(&bytes);
 }
 
-/* From one device to the other, without more memory than a chunk */
+/* Copy the state to the other device with a buffer of one chunk */
 static void transfer(struct __test_metadata *_metadata, struct data_data *self, u64 size,
 		     u64 seed, size_t chunk)
 {
@@ -743,7 +742,7 @@ static void transfer(struct __test_metadata *_metadata, struct data_data *self, 
 		total += ret;
 	}
 	ASSERT_EQ(0, ret);
-	/* In KiB: a buffer at each side, however much it is */
+	/* In KiB; each side has one buffer, for any size of the state */
 	ASSERT_GT(2048, vmalloc_used() - before);
 	ASSERT_LE(size, total);
 	ASSERT_GE(estimate, total);
@@ -759,12 +758,12 @@ static void transfer(struct __test_metadata *_metadata, struct data_data *self, 
 static void open_other(struct __test_metadata *_metadata, struct data_data *self)
 {
 	ASSERT_LT(1, migration_nr_bdfs) {
-		TH_LOG("this needs two devices of the same ids");
+		TH_LOG("this test needs two devices with the same ids");
 	}
 	self->other = vfio_pci_device_init(migration_bdfs[1], self->iommu);
 }
 
-TEST_F_TIMEOUT(data, transfers, 120)
+TEST_F_TIMEOUT(data, state_moves_to_another_device, 120)
 {
 	static const struct {
 		u64 size;
@@ -808,7 +807,7 @@ FIXTURE_TEARDOWN(large)
 	iommu_cleanup(self->data.iommu);
 }
 
-TEST_F_TIMEOUT(large, gigabyte, 300)
+TEST_F_TIMEOUT(large, large_state_moves_in_constant_memory, 300)
 {
 	transfer(_metadata, &self->data, SZ_1G, 0x6789abcdef012345, SZ_1M);
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Let every allocation fail, one after the other, while the state of a device is
- * saved and loaded, by both protocols, and while what it writes is logged.
- * Whatever fails, the next try without failures works, and no page that was
- * written is lost.
+ * Fail each allocation in turn while a device is saved and loaded by both
+ * protocols, and while its DMA is logged.  After each failure, a retry without
+ * failures must succeed, and the log must still contain every written page.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,11 +23,11 @@
 
 #define STATE_SIZE	300000
 
-/* Nothing of ours is to be allocated meanwhile */
+/* Static, so that the test itself does not allocate */
 static u8 stream[2 * SZ_1M];
 static size_t stream_size;
 static struct region_info info;
-/* Where the migration region is */
+/* Offset of the migration region */
 static u64 region;
 
 #define fail_nth_data _test_data_fail_nth
@@ -62,7 +61,7 @@ FIXTURE_TEARDOWN(fail_nth)
 	EXPECT_EQ(self->violations, migration_count("violations"));
 }
 
-/* Nothing of before is allocated any more, nor is the other protocol in use */
+/* Open the device again, to free its allocations and its protocol */
 static int open_again(struct fail_nth_data *self)
 {
 	vfio_pci_device_cleanup(self->device);
@@ -76,7 +75,7 @@ static int run(struct fail_nth_data *self)
 	return set_state(self->device->fd, STATE(RUNNING), NULL);
 }
 
-/* Add what there is to read to the stream: 0 or an errno */
+/* Append all available data to the stream; return 0 or an errno */
 static int read_file(int fd)
 {
 	ssize_t ret;
@@ -187,12 +186,12 @@ static int v1_map(struct fail_nth_data *self)
 static const struct {
 	const char *name;
 	int (*run)(struct fail_nth_data *self);
-	/* What is to be done before another try */
+	/* Run before the retry */
 	int (*recover)(struct fail_nth_data *self);
-	/* At least so many allocations that cannot be done without */
+	/* Minimum number of allocations whose failure fails the call */
 	unsigned int needed;
 } calls[] = {
-	/* The stream of each save is that which the next one loads */
+	/* A load uses the stream of the save before it */
 	{ "save by features", save, run, 2 },
 	{ "load by features", load, open_again, 2 },
 	{ "save by the region", v1_save, v1_run, 1 },
@@ -200,7 +199,7 @@ static const struct {
 	{ "map the region", v1_map, v1_run, 1 },
 };
 
-TEST_F_TIMEOUT(fail_nth, transfers, 600)
+TEST_F_TIMEOUT(fail_nth, retry_succeeds_after_a_failed_allocation, 600)
 {
 	unsigned int i, nth, failures;
 	bool failed;
@@ -221,14 +220,14 @@ TEST_F_TIMEOUT(fail_nth, transfers, 600)
 			if (!ret)
 				continue;
 			failures++;
-			/* A copy from or to userspace fails, too, as if it had to allocate */
+			/* The fault injection also fails copies from and to userspace */
 			ASSERT_TRUE(ret == ENOMEM || ret == EFAULT) {
 				TH_LOG("%s: %d", calls[i].name, ret);
 			}
 			ASSERT_EQ(0, calls[i].recover(self));
 			ASSERT_EQ(0, calls[i].run(self));
 		} while (failed && nth < 1000);
-		TH_LOG("%s: %u allocations, of which %u are needed", calls[i].name, nth - 1,
+		TH_LOG("%s: %u allocations, %u of them required", calls[i].name, nth - 1,
 		       failures);
 		ASSERT_LT(nth, 1000);
 		ASSERT_GE(failures, calls[i].needed);
@@ -240,7 +239,7 @@ static int log_control(int fd, u32 op, void *data, size_t size)
 	return device_feature(fd, VFIO_DEVICE_FEATURE_SET | op, data, size);
 }
 
-/* A log that starts, is told of a page in each of some places, and is read */
+/* Start the log, report a write of one page, and read the log */
 static int log_writes(int fd, u64 *dirty)
 {
 	struct vfio_device_feature_dma_logging_range range = { .length = SZ_1G };
@@ -256,7 +255,7 @@ static int log_writes(int fd, u64 *dirty)
 	if (ret)
 		return ret;
 
-	/* If this fails, it is not known that anything was written */
+	/* If this write fails, the driver reports nothing */
 	ret = put_text("/sys/module/vfio_pci_torture_migration/parameters/mark_dirty",
 		       "0x3000 0x1000");
 	if (ret)
@@ -266,7 +265,7 @@ static int log_writes(int fd, u64 *dirty)
 			      VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, &report, sizeof(report));
 }
 
-TEST_F_TIMEOUT(fail_nth, log, 300)
+TEST_F_TIMEOUT(fail_nth, failed_allocation_loses_no_dirty_page, 300)
 {
 	unsigned int nth = 0, all = 0;
 	static u64 dirty;
@@ -280,7 +279,7 @@ TEST_F_TIMEOUT(fail_nth, log, 300)
 		failed = nth_has_failed(self->nth_fd);
 		ASSERT_TRUE(!ret || failed);
 		if (!ret) {
-			/* Without memory for it, more are dirty, but never less */
+			/* Without memory the log reports more pages, but never fewer */
 			ASSERT_TRUE(dirty == 1 << 3 || (failed && dirty == ~0ULL)) {
 				TH_LOG("%#llx", (unsigned long long)dirty);
 			}
@@ -289,7 +288,7 @@ TEST_F_TIMEOUT(fail_nth, log, 300)
 		ASSERT_EQ(0, log_control(self->device->fd, VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
 					 NULL, 0));
 	} while (failed && nth < 1000);
-	TH_LOG("log: %u allocations, for %u of which all was taken for dirty", nth - 1, all);
+	TH_LOG("log: %u allocations, %u failures made all pages dirty", nth - 1, all);
 	ASSERT_LT(nth, 1000);
 	ASSERT_GE(all, 1);
 }

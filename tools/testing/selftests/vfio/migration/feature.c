@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The states of a device that is migrated by VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
- * which there are, how they are reached and what the driver is asked for on the
- * way, by what include/uapi/linux/vfio.h says of enum vfio_device_mig_state; and
- * what is left when the driver fails or the device is reset.
+ * Tests of VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE: states and arcs of enum
+ * vfio_device_mig_state, the driver operations that they call, and the state
+ * after a driver error or a reset.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +73,7 @@ FIXTURE_TEARDOWN(feature)
 	EXPECT_EQ(self->violations, migration_count("violations"));
 }
 
-/* What there is of a feature: bits of VFIO_DEVICE_FEATURE_GET and _SET */
+/* Return the supported operations of a feature, VFIO_DEVICE_FEATURE_GET and _SET */
 static u32 probe(int fd, u32 feature)
 {
 	static const u32 ops[] = { VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_SET };
@@ -103,8 +102,8 @@ static int start_logging(int fd)
 			      &control, sizeof(control));
 }
 
-/* What userspace is told of what the driver can do */
-TEST_F_TIMEOUT(feature, abilities, 120)
+/* Userspace sees the abilities of the driver */
+TEST_F_TIMEOUT(feature, features_match_the_driver, 120)
 {
 	const u32 get = VFIO_DEVICE_FEATURE_GET, set = VFIO_DEVICE_FEATURE_SET;
 	struct vfio_device_feature_mig_state state;
@@ -133,7 +132,7 @@ TEST_F_TIMEOUT(feature, abilities, 120)
 		ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
 	}
 
-	/* To set or get none, or what does not fit */
+	/* Wrong operations and sizes */
 	ASSERT_EQ(EINVAL, device_feature(self->fd, set | VFIO_DEVICE_FEATURE_MIGRATION,
 					 &state, sizeof(state)));
 	ASSERT_EQ(EINVAL, device_feature(self->fd, get | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
@@ -142,7 +141,7 @@ TEST_F_TIMEOUT(feature, abilities, 120)
 					 &state, sizeof(u64) - 1));
 }
 
-/* Only a driver that was loaded before the device was bound can migrate it */
+/* Only a driver that was loaded before the bind can migrate the device */
 TEST_F_TIMEOUT(feature, driver_loaded_after_bind_does_not_migrate, 120)
 {
 	const struct abilities abilities = { .p2p = true, .precopy = 1000, .log = true };
@@ -150,7 +149,7 @@ TEST_F_TIMEOUT(feature, driver_loaded_after_bind_does_not_migrate, 120)
 
 	ASSERT_EQ(VFIO_PCI_NUM_REGIONS + 1, num_regions);
 	close_device(self);
-	/* A bound device pins its driver, so that its abilities cannot change */
+	/* A bound device pins its driver, so its abilities cannot change */
 	ASSERT_EQ(EAGAIN, migration_try_rmmod());
 
 	migration_unbind();
@@ -172,7 +171,7 @@ TEST_F_TIMEOUT(feature, driver_loaded_after_bind_does_not_migrate, 120)
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
 }
 
-/* Each arc that the driver is to implement, by the uapi header */
+/* The arcs that the uapi header requires */
 static const struct arc {
 	u32 from, to;
 } arcs[] = {
@@ -233,8 +232,9 @@ static const char *level_of(u32 state)
 }
 
 /*
- * The shortest path, of which no interior state is one that saves unless all of
- * it saves: its length, 0 if there is none.
+ * Find the shortest path between two states.  A saving state may be inside the
+ * path only if both ends are saving states.  Return its length, or 0 if there
+ * is none.
  */
 static int find_path(u32 from, u32 to, u32 *path, int most)
 {
@@ -254,7 +254,7 @@ static int find_path(u32 from, u32 to, u32 *path, int most)
 		if (is_saving(arcs[i].to) && arcs[i].to != to &&
 		    !(is_saving(from) && is_saving(to)))
 			continue;
-		/* What was entered by leaving what saves */
+		/* A path between saving states does not leave them */
 		if (is_saving(from) && is_saving(to) && !is_saving(arcs[i].to))
 			continue;
 		length = find_path(arcs[i].to, to, rest, most - 1);
@@ -284,7 +284,7 @@ static void count_calls(int *calls)
 		calls[i] = migration_calls(counted[i]);
 }
 
-/* Of how many calls each path consists, states that there are not left out */
+/* Count the calls on a path, without its unsupported states */
 static void expect_calls(const u32 *path, int length, bool p2p, bool precopy, int *calls)
 {
 	u32 last = path[0];
@@ -300,7 +300,7 @@ static void expect_calls(const u32 *path, int length, bool p2p, bool precopy, in
 			calls[1] += !strcmp(level_of(state), "running");
 			calls[2] += !strcmp(level_of(state), "quiet");
 		}
-		/* One that saves in STOP_COPY only has nothing to start */
+		/* STOP_COPY without pre-copy does not call precopy_start */
 		calls[3] += is_saving(state) && !is_saving(last) && state != STATE(STOP_COPY);
 		last = state;
 	}
@@ -333,7 +333,7 @@ static void check_arc(struct __test_metadata *_metadata, struct feature_data *se
 		expect_calls(path, length, p2p, precopy, before);
 	else
 		to = from;
-	/* The driver is told when saving ends */
+	/* The end of pre-copy calls precopy_stop */
 	before[4] += precopying && !is_saving(to);
 	for (i = 0; i < ARRAY_SIZE(counted); i++) {
 		ASSERT_EQ(before[i], after[i]) {
@@ -344,7 +344,7 @@ static void check_arc(struct __test_metadata *_metadata, struct feature_data *se
 	ASSERT_EQ(to, get_state(self->fd));
 	ASSERT_STREQ(level_of(to), migration_view(device_bdf).level);
 
-	/* There is a file for each transfer, and it ends with that */
+	/* Each session has a new file, which fails after the session */
 	ASSERT_EQ(from != to && ((is_saving(to) && !is_saving(from)) || to == STATE(RESUMING)),
 		  new_fd >= 0) {
 		TH_LOG("from %u to %u: fd %d", from, to, new_fd);
@@ -355,7 +355,7 @@ static void check_arc(struct __test_metadata *_metadata, struct feature_data *se
 		if (ret < 0)
 			ASSERT_EQ(ENODEV, errno);
 	} else if (from == STATE(RESUMING)) {
-		/* What is written is not taken before it is a whole header */
+		/* An empty write checks whether the file is valid */
 		ret = write(old_fd, &byte, 0);
 		if (to != from) {
 			ASSERT_EQ(-1, write(old_fd, &byte, 1));
@@ -377,8 +377,8 @@ static void check_arc(struct __test_metadata *_metadata, struct feature_data *se
 	ASSERT_FALSE(migration_view(device_bdf).precopying);
 }
 
-/* From each state to each, and to what is none */
-TEST_F_TIMEOUT(feature, arcs, 120)
+/* Change from each state to each valid or invalid state */
+TEST_F_TIMEOUT(feature, state_changes_follow_the_uapi, 120)
 {
 	static const u32 targets[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x80000000, ~0U };
 	int i, j, from;
@@ -407,8 +407,8 @@ static void make_error(struct __test_metadata *_metadata, struct feature_data *s
 	close(fd);
 }
 
-/* There is no way out of the error state but a reset, or to open it again */
-TEST_F_TIMEOUT(feature, error, 120)
+/* Only a reset, or a new open, leaves the state ERROR */
+TEST_F_TIMEOUT(feature, only_reset_or_open_leaves_error, 120)
 {
 	u32 state;
 	int fd;
@@ -433,7 +433,7 @@ TEST_F_TIMEOUT(feature, error, 120)
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
 }
 
-/* A byte of the file of a transfer */
+/* Read or write one byte of a data file */
 static ssize_t use_file(int fd, u32 state)
 {
 	u8 byte = 0;
@@ -441,8 +441,8 @@ static ssize_t use_file(int fd, u32 state)
 	return is_saving(state) ? read(fd, &byte, 1) : write(fd, &byte, 1);
 }
 
-/* A reset has the device run, whatever was going on */
-TEST_F_TIMEOUT(feature, reset, 120)
+/* A reset in any state makes the device run */
+TEST_F_TIMEOUT(feature, reset_ends_the_session, 120)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 	int resets, fd, ret;
@@ -464,15 +464,14 @@ TEST_F_TIMEOUT(feature, reset, 120)
 			}
 			close(fd);
 		}
-		/* All of it can be done again */
+		/* The same state can be reached again */
 		ASSERT_EQ(0, set_state(self->fd, state, NULL));
 		ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 	}
 }
 
-/* What a driver returns that it may not */
-/* Whoever closes a device leaves a data file behind, which is of no use */
-TEST_F_TIMEOUT(feature, closed, 120)
+/* After the device is closed, its data file fails */
+TEST_F_TIMEOUT(feature, close_ends_the_session, 120)
 {
 	struct bytes bytes = {};
 	int fd, ret, stops;
@@ -484,7 +483,7 @@ TEST_F_TIMEOUT(feature, closed, 120)
 			make_error(_metadata, self);
 		else
 			ASSERT_EQ(0, set_state(self->fd, state, &fd));
-		/* In the middle of what goes on */
+		/* Start the transfer of data */
 		if (fd >= 0) {
 			ret = use_file(fd, state);
 			ASSERT_EQ(1, ret);
@@ -512,7 +511,7 @@ TEST_F_TIMEOUT(feature, closed, 120)
 	free_bytes(&bytes);
 }
 
-/* A file of vfio's in debugfs about migration */
+/* Read a migration file of vfio in debugfs */
 static const char *debugfs(const char *name)
 {
 	static char text[128];
@@ -532,8 +531,8 @@ static const char *debugfs(const char *name)
 	return text;
 }
 
-/* What whoever looks at the machine is told, be the device open or not */
-TEST_F_TIMEOUT(feature, debugfs, 120)
+/* debugfs shows the state of open and closed devices */
+TEST_F_TIMEOUT(feature, debugfs_shows_features_and_state, 120)
 {
 	static const char * const names[] = {
 		"ERROR\n", "STOP\n", "RUNNING\n", "STOP_COPY\n", "RESUMING\n", "RUNNING_P2P\n",
@@ -566,22 +565,22 @@ static void check_failure(struct __test_metadata *_metadata, struct feature_data
 	ASSERT_EQ(0, set_state(self->fd, from, NULL));
 	migration_fail(op, error, 0);
 	ASSERT_EQ(expected, set_state(self->fd, to, &fd)) {
-		TH_LOG("%s returns %d", op, error);
+		TH_LOG("operation %s returned %d", op, error);
 	}
 	ASSERT_EQ(-1, fd);
 	ASSERT_EQ(left, get_state(self->fd)) {
-		TH_LOG("%s returns %d", op, error);
+		TH_LOG("operation %s returned %d", op, error);
 	}
 	ASSERT_STREQ(level_of(left), migration_view(device_bdf).level);
 	migration_fail("none", 0, 0);
 
-	/* It can be tried again */
+	/* A retry succeeds */
 	ASSERT_EQ(0, set_state(self->fd, to, NULL));
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 }
 
-/* If a driver fails the device is where it was, or at some state on the way */
-TEST_F_TIMEOUT(feature, failures, 120)
+/* After a driver error the device is in the last state that it reached */
+TEST_F_TIMEOUT(feature, driver_error_keeps_the_reached_state, 120)
 {
 	static const struct {
 		const char *op;
@@ -612,8 +611,8 @@ TEST_F_TIMEOUT(feature, failures, 120)
 	}
 }
 
-/* A state that is whole, but that the driver finds no use for */
-TEST_F_TIMEOUT(feature, load_done_fails, 120)
+/* The driver refuses a complete state */
+TEST_F_TIMEOUT(feature, failed_load_done_enters_error, 120)
 {
 	struct bytes bytes = {};
 	int i, fd;
@@ -638,8 +637,8 @@ TEST_F_TIMEOUT(feature, load_done_fails, 120)
 	free_bytes(&bytes);
 }
 
-/* How much there is to save, of which a driver may say anything */
-TEST_F_TIMEOUT(feature, data_size, 120)
+/* The data size is an estimate; the driver may return any number */
+TEST_F_TIMEOUT(feature, data_size_covers_the_stream, 120)
 {
 	struct bytes bytes = {};
 	u64 size;
@@ -652,7 +651,7 @@ TEST_F_TIMEOUT(feature, data_size, 120)
 	ASSERT_GT(bytes.size + 4096, size);
 	free_bytes(&bytes);
 
-	/* Less and less, until there is nothing */
+	/* The size decreases to 0 */
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &fd));
 	bytes.data = malloc_assert(1 << 20);
@@ -663,7 +662,7 @@ TEST_F_TIMEOUT(feature, data_size, 120)
 		if (!ret)
 			break;
 		size -= ret;
-		/* A few records more or less */
+		/* The estimate may be off by a few record heads */
 		ASSERT_GE(size + 64, get_data_size(self->fd));
 	}
 	ASSERT_EQ(0, get_data_size(self->fd));

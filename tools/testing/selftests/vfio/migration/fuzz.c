@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Streams that were mutated, loaded from userspace in each way that there is: by
- * writes to the data file, and by the window of the region, mapped or written.
+ * Load mutated streams by the data file, by the mapped window of the region,
+ * and by writes to this window.
  *
- * What is to become of a stream is told by fuzz_judge.c.  Of each the errno must be
- * the one, and the driver must have seen as much of it as is good: load_done() is
- * for those that are whole.
+ * The oracle in fuzz_judge.c predicts the errno and the number of driver calls
+ * for each stream.  The core must call load_done() for complete streams only.
  *
- * A device that has refused a stream is no good until it was reset.  A reset takes
- * longer than all else, so but for some of them the driver only has everybody
- * think that there was one.
+ * A device that has refused a stream needs a reset.  A real reset takes long,
+ * so the driver only calls the reset handlers, except for a few streams.
  *
- * Each stream is made from the seed of the run and its number:
+ * The seed and the number of a stream determine its contents:
  *
- *	FUZZ_SEED	the seed; without it, each run has another
- *	FUZZ_STREAMS	how many streams each test makes, or 2000
- *	FUZZ_FIRST	the first of them, or 0
+ *	FUZZ_SEED	seed; random by default
+ *	FUZZ_STREAMS	number of streams for each test; 2000 by default
+ *	FUZZ_FIRST	number of the first stream; 0 by default
  */
 #include <endian.h>
 #include <errno.h>
@@ -38,9 +36,9 @@
 
 #include "../kselftest_harness.h"
 
-/* What is in the window when a sender lies; it is zero after that */
+/* Size of the old data in the window if the sender gives a wrong size */
 #define STALE	4096
-/* Writes that a stream is made of */
+/* Maximum number of writes for a stream */
 #define PIECES	4096
 
 enum way {
@@ -49,7 +47,7 @@ enum way {
 	BY_REGION,
 };
 
-/* One write: @put bytes, at the start of the window said to be @said, if by that */
+/* One write of @put bytes; the region gets @said as its data_size */
 struct piece {
 	size_t put;
 	u64 said;
@@ -69,19 +67,19 @@ FIXTURE(fuzz) {
 	u8 *map;
 	int violations;
 	int fd;
-	/* Files of the module, open as to open them takes long */
+	/* Parameters of the module, kept open for speed */
 	int calls_fd;
 	int devices_fd;
 	int reset_fd;
 
 	u64 seed;
 	struct mutant mutant;
-	/* As it arrives: what @pieces have of it, and the window */
+	/* The stream as it arrives, the writes, and a copy of the window */
 	struct bytes sent;
 	struct piece *pieces;
 	int nr_pieces;
 	u8 *window;
-	/* Of the driver's operations, before it arrives */
+	/* Calls of the driver before the stream */
 	struct counts counts;
 	bool sealed;
 };
@@ -110,7 +108,7 @@ static u64 from_environment(const char *name, u64 otherwise)
 	return value;
 }
 
-/* A stream that does not depend on anything but the seed */
+/* Save a stream that depends only on the seed */
 static void save_stream(struct fuzz_data *self, struct bytes *bytes)
 {
 	u64 seed = next_random(&self->mutant.random);
@@ -171,7 +169,7 @@ FIXTURE_SETUP(fuzz)
 	self->pieces = calloc_assert(PIECES, sizeof(*self->pieces));
 	self->window = calloc_assert(1, WINDOW);
 
-	/* To migrate it by the other protocol it has to be opened anew */
+	/* Only a new open allows the other protocol */
 	vfio_pci_device_cleanup(self->device);
 	open_device(self);
 }
@@ -196,7 +194,7 @@ FIXTURE_TEARDOWN(fuzz)
 	free(self->info);
 }
 
-/* What is in the window is a good stream, over and over */
+/* Fill the window with copies of a valid stream */
 static void fill(u8 *stale, const struct bytes *good)
 {
 	size_t i;
@@ -205,7 +203,7 @@ static void fill(u8 *stale, const struct bytes *good)
 		stale[i] = good->data[i % good->size];
 }
 
-/* How it is written, and what arrives by that */
+/* Split the mutated stream into writes, and compute the received stream */
 static void cut(struct fuzz_data *self, enum way way)
 {
 	const struct bytes *bytes = &self->mutant.bytes, *good = &self->mutant.good;
@@ -228,7 +226,7 @@ static void cut(struct fuzz_data *self, enum way way)
 		piece->put = put;
 		piece->said = put;
 		if (lies && one_in(random, 8))
-			/* More than there can be takes nothing */
+			/* A size larger than the window is refused */
 			piece->said = one_in(random, 2) ? some_large_number(random) :
 				      one_in(random, 256) ? below(random, WINDOW + 1) :
 							    below(random, STALE);
@@ -242,19 +240,17 @@ static void cut(struct fuzz_data *self, enum way way)
 			if (piece->said <= WINDOW)
 				append_bytes(&self->sent, self->window, piece->said);
 		}
-		/* What was put there to no avail is put there again */
+		/* After a refused write, repeat it */
 		if (piece->said <= WINDOW || self->nr_pieces > PIECES / 2)
 			at += put;
 	}
 }
 
-/* What has come of it */
-
 static int call_count(const char *text, const char *op)
 {
 	const char *line = strstr(text, op);
 
-	VFIO_ASSERT_NOT_NULL(line, "the module does not know%s\n", op);
+	VFIO_ASSERT_NOT_NULL(line, "the module has no operation%s\n", op);
 
 	return atoi(line + strlen(op));
 }
@@ -274,7 +270,7 @@ static struct counts get_counts(struct fuzz_data *self)
 	};
 }
 
-/* "BDF LEVEL SEED ..." */
+/* Each line is "BDF LEVEL SEED ..." */
 static u64 get_seed(struct fuzz_data *self)
 {
 	char text[1024], *line;
@@ -319,7 +315,7 @@ static int write_file(struct fuzz_data *self)
 		if (write(data_fd, bytes->data + at, self->pieces[i].put) !=
 		    (ssize_t)self->pieces[i].put)
 			ret = errno;
-	/* What is good does not help it any more */
+	/* After an error, a valid stream fails, too */
 	if (ret && one_in(&self->mutant.random, 8)) {
 		VFIO_ASSERT_EQ(write(data_fd, good->data, good->size), -1);
 		VFIO_ASSERT_EQ(errno, ret);
@@ -393,7 +389,7 @@ static bool is_in_error(struct fuzz_data *self, enum way way)
 				state_of(self->fd, self->offset) == ERROR;
 }
 
-/* Returns whether it was taken */
+/* Return whether the stream was accepted */
 static bool check_stream(struct __test_metadata *_metadata, struct fuzz_data *self, enum way way,
 			 u64 *seed)
 {
@@ -408,7 +404,7 @@ static bool check_stream(struct __test_metadata *_metadata, struct fuzz_data *se
 
 	EXPECT_TRUE(!error || error == ret);
 	EXPECT_TRUE(is_error(&verdict, ret)) {
-		TH_LOG("%d, not %d", ret, verdict.error);
+		TH_LOG("errno %d, expected %d", ret, verdict.error);
 	}
 	EXPECT_EQ(verdict.loads, after.load - before.load);
 	EXPECT_EQ(verdict.precopy_loads, after.precopy_load - before.precopy_load);
@@ -417,7 +413,7 @@ static bool check_stream(struct __test_metadata *_metadata, struct fuzz_data *se
 		*seed = verdict.seed;
 	EXPECT_EQ(*seed, get_seed(self));
 
-	/* Only a reset leads out of it */
+	/* Only a reset leaves the state ERROR */
 	if (ret) {
 		EXPECT_TRUE(is_in_error(self, way));
 		EXPECT_EQ(EINVAL, state(self, way, STATE(RUNNING), RUNNING));
@@ -434,14 +430,14 @@ static bool same(const struct bytes *a, const struct bytes *b)
 	return a->size == b->size && !memcmp(a->data, b->data, a->size);
 }
 
-/* The stream that is on, should the program end with it */
+/* The current stream, printed if the program exits */
 static struct {
 	bool on;
 	u64 seed;
 	u64 nr;
 } current;
 
-static void tell_current(void)
+static void print_current(void)
 {
 	if (current.on)
 		fprintf(stderr, "# FUZZ_SEED=%llu FUZZ_FIRST=%llu\n",
@@ -458,7 +454,7 @@ static void fuzz(struct __test_metadata *_metadata, struct fuzz_data *self, enum
 
 	TH_LOG("seed %llu, streams %llu to %llu", (unsigned long long)self->seed,
 	       (unsigned long long)first, (unsigned long long)(first + nr - 1));
-	atexit(tell_current);
+	atexit(print_current);
 	current.seed = self->seed;
 	self->counts = get_counts(self);
 	for (i = first; i < first + nr; i++) {
@@ -472,12 +468,12 @@ static void fuzz(struct __test_metadata *_metadata, struct fuzz_data *self, enum
 		mutant->bytes.size = mutant->good.size;
 		for (j = 1 + below(&mutant->random, 4); j; j--)
 			mutate(mutant);
-		/* By intent, as whoever sends a stream can, or by chance */
+		/* Half of the streams get correct checksums, as in an attack */
 		self->sealed = one_in(&mutant->random, 2);
 		if (self->sealed)
 			seal(&mutant->bytes);
 		cut(self, way);
-		/* Some changes have nothing to change, or change all */
+		/* A mutation may have no effect, or result in the other stream */
 		original = same(&self->sent, &mutant->good) || same(&self->sent, &mutant->other);
 
 		if (check_stream(_metadata, self, way, &seed)) {
@@ -487,16 +483,16 @@ static void fuzz(struct __test_metadata *_metadata, struct fuzz_data *self, enum
 				forged++;
 			}
 		}
-		/* What is wrong with it was said */
+		/* Stop at the first failure, which was printed */
 		ASSERT_EQ(0, _metadata->exit_code) {
-			tell_current();
+			print_current();
 		}
 	}
 	current.on = false;
 
-	TH_LOG("seed %llu: %llu streams, %u taken, of these %u forged",
+	TH_LOG("seed %llu: %llu streams, %u accepted, %u of them forged",
 	       (unsigned long long)self->seed, (unsigned long long)nr, accepted, forged);
-	/* If none was, or all were, nothing was tried */
+	/* Streams must have been accepted, and refused */
 	if (nr >= 1000) {
 		ASSERT_LT(0, forged);
 		ASSERT_LT(accepted, nr / 2);
@@ -504,20 +500,20 @@ static void fuzz(struct __test_metadata *_metadata, struct fuzz_data *self, enum
 }
 
 /* By the data file */
-TEST_F_TIMEOUT(fuzz, file, 600)
+TEST_F_TIMEOUT(fuzz, data_file_accepts_only_valid_streams, 600)
 {
 	fuzz(_metadata, self, BY_FILE);
 }
 
-/* By the region, whose window is mapped */
-TEST_F_TIMEOUT(fuzz, mapping, 600)
+/* By the mapped window of the region */
+TEST_F_TIMEOUT(fuzz, mapped_window_accepts_only_valid_streams, 600)
 {
 	self->map = map_data(self->fd, self->offset);
 	fuzz(_metadata, self, BY_MAPPING);
 }
 
-/* By the region, whose window is written to */
-TEST_F_TIMEOUT(fuzz, region, 600)
+/* By writes to the window of the region */
+TEST_F_TIMEOUT(fuzz, written_window_accepts_only_valid_streams, 600)
 {
 	fuzz(_metadata, self, BY_REGION);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Streams that were mutated, and what is to become of them */
+/* Mutated streams, and the oracle for their results */
 #ifndef SELFTESTS_VFIO_MIGRATION_FUZZ_H
 #define SELFTESTS_VFIO_MIGRATION_FUZZ_H
 
@@ -8,10 +8,10 @@
 
 #include "migration.h"
 
-/* What is written by the driver at a time, and what it writes in all */
+/* Bytes of one part of the driver, and of the whole state */
 #define PART	20
 #define SIZE	40
-/* What a stream may grow to, unless its sender lies of what it has put there */
+/* Maximum size of a stream, unless its sender gives a wrong size */
 #define LONG	2048
 
 #define HEADER	sizeof(struct stream_header)
@@ -35,41 +35,41 @@ static inline u64 get_le64(const void *from)
 	return le64toh(val);
 }
 
-/* Numbers that follow from @random, which becomes another */
+/* Pseudorandom numbers; each call advances @random */
 u64 next_random(u64 *random);
-/* Less than @ceiling */
+/* Return a number less than @ceiling */
 u32 below(u64 *random, u32 ceiling);
 bool one_in(u64 *random, u32 of);
-/* More than anything is long */
+/* Return a number that exceeds every size */
 u64 some_large_number(u64 *random);
 
 struct mutant {
 	u64 random;
-	/* A good one, another of another state, and what has become of the first */
+	/* A valid stream, one with another state, and the mutated stream */
 	struct bytes good;
 	struct bytes other;
 	struct bytes bytes;
 };
 
-/* Change something of it, or nothing if there is nothing to be changed */
+/* Mutate the stream once; a mutation may have no effect */
 void mutate(struct mutant *mutant);
 
-/* What is to become of a stream */
+/* Expected result of a stream */
 struct verdict {
 	bool empty;
-	/* Its errno, or another one that it may be as well; 0 if it is taken */
+	/* Expected errno, and an alternative one; 0 if the stream is accepted */
 	int error;
 	int or;
-	/* What the driver sees of it */
+	/* Expected calls of the driver */
 	int loads;
 	int precopy_loads;
 	bool done;
-	/* The state that it has, if that is any */
+	/* The loaded state, if there is one */
 	bool has_seed;
 	u64 seed;
 };
 
-/* Of what was sent to a device with @ours as its header */
+/* Predict the result of a stream for a device that sends the header @ours */
 struct verdict judge(const struct bytes *sent, const struct stream_header *ours);
 
 #endif

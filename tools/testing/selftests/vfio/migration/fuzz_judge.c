@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is to become of a stream, as told by a second parser, which knows what is
- * written down of streams, and by a model of the driver, which knows what it makes
- * of its state.
+ * Oracle for the result of a stream.  It has a second parser, written from the
+ * documentation, and a model of the state in the driver.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -10,7 +9,7 @@
 #include "fuzz.h"
 #include "stream_util.h"
 
-/* What the driver makes of its state */
+/* Model of the state in the driver */
 struct model {
 	u64 seed;
 	u64 size;
@@ -31,7 +30,7 @@ static u8 byte_of_state(const struct model *model)
 	return word >> (model->pos % 8 * 8);
 }
 
-/* It begins with the seed and the size of all, from which the rest follows */
+/* A state starts with its seed and its size; all other bytes derive from them */
 static bool model_takes(struct model *model, const u8 *data, size_t size)
 {
 	for (; size; size--, data++, model->pos++) {
@@ -54,19 +53,19 @@ static bool model_is_good(const struct model *load, const struct model *preload)
 	return load->pos < 8 || preload->pos < 8 || load->seed == preload->seed;
 }
 
-/* The header: what it is refused with */
+/* Predict the errno for a header */
 static void judge_header(struct verdict *verdict, const struct stream_header *header,
 			 struct stream_header ours)
 {
 	u32 version = le32toh(header->version);
 
-	/* As the device would send it, but for a number and an older version */
+	/* The header of the device, with the nonce and version of the stream */
 	ours.nonce = header->nonce;
 	ours.version = header->version;
 	if (memcmp(&ours, header, offsetof(struct stream_header, crc)) ||
 	    version < 2 || version > 3)
 		verdict->error = EINVAL;
-	/* Who does not know what it is does not know where its checksum is */
+	/* The core may check the checksum before or after the other fields */
 	if (crc32c(~0, header, offsetof(struct stream_header, crc)) != le32toh(header->crc)) {
 		if (verdict->error)
 			verdict->or = EBADMSG;
@@ -75,7 +74,7 @@ static void judge_header(struct verdict *verdict, const struct stream_header *he
 	}
 }
 
-/* What Documentation/driver-api/vfio-pci-migration.rst says of what was sent */
+/* Follow the rules in Documentation/driver-api/vfio-pci-migration.rst */
 struct verdict judge(const struct bytes *sent, const struct stream_header *ours)
 {
 	struct verdict verdict = {};
@@ -87,7 +86,7 @@ struct verdict judge(const struct bytes *sent, const struct stream_header *ours)
 	verdict.empty = !sent->size;
 	if (verdict.empty)
 		return verdict;
-	/* Unless it is found to be good, it is not all there */
+	/* Until the trailer, the stream is incomplete */
 	if (sent->size < HEADER) {
 		verdict.error = EINVAL;
 		return verdict;

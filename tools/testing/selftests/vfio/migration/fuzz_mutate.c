@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What can become of a stream on its way, or is sent by who means no good */
+/* Mutations of a stream, accidental and malicious */
 #include "fuzz.h"
 #include "stream_util.h"
 #include "v1.h"
@@ -31,7 +31,7 @@ static void put_bytes(struct mutant *mutant, size_t at, const void *from, size_t
 		memcpy(mutant->bytes.data + at, from, size);
 }
 
-/* Where the record after that at @at is, if there is one */
+/* Return the offset of the record after @at, or the end of the stream */
 static size_t next_record(const struct bytes *bytes, size_t at)
 {
 	size_t left = at < bytes->size ? bytes->size - at : 0;
@@ -44,7 +44,7 @@ static size_t next_record(const struct bytes *bytes, size_t at)
 	return at + HEAD + get_le32(bytes->data + at + 4);
 }
 
-/* Some record of the stream, as it is now */
+/* Return the offset of a random record of the mutated stream */
 static size_t some_record(struct mutant *mutant)
 {
 	int i = below(&mutant->random, 6);
@@ -57,7 +57,7 @@ static size_t some_record(struct mutant *mutant)
 	return at < mutant->bytes.size ? at : mutant->bytes.size;
 }
 
-/* Have @size bytes at @at of what is in @from, instead of @old bytes */
+/* Replace @old bytes at @at by @size bytes at @from */
 static void replace(struct mutant *mutant, size_t at, size_t old, const void *from, size_t size)
 {
 	struct bytes *bytes = &mutant->bytes;
@@ -105,45 +105,45 @@ void mutate(struct mutant *mutant)
 	u8 copy[LONG];
 
 	switch (below(random, 14)) {
-	case 0: /* A bit */
+	case 0: /* Flip a bit */
 		if (bytes->size)
 			bytes->data[at] ^= 1 << below(random, 8);
 		break;
-	case 1: /* Bytes of all kinds */
+	case 1: /* Set random bytes */
 		for (i = at; i < at + size % 8 && i < bytes->size; i++)
 			bytes->data[i] = below(random, 256);
 		break;
-	case 2: /* Its end */
+	case 2: /* Truncate the stream */
 		bytes->size = at;
 		break;
-	case 3: /* The type, the size or else of a record */
+	case 3: /* Set a field of a record head */
 		put_bytes(mutant, record + 4 * below(random, 4), &number, 4);
 		break;
-	case 4: /* Numbers anywhere */
+	case 4: /* Set an aligned word anywhere */
 		put_bytes(mutant, at & ~3, &number, 4);
 		break;
-	case 5: /* One more byte in a record, or one less */
+	case 5: /* Change the size of a record by one */
 		if (record + HEAD <= bytes->size) {
 			number = htole32(get_le32(bytes->data + record + 4) + (odd ? 1 : -1));
 			put_bytes(mutant, record + 4, &number, 4);
 		}
 		break;
-	case 6: /* From here on, or for a while, the other */
+	case 6: /* Overwrite bytes by the other stream */
 		for (i = at; i < bytes->size && i < mutant->other.size; i++)
 			if (odd || i < at + size)
 				bytes->data[i] = mutant->other.data[i];
 		break;
-	case 7: /* Nothing, or something else */
+	case 7: /* Remove or replace bytes */
 		replace(mutant, at, size, mutant->other.data, odd ? 0 : size);
 		break;
-	case 8: /* A record less */
+	case 8: /* Remove a record */
 		replace(mutant, record, to - record, mutant->other.data, 0);
 		break;
-	case 9: /* A record where another was, or before it */
+	case 9: /* Insert a copy of a record, or replace one by it */
 		memcpy(copy, bytes->data + record, to - record);
 		replace(mutant, some_record(mutant), odd ? to - record : 0, copy, to - record);
 		break;
-	case 10: /* Two that have changed places */
+	case 10: /* Swap two records */
 		i = next_record(bytes, to);
 		if (i > to && i <= bytes->size) {
 			memcpy(copy, bytes->data + record, to - record);
@@ -151,16 +151,16 @@ void mutate(struct mutant *mutant)
 			memcpy(bytes->data + record + i - to, copy, to - record);
 		}
 		break;
-	case 11: /* More at the end */
+	case 11: /* Append bytes */
 		i = at % mutant->good.size;
 		replace(mutant, bytes->size, 0, mutant->good.data + i,
 			size < mutant->good.size - i ? size : mutant->good.size - i);
 		break;
-	case 12: /* The sums of its end, or what is there by now */
+	case 12: /* Set a total size in the trailer */
 		if (bytes->size >= 16)
 			put_bytes(mutant, bytes->size - (odd ? 8 : 16), &large, 8);
 		break;
-	default: /* One of the numbers of the header */
+	default: /* Set a field of the header */
 		put_bytes(mutant, 4 * below(random, HEADER / 4), &number, 4);
 		break;
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What memory a device writes: VFIO_DEVICE_FEATURE_DMA_LOGGING_START, _REPORT and
- * _STOP, against a bitmap that the test keeps of what it had the driver tell.
+ * Tests of DMA logging: VFIO_DEVICE_FEATURE_DMA_LOGGING_START, _REPORT and
+ * _STOP.  The tests make the driver report writes, and compare the log with
+ * these writes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -100,7 +101,7 @@ static void mark(u64 iova, u64 length)
 		      (unsigned long long)length);
 }
 
-/* Which pages of some were reported, by bits; it is all that was asked for */
+/* Return the reported pages as bits; check that the words around them do not change */
 static u64 pages(int fd, u64 iova, u64 nr)
 {
 	u64 bitmap[3] = { 0x1234567890abcdef, 0, 0x1234567890abcdef };
@@ -113,8 +114,8 @@ static u64 pages(int fd, u64 iova, u64 nr)
 	return bitmap[1];
 }
 
-/* What can be asked for */
-TEST_F_TIMEOUT(log, control, 120)
+/* Valid and invalid arguments */
+TEST_F_TIMEOUT(log, invalid_ranges_are_refused, 120)
 {
 	static const u64 bad_sizes[] = { 0, 3, 4095, 4097, 12288, ~0ULL, (1ULL << 40) + 1 };
 	struct vfio_device_feature_dma_logging_range ranges[257] = {
@@ -124,7 +125,7 @@ TEST_F_TIMEOUT(log, control, 120)
 	int syncs = migration_calls("log_sync"), i;
 	u64 bitmap[64] = {}, page_size;
 
-	/* Nothing is logged */
+	/* Logging is off */
 	ASSERT_EQ(EINVAL, report(self->fd, 0, SZ_1M, PAGE, bitmap));
 	ASSERT_EQ(0, stop(self->fd));
 	ASSERT_EQ(stops, migration_calls("log_stop"));
@@ -139,7 +140,7 @@ TEST_F_TIMEOUT(log, control, 120)
 	ASSERT_EQ(EINVAL, start_ranges(self->fd, &page_size, ranges, 0));
 	ASSERT_EQ(E2BIG, start_ranges(self->fd, &page_size, ranges, 257));
 	ASSERT_EQ(EFAULT, start_ranges(self->fd, &page_size, NULL, 1));
-	/* Ranges that overlap, are not whole pages, or are too large */
+	/* Ranges that overlap, are not aligned to pages, or are too large */
 	ranges[1].iova = SZ_1M - PAGE;
 	ASSERT_EQ(EINVAL, start_ranges(self->fd, &page_size, ranges, 2));
 	ranges[1].iova = SZ_1M + 1;
@@ -149,7 +150,7 @@ TEST_F_TIMEOUT(log, control, 120)
 	ASSERT_EQ(EOVERFLOW, start_ranges(self->fd, &page_size, ranges, 2));
 	ASSERT_EQ(starts, migration_calls("log_start"));
 
-	/* Whatever pages userspace would like, there are those that there are */
+	/* The kernel returns its own page size for any requested size */
 	for (page_size = 1; page_size <= SZ_1G; page_size = i * 2) {
 		i = page_size;
 		ranges[0].iova = 0;
@@ -165,7 +166,7 @@ TEST_F_TIMEOUT(log, control, 120)
 			break;
 	}
 
-	/* As many as there can be */
+	/* The maximum number of ranges */
 	for (i = 0; i < 256; i++) {
 		ranges[i].iova = i * SZ_2M;
 		ranges[i].length = PAGE;
@@ -177,14 +178,14 @@ TEST_F_TIMEOUT(log, control, 120)
 		ASSERT_EQ(1, pages(self->fd, i * SZ_2M, 64));
 	ASSERT_EQ(0, pages(self->fd, 256 * SZ_2M, 64));
 
-	/* What is asked for must be something */
+	/* Invalid page sizes and ranges of a report */
 	ASSERT_EQ(EINVAL, report(self->fd, 0, SZ_1M, PAGE / 2, bitmap));
 	ASSERT_EQ(EINVAL, report(self->fd, 0, SZ_1M, 3 * PAGE, bitmap));
 	ASSERT_EQ(EINVAL, report(self->fd, 0, SZ_1M, 0, bitmap));
 	ASSERT_EQ(EOVERFLOW, report(self->fd, -(u64)PAGE, SZ_1M, PAGE, bitmap));
 	ASSERT_EQ(EOVERFLOW, report(self->fd, PAGE, -(u64)PAGE, PAGE, bitmap));
 
-	/* The end of the device is the end of its log */
+	/* Closing the device stops logging */
 	vfio_pci_device_cleanup(self->device);
 	self->device = vfio_pci_device_init(device_bdf, self->iommu);
 	self->fd = self->device->fd;
@@ -193,18 +194,18 @@ TEST_F_TIMEOUT(log, control, 120)
 	ASSERT_EQ(EINVAL, report(self->fd, 0, SZ_1M, PAGE, bitmap));
 }
 
-/* What was written, inside of what is logged, and not */
-TEST_F_TIMEOUT(log, marks, 120)
+/* Writes inside and outside of the logged range */
+TEST_F_TIMEOUT(log, written_pages_are_reported_once, 120)
 {
 	const u64 at = 0x100000;
 	u64 i;
 
-	/* Before anything is logged, nothing is kept */
+	/* Writes before the start of logging do not count */
 	mark(at, SZ_1M);
 	ASSERT_EQ(0, start(self->fd, at, 16 * PAGE));
 	ASSERT_EQ(0, pages(self->fd, at - 16 * PAGE, 64));
 
-	/* Each page, by its first and its last byte, and it is told of once */
+	/* The first and last byte of each page; each page is reported once */
 	for (i = 0; i < 16; i++) {
 		mark(at + i * PAGE, 1);
 		ASSERT_EQ(1ULL << (i + 16), pages(self->fd, at - 16 * PAGE, 64));
@@ -215,12 +216,12 @@ TEST_F_TIMEOUT(log, marks, 120)
 		ASSERT_EQ(0, pages(self->fd, at, 64));
 	}
 
-	/* Two pages by two bytes; nothing by none */
+	/* A write to two pages, and an empty write */
 	mark(at + PAGE - 1, 2);
 	mark(at + 5 * PAGE, 0);
 	ASSERT_EQ(3, pages(self->fd, at, 64));
 
-	/* Outside, next to it, and across the ends */
+	/* Writes next to the range and across its ends */
 	mark(at - PAGE, PAGE);
 	mark(at + 16 * PAGE, PAGE);
 	ASSERT_EQ(0, pages(self->fd, at - 16 * PAGE, 64));
@@ -233,20 +234,20 @@ TEST_F_TIMEOUT(log, marks, 120)
 	mark(at, ~0ULL);
 	ASSERT_EQ(0xffffULL << 16, pages(self->fd, at - 16 * PAGE, 64));
 
-	/* What is not asked for stays for later */
+	/* A report leaves the other pages in the log */
 	mark(at, 16 * PAGE);
 	ASSERT_EQ(0xf, pages(self->fd, at + 4 * PAGE, 4));
 	ASSERT_EQ(0xff0f, pages(self->fd, at, 64));
 
-	/* When it is over it is forgotten */
+	/* Stopping discards the log */
 	mark(at, 16 * PAGE);
 	ASSERT_EQ(0, stop(self->fd));
 	ASSERT_EQ(0, start(self->fd, at, 16 * PAGE));
 	ASSERT_EQ(0, pages(self->fd, at, 64));
 }
 
-/* Bits are only set, and only those of what is asked for */
-TEST_F_TIMEOUT(log, bits, 120)
+/* A report only sets bits, and only in the requested range */
+TEST_F_TIMEOUT(log, report_sets_only_requested_bits, 120)
 {
 	u64 bitmap[4] = { 0xf0, 0, 0x8000000000000000 };
 	u64 i;
@@ -259,7 +260,7 @@ TEST_F_TIMEOUT(log, bits, 120)
 	ASSERT_EQ(0, bitmap[1]);
 	ASSERT_EQ(0x8000000000000004, bitmap[2]);
 
-	/* Larger pages: one bit for each that has something dirty in it */
+	/* A bit for larger pages is set if one of their pages is dirty */
 	memset(bitmap, 0, sizeof(bitmap));
 	mark(15 * PAGE, PAGE);
 	mark(16 * PAGE, PAGE);
@@ -269,7 +270,7 @@ TEST_F_TIMEOUT(log, bits, 120)
 	ASSERT_EQ(0x10003, bitmap[0]);
 	ASSERT_EQ(0, bitmap[1]);
 
-	/* From the midst of pages to the midst of others */
+	/* Ranges that start and end inside of pages */
 	for (i = 1; i < PAGE; i += 1023) {
 		u64 length = 8 * PAGE - 2 * i;
 
@@ -277,16 +278,16 @@ TEST_F_TIMEOUT(log, bits, 120)
 		mark(0, 32 * PAGE);
 		ASSERT_EQ(0, report(self->fd, 16 * PAGE + i, length, PAGE, bitmap));
 		ASSERT_EQ((1ULL << (length + PAGE - 1) / PAGE) - 1, bitmap[0]) {
-			TH_LOG("%#lx bytes into the page", (long)i);
+			TH_LOG("range starts %#lx bytes into the page", (long)i);
 		}
 		ASSERT_EQ(0, bitmap[1]);
-		/* Those at the ends may have more to tell, those before have not */
+		/* The partial pages at the ends stay dirty, the whole pages do not */
 		bitmap[0] = pages(self->fd, 0, 64);
 		ASSERT_EQ(0xffff, bitmap[0] & 0xffff);
 		ASSERT_EQ(0, bitmap[0] & 0x7e0000);
 	}
 
-	/* Nothing at all */
+	/* Empty ranges */
 	memset(bitmap, 0, sizeof(bitmap));
 	mark(0, 32 * PAGE);
 	ASSERT_EQ(EINVAL, report(self->fd, 0, 0, PAGE, bitmap));
@@ -296,8 +297,8 @@ TEST_F_TIMEOUT(log, bits, 120)
 	ASSERT_EQ(0xffffffff, pages(self->fd, 0, 64));
 }
 
-/* The same by a bitmap of ours, at random, over what takes many parts of the log */
-TEST_F_TIMEOUT(log, random, 120)
+/* Random writes, compared with a bitmap, over many chunks of the log */
+TEST_F_TIMEOUT(log, random_writes_match_a_bitmap, 120)
 {
 	const u64 nr = 40000, base = 0x123456000;
 	u64 size = 8 * ((nr + 63) / 64), i, j, round;
@@ -316,7 +317,7 @@ TEST_F_TIMEOUT(log, random, 120)
 				ours[j / 64] |= 1ULL << j % 64;
 		}
 		memset(theirs, 0, size);
-		/* In parts that have nothing to do with those of the log */
+		/* Parts that are not aligned to the chunks of the log */
 		for (i = 0; i < nr; i += 64 * 37) {
 			u64 part = nr - i < 64 * 37 ? nr - i : 64 * 37;
 
@@ -342,8 +343,8 @@ static u64 now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* To ask for much takes no time if it is not much that is dirty */
-TEST_F_TIMEOUT(log, sparse, 120)
+/* The time of a report depends on the dirty pages, not on the range */
+TEST_F_TIMEOUT(log, report_of_few_dirty_pages_is_fast, 120)
 {
 	const u64 length = 1ULL << 40, bits = length / PAGE;
 	u64 *bitmap = mmap(NULL, bits / 8, PROT_READ | PROT_WRITE,
@@ -362,16 +363,16 @@ TEST_F_TIMEOUT(log, sparse, 120)
 		ASSERT_EQ(1ULL << page % 64, bitmap[page / 64]);
 		bitmap[page / 64] = 0;
 	}
-	/* Unless somebody else is busy */
+	/* The best of all rounds, because other tasks may be running */
 	ASSERT_GT(50, best);
-	/* Each page that is clean was left alone, so none of them is there */
+	/* The report did not touch the bits of clean pages */
 	for (i = 0; i < bits / 64; i += 9999 * 512)
 		ASSERT_EQ(0, bitmap[i]);
 	munmap(bitmap, bits / 8);
 }
 
-/* A device that logs by itself is asked before userspace is told */
-TEST_F_TIMEOUT(log, sync, 120)
+/* The core calls log_sync before each report */
+TEST_F_TIMEOUT(log, log_sync_is_called_before_a_report, 120)
 {
 	static const int errors[] = { -EIO, -ENODEV, 1, 4096, -4096 };
 	u64 bitmap[1] = {};
@@ -402,7 +403,7 @@ TEST_F_TIMEOUT(log, sync, 120)
 		ASSERT_EQ(0, start(self->fd, 0, SZ_1M));
 	}
 
-	/* What the device has written is of no state, and a reset is no reason */
+	/* Logging is independent of the device state and of resets */
 	mark(0, PAGE);
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
 	vfio_pci_device_reset(self->device);

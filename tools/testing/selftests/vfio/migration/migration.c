@@ -27,7 +27,7 @@ void migration_main_bdfs(int *argc, char *argv[])
 	device_bdf = migration_bdfs[0];
 }
 
-/* A parameter of the module, until the next one is read; NULL if there is none */
+/* Read a parameter of the module, or return NULL; valid until the next call */
 static char *get_param(const char *param)
 {
 	static char text[4096];
@@ -50,7 +50,7 @@ static char *need_param(const char *param)
 {
 	char *text = get_param(param);
 
-	VFIO_ASSERT_NOT_NULL(text, "%s; the module " MODULE " is needed\n", param);
+	VFIO_ASSERT_NOT_NULL(text, "cannot read %s; the module " MODULE " must be loaded\n", param);
 
 	return text;
 }
@@ -96,7 +96,7 @@ int migration_calls(const char *op)
 		if (!strncmp(text, op, length) && text[length] == ' ')
 			return atoi(text + length);
 
-	VFIO_FAIL("the module does not know %s\n", op);
+	VFIO_FAIL("the module has no operation %s\n", op);
 }
 
 struct driver_view migration_view(const char *bdf)
@@ -165,7 +165,7 @@ static unsigned int get_id(const char *bdf, const char *file)
 	return id;
 }
 
-/* The ids of all devices, as the module wants them */
+/* Write the ids of all devices in the format of the module */
 static void get_ids(char *ids, size_t size)
 {
 	size_t length = 0;
@@ -200,7 +200,7 @@ void migration_modprobe(const struct abilities *abilities)
 		_exit(127);
 	}
 	VFIO_ASSERT_EQ(waitpid(pid, &status, 0), pid);
-	VFIO_ASSERT_EQ(status, 0, "the module " MODULE " cannot be loaded\n");
+	VFIO_ASSERT_EQ(status, 0, "the module " MODULE " failed to load\n");
 }
 
 int migration_try_rmmod(void)
@@ -208,7 +208,7 @@ int migration_try_rmmod(void)
 	return syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? errno : 0;
 }
 
-/* All devices, as each that is bound pins the module */
+/* Unbind all devices, because each of them pins the module */
 void migration_unbind(void)
 {
 	glob_t found;
@@ -222,7 +222,7 @@ void migration_unbind(void)
 	globfree(&found);
 }
 
-/* What a device can do is known when it is bound */
+/* vfio-pci reads the abilities at bind, so bind the devices again to change them */
 void migration_load(const struct abilities *abilities)
 {
 	int i;

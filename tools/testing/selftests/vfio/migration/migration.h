@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What tests of migration share: the vendor driver of the module
- * vfio_pci_torture_migration (CONFIG_VFIO_PCI_TORTURE_TEST), and the two
- * protocols that a device which it migrates is migrated by.
+ * Shared by the tests of migration: control of the vendor driver in the module
+ * vfio_pci_torture_migration (CONFIG_VFIO_PCI_TORTURE_TEST), and helpers for
+ * both migration protocols.
  */
 #ifndef SELFTESTS_VFIO_MIGRATION_H
 #define SELFTESTS_VFIO_MIGRATION_H
@@ -19,40 +19,40 @@
 
 #define STATE(x)	VFIO_DEVICE_STATE_##x
 
-/* The devices that the program is to use: one, or two of the same ids */
+/* Devices on the command line: one, or two with the same ids */
 extern char **migration_bdfs;
 extern int migration_nr_bdfs;
 
 void migration_main_bdfs(int *argc, char *argv[]);
 
-/* What the driver can do with the devices that are bound to vfio-pci */
+/* Abilities of the driver; vfio-pci reads them at bind */
 struct abilities {
 	bool p2p;
 	u64 precopy;
 	bool log;
 };
 
-/* Have it loaded with these, and with all other options as they are at first */
+/* Load the driver with these abilities and default options, and bind the devices */
 void migration_load(const struct abilities *abilities);
 void migration_defaults(void);
-/* The steps of that */
+/* The single steps */
 void migration_modprobe(const struct abilities *abilities);
-/* 0 or an errno */
+/* Return 0 or an errno */
 int migration_try_rmmod(void);
 void migration_unbind(void);
 
 __printf(2, 3)
 void migration_set(const char *param, const char *fmt, ...);
-/* An option that is to be read or written more often than it can be opened */
+/* Open a parameter, for frequent accesses */
 int migration_open(const char *param, int flags);
-/* How often an operation of the driver was called */
+/* Return the number of calls of an operation */
 int migration_calls(const char *op);
 int migration_count(const char *param);
-/* What the driver says of a device that is open */
+/* State of an open device in the driver */
 struct driver_view {
 	char level[16];
 	u64 seed;
-	/* Of what it has loaded last */
+	/* Version of the last loaded state */
 	unsigned int version;
 	bool precopying;
 	bool logging;
@@ -61,31 +61,31 @@ struct driver_view {
 struct driver_view migration_view(const char *bdf);
 void migration_fail(const char *op, int error, unsigned int after);
 
-/* VFIO_DEVICE_FEATURE with some data: 0 or an errno */
+/* Call VFIO_DEVICE_FEATURE with data; return 0 or an errno */
 int device_feature(int fd, u32 flags, void *data, size_t size);
-/* Those of migration; what is not asked for may be NULL */
+/* Features of migration; @data_fd may be NULL */
 int set_state(int fd, u32 state, int *data_fd);
 u32 get_state(int fd);
 u64 get_data_size(int fd);
 u64 get_flags(int fd);
 
-/* Bytes of a stream; all of what there is to read */
+/* Bytes of a stream; @room bytes are allocated */
 struct bytes {
 	u8 *data;
 	size_t size;
 	size_t room;
 };
 
-/* Read in chunks until there is no more: 0, or the errno that it ends with */
+/* Read in chunks until the end; return 0 or the final errno */
 int read_all(int fd, struct bytes *bytes, size_t chunk);
-/* Write in chunks: 0, or the errno */
+/* Write in chunks; return 0 or an errno */
 int write_all(int fd, const void *data, size_t size, size_t chunk);
-/* All of it, with the state of the device before and afterwards as it may be */
+/* Save and load a whole state; the caller restores the device state */
 void save_state(int fd, struct bytes *bytes);
 int load_state(int fd, const struct bytes *bytes);
 void free_bytes(struct bytes *bytes);
 
-/* What a stream is made of; all of it is little endian */
+/* Format of a stream, all little endian */
 struct stream_header {
 	u8 magic[8];
 	__le32 format;

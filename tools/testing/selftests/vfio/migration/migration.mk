@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The programs that need the module vfio_pci_torture_migration; included after
-# torture.mk, some of which they share.
+# Programs that need the module vfio_pci_torture_migration.  Include torture.mk
+# before this file: the programs share its objects.
 
 MIGRATION_SRCDIR ?= $(selfdir)/vfio/migration
 
@@ -16,7 +16,7 @@ MIGRATION_PROGS := $(OUTPUT)/vfio_pci_migration_data \
 		   $(OUTPUT)/vfio_pci_migration_races \
 		   $(OUTPUT)/vfio_pci_migration_region \
 		   $(OUTPUT)/vfio_pci_migration_stream
-# What they share
+# Shared objects
 MIGRATION_LIB := $(MIGRATION_OUTPUT)/migration.o $(MIGRATION_OUTPUT)/stream_util.o $(MIGRATION_OUTPUT)/v1.o \
 		 $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/nth.o $(TORTURE_OUTPUT)/racer.o \
 		 $(TORTURE_OUTPUT)/torture.o

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The state of a device is refused by one of other ids, by each protocol, before
- * anything of it reaches the driver.  Needs two devices of different ids.
+ * A device refuses the state of a device with other ids, by each protocol.  The
+ * driver gets no part of it.  Needs two devices with different ids.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,7 +24,7 @@ FIXTURE(other) {
 
 FIXTURE_VARIANT(other) {
 	const char *iommu_mode;
-	/* Which of the two is the source */
+	/* Index of the source device */
 	int from;
 };
 
@@ -69,7 +69,7 @@ FIXTURE_TEARDOWN(other)
 	EXPECT_EQ(self->violations, migration_count("violations"));
 }
 
-TEST_F(other, file)
+TEST_F(other, data_file_refuses_state_of_another_device)
 {
 	u64 seed = migration_view(self->to->bdf).seed;
 
@@ -79,12 +79,12 @@ TEST_F(other, file)
 	EXPECT_EQ(self->loads, all_loads());
 	EXPECT_EQ(seed, migration_view(self->to->bdf).seed);
 
-	/* It is as good as ever for the device that it is of */
+	/* The source still accepts its own state */
 	ASSERT_EQ(0, load_state(self->from->fd, &self->bytes));
 	EXPECT_LT(self->loads, all_loads());
 }
 
-TEST_F(other, region)
+TEST_F(other, region_refuses_state_of_another_device)
 {
 	u64 seed = migration_view(self->to->bdf).seed;
 	u64 offset = find_region(self->to, self->info);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that userspace has put into low power is woken for whatever migrates it,
- * and sleeps again afterwards.  The driver of the module counts it as a violation if
- * it is asked for something while the device is not awake.
+ * The core resumes a device in low power for each migration operation, and
+ * suspends it afterwards.  The driver counts each operation on a suspended
+ * device as a violation.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(power)
 	EXPECT_EQ(self->violations, migration_count("violations"));
 }
 
-/* Runtime power management acts later, in a worker */
+/* Runtime power management suspends the device asynchronously */
 static bool is_asleep(void)
 {
 	char status[32];
@@ -71,14 +71,14 @@ static int sleep_from_now_on(int fd)
 			      VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, NULL, 0);
 }
 
-/* What is to be done with a device that sleeps, before and after it */
+/* The device is suspended before and after the call */
 #define ASSERT_WAKES(_expected, _what) do {		\
 	ASSERT_TRUE(is_asleep());			\
 	ASSERT_EQ(_expected, _what);			\
 	ASSERT_TRUE(is_asleep());			\
 } while (0)
 
-TEST_F_TIMEOUT(power, file, 60)
+TEST_F_TIMEOUT(power, data_file_resumes_the_device, 60)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 	int fd = self->fd, data_fd, saves, loads, i;
@@ -125,7 +125,7 @@ TEST_F_TIMEOUT(power, file, 60)
 	free_bytes(&bytes);
 }
 
-/* Have data made: where it is */
+/* Request data; return its offset */
 static u64 get_data(int fd, u64 offset, u64 *size)
 {
 	u64 at;
@@ -137,7 +137,7 @@ static u64 get_data(int fd, u64 offset, u64 *size)
 	return at;
 }
 
-TEST_F_TIMEOUT(power, region, 60)
+TEST_F_TIMEOUT(power, region_resumes_the_device, 60)
 {
 	u64 offset = find_region(self->device, self->info);
 	int fd = self->fd, saves;
@@ -146,7 +146,7 @@ TEST_F_TIMEOUT(power, region, 60)
 	ASSERT_EQ(0, sleep_from_now_on(fd));
 	ASSERT_WAKES(0, put_state(fd, offset, SAVING | RUNNING));
 	saves = migration_calls("precopy_save");
-	/* There is a header before it */
+	/* The first data is the header */
 	ASSERT_WAKES(PAGE, get_data(fd, offset, &size));
 	ASSERT_WAKES(PAGE, get_data(fd, offset, &size));
 	ASSERT_LT(saves, migration_calls("precopy_save"));
@@ -159,8 +159,8 @@ TEST_F_TIMEOUT(power, region, 60)
 	ASSERT_WAKES(0, put_state(fd, offset, RUNNING));
 }
 
-/* A driver that is asked for something as it is closed finds it awake */
-TEST_F_TIMEOUT(power, close, 60)
+/* The core resumes the device before it calls precopy_stop at close */
+TEST_F_TIMEOUT(power, close_resumes_the_device, 60)
 {
 	int data_fd, stops = migration_calls("precopy_stop");
 

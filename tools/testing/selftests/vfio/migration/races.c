@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All at once: a device is brought from state to state, its state is saved and
- * loaded, it is reset, and its driver fails.  Nothing is expected of a single
- * call but that it returns.  The driver must not be asked for what it may not be
- * asked for, and whenever nobody does anything, userspace and the driver agree
- * on what the device does.
+ * Concurrent changes of the state, transfers of data, resets and driver errors.
+ * A single call may succeed or fail, but it must return.  The core must not
+ * violate the contract of the driver operations.  After each round, userspace
+ * and the driver must see the same device state.
  */
 #include <errno.h>
 #include <poll.h>
@@ -32,7 +31,7 @@ FIXTURE(races) {
 	struct bytes good;
 	u64 region;
 	int violations;
-	/* Files of transfers, be they over or not */
+	/* Data files of current and former sessions */
 	int files[NR_FILES];
 	unsigned int seed;
 };
@@ -77,7 +76,7 @@ FIXTURE_TEARDOWN(races)
 	EXPECT_EQ(self->violations, migration_count("violations"));
 }
 
-/* Have a file where others find it, instead of another one */
+/* Put a file into a slot for the other threads, and close the previous one */
 static void keep_file(struct racer *racer, int fd)
 {
 	struct races_data *self = racer->data;
@@ -88,7 +87,7 @@ static void keep_file(struct racer *racer, int fd)
 		close(fd);
 }
 
-/* To any state, also what is none */
+/* Change to any state, also to invalid ones */
 static void race_states(struct racer *racer)
 {
 	struct races_data *self = racer->data;
@@ -98,13 +97,13 @@ static void race_states(struct racer *racer)
 		racer->done++;
 	if (fd >= 0) {
 		keep_file(racer, fd);
-		/* Mostly so that somebody can use it */
+		/* Give the other threads time to use the file */
 		usleep(pick(racer, 3000));
 	}
 	get_data_size(self->device->fd);
 }
 
-/* What can be done with a file, if nobody closes it, or opens another one there */
+/* Take a file out of its slot and use it */
 static void race_files(struct racer *racer)
 {
 	struct races_data *self = racer->data;
@@ -200,7 +199,7 @@ static void race_logs(struct racer *racer)
 	}
 }
 
-/* The other protocol, with what makes sense and what does not */
+/* The other protocol, with valid and invalid values */
 static void race_region(struct racer *racer)
 {
 	static const u32 states[] = { 0, 1, 2, 3, 4, 5, 6 };
@@ -235,7 +234,7 @@ static void race_region(struct racer *racer)
 	}
 }
 
-/* The window, whatever is in it, is written all the time */
+/* Write to the mapped window all the time */
 static void race_window(struct racer *racer)
 {
 	struct races_data *self = racer->data;
@@ -286,7 +285,7 @@ static void race(struct races_data *self, struct racer *racers, unsigned int nr,
 	self->seed += nr;
 }
 
-/* Race for a while, look, and race again; each of them must have got something done */
+/* Race, check the state, and repeat until each thread has had success */
 static void run_races(struct __test_metadata *_metadata, struct races_data *self,
 		      void (**runs)(struct racer *racer), unsigned int nr)
 {
@@ -303,13 +302,13 @@ static void run_races(struct __test_metadata *_metadata, struct races_data *self
 			     migration_view(device_bdf).level) {
 			TH_LOG("round %u: state %u", round, get_state(self->device->fd));
 		}
-		/* Of which nobody finds the way out but by a reset */
+		/* Only a reset leaves the state ERROR */
 		if (get_state(self->device->fd) == STATE(ERROR))
 			vfio_pci_device_reset(self->device);
 	}
 	ASSERT_TRUE(all_done(racers, nr));
 
-	/* All is over: it can be migrated */
+	/* Afterwards the device still migrates */
 	migration_set("delay_ms", "0");
 	vfio_pci_device_reset(self->device);
 	ASSERT_EQ(STATE(RUNNING), get_state(self->device->fd));
@@ -326,7 +325,7 @@ static void check_works(struct __test_metadata *_metadata, struct races_data *se
 	free_bytes(&bytes);
 }
 
-TEST_F_TIMEOUT(races, states, 120)
+TEST_F_TIMEOUT(races, state_changes_race_with_transfers, 120)
 {
 	void (*runs[])(struct racer *racer) = {
 		race_states, race_states, race_files, race_files, race_logs,
@@ -336,7 +335,7 @@ TEST_F_TIMEOUT(races, states, 120)
 	check_works(_metadata, self);
 }
 
-TEST_F_TIMEOUT(races, failures, 120)
+TEST_F_TIMEOUT(races, driver_errors_race_with_resets, 120)
 {
 	void (*runs[])(struct racer *racer) = {
 		race_states, race_states, race_files, race_files, race_failures, race_resets,
@@ -346,7 +345,7 @@ TEST_F_TIMEOUT(races, failures, 120)
 	check_works(_metadata, self);
 }
 
-TEST_F_TIMEOUT(races, resets, 120)
+TEST_F_TIMEOUT(races, resets_race_with_transfers, 120)
 {
 	void (*runs[])(struct racer *racer) = {
 		race_states, race_states, race_files, race_files, race_resets,
@@ -356,19 +355,19 @@ TEST_F_TIMEOUT(races, resets, 120)
 	check_works(_metadata, self);
 }
 
-TEST_F_TIMEOUT(races, region, 120)
+TEST_F_TIMEOUT(races, region_accesses_race_with_resets, 120)
 {
 	void (*runs[])(struct racer *racer) = {
 		race_region, race_region, race_region, race_window, race_resets,
 	};
 
-	/* By the other protocol from now on */
+	/* Only a new open allows the other protocol */
 	vfio_pci_device_cleanup(self->device);
 	self->device = vfio_pci_device_init(device_bdf, self->iommu);
 	run_races(_metadata, self, runs, ARRAY_SIZE(runs));
 }
 
-/* A device that comes and goes while its driver tells what it writes */
+/* Open and close the device while the driver reports writes */
 static void race_open(struct racer *racer)
 {
 	struct races_data *self = racer->data;
@@ -398,7 +397,7 @@ static void race_polls(struct racer *racer)
 	racer->done += poll(&pollfd, 1, pick(racer, 3)) >= 0;
 }
 
-TEST_F_TIMEOUT(races, opens, 120)
+TEST_F_TIMEOUT(races, opens_race_with_dma_reports, 120)
 {
 	struct racer racers[] = {
 		{ .run = race_open }, { .run = race_marks }, { .run = race_marks },

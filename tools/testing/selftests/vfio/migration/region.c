@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device that is migrated by a region of VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
- * as struct vfio_device_migration_info and the documents of its time have it: its
- * states, the handshake by which data is read and written, directly and by a
- * mapping, and that a device is migrated by one protocol only.
+ * Tests of the region of VFIO_REGION_TYPE_MIGRATION_DEPRECATED for migration
+ * v1: its states, the handshake for data, accesses by read(), write() and
+ * mmap(), and the selection of one protocol.
  */
 #include <errno.h>
 #include <limits.h>
@@ -92,8 +91,8 @@ static u64 get_seed(const char *bdf)
 	return migration_view(bdf).seed;
 }
 
-/* What there is: registers that cannot be mapped, and data that can */
-TEST_F_TIMEOUT(region, info, 120)
+/* The first page cannot be mapped, the data window can */
+TEST_F_TIMEOUT(region, region_info_describes_the_window, 120)
 {
 	const u32 flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
 			  VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
@@ -107,7 +106,7 @@ TEST_F_TIMEOUT(region, info, 120)
 	ASSERT_EQ(1, sparse->nr_areas);
 	ASSERT_EQ(PAGE, sparse->areas[0].offset);
 	ASSERT_EQ(WINDOW, sparse->areas[0].size);
-	/* Where userspace finds the data is what it can map */
+	/* The data is in the mappable area */
 	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
 	ASSERT_EQ(PAGE, get(self->fd, self->offset + DATA_OFFSET));
 
@@ -127,8 +126,8 @@ TEST_F_TIMEOUT(region, info, 120)
 	}
 }
 
-/* A device that is being migrated by nobody does what it does when it is */
-TEST_F_TIMEOUT(region, registers, 120)
+/* Registers of a device that is not migrating */
+TEST_F_TIMEOUT(region, idle_device_shows_its_registers, 120)
 {
 	u8 buf[80], whole[80];
 	void *nowhere = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -154,7 +153,7 @@ TEST_F_TIMEOUT(region, registers, 120)
 	buf[0] = 0xaa;
 	ASSERT_EQ(1, pread(self->fd, buf, 1, self->offset + PAGE - 1));
 	ASSERT_EQ(0, buf[0]);
-	/* It refuses writes, also those that reach into the window */
+	/* Writes to the rest fail, even if they continue into the window */
 	ASSERT_EQ(-1, pwrite(self->fd, buf, 1, self->offset + 32));
 	ASSERT_EQ(EINVAL, errno);
 	ASSERT_EQ(-1, pwrite(self->fd, buf, 1, self->offset + PAGE - 1));
@@ -165,14 +164,14 @@ TEST_F_TIMEOUT(region, registers, 120)
 	ASSERT_EQ(EINVAL, errno);
 	ASSERT_EQ(1, pread(self->fd, buf, 64, self->offset + PAGE + WINDOW - 1));
 
-	/* Other than as a whole a register is not written, and some never are */
+	/* Userspace can only write whole registers, and only some of them */
 	for (i = 0; i < 32; i++) {
 		for (j = 1; j <= 8; j++) {
 			bool ok = (!i && j == 4) || (i == 4 && j == 4) || (i == 24 && j == 8);
 
 			memset(buf, 0, sizeof(buf));
 			buf[0] = !i;
-			/* Nobody resumes */
+			/* A write of data_size fails, because the device is not in RESUMING */
 			ASSERT_EQ(ok && i != 24 ? j : -1,
 				  pwrite(self->fd, buf, j, self->offset + i)) {
 				TH_LOG("%d bytes at %d", j, i);
@@ -194,8 +193,8 @@ static const char *level_of(u32 state)
 	return state & RUNNING ? "running" : "stopped";
 }
 
-/* All states, from each: what is none leaves the device as it is */
-TEST_F_TIMEOUT(region, states, 120)
+/* Change from each state to each other; an invalid state has no effect */
+TEST_F_TIMEOUT(region, invalid_state_changes_are_refused, 120)
 {
 	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING };
 	static const u32 bad[] = {
@@ -212,7 +211,7 @@ TEST_F_TIMEOUT(region, states, 120)
 				ASSERT_EQ(states[i], state_of(self->fd, self->offset));
 			}
 			for (j = 0; j < ARRAY_SIZE(states); j++) {
-				/* One that is stopped to be saved does not run and save on */
+				/* A device in SAVING cannot return to RUNNING | SAVING */
 				bool back = states[i] == SAVING && states[j] == (RUNNING | SAVING);
 				u32 left = back ? states[i] : states[j];
 
@@ -230,8 +229,8 @@ TEST_F_TIMEOUT(region, states, 120)
 	}
 }
 
-/* If the driver fails the state is the one that the device is in */
-TEST_F_TIMEOUT(region, failures, 120)
+/* After a driver error, device_state shows the reached state */
+TEST_F_TIMEOUT(region, driver_error_keeps_the_reached_state, 120)
 {
 	static const struct {
 		const char *op;
@@ -255,7 +254,7 @@ TEST_F_TIMEOUT(region, failures, 120)
 			ASSERT_EQ(seen[i & 1], put_state(self->fd, self->offset, cases[i].to));
 			migration_fail("none", 0, 0);
 			state = state_of(self->fd, self->offset);
-			/* With pre-copy it has to end that first, and is stopped after */
+			/* Pre-copy ends first, and then the device stops */
 			if (from == (RUNNING | SAVING) && cases[i].to == STOP) {
 				ASSERT_EQ(RUNNING, state & RUNNING);
 			} else {
@@ -268,10 +267,7 @@ TEST_F_TIMEOUT(region, failures, 120)
 	}
 }
 
-/*
- * Read all that there is, as userspace is told to: 0 or an errno.  By the mapping
- * if there is one.
- */
+/* Read all data by the handshake, from the mapping if there is one.  Return 0 or an errno. */
 static int save(struct __test_metadata *_metadata, int fd, u64 offset, u8 *map,
 		struct bytes *bytes)
 {
@@ -285,7 +281,7 @@ static int save(struct __test_metadata *_metadata, int fd, u64 offset, u8 *map,
 		size = get(fd, offset + DATA_SIZE);
 		ASSERT_GE(WINDOW, size);
 		ASSERT_EQ(PAGE, at);
-		/* What is pending is there */
+		/* Pending bytes mean that there is data */
 		ASSERT_NE(0, size);
 		if (bytes->room < bytes->size + size) {
 			bytes->room = 2 * (bytes->room + size);
@@ -296,7 +292,7 @@ static int save(struct __test_metadata *_metadata, int fd, u64 offset, u8 *map,
 			memcpy(bytes->data + bytes->size, map + at - PAGE, size);
 		else
 			ASSERT_EQ(size, pread(fd, bytes->data + bytes->size, size, offset + at));
-		/* To look at it again makes no difference */
+		/* Repeated reads of the registers have no effect */
 		ASSERT_EQ(at, get(fd, offset + DATA_OFFSET));
 		ASSERT_EQ(size, get(fd, offset + DATA_SIZE));
 		ASSERT_EQ(size, get(fd, offset + DATA_SIZE));
@@ -355,7 +351,7 @@ static void check_transfer(struct __test_metadata *_metadata, struct region_data
 	ASSERT_LT(size, get(self->fd, self->offset + PENDING_BYTES));
 	ASSERT_EQ(0, save(_metadata, self->fd, self->offset, map, &bytes));
 	ASSERT_LT(size, bytes.size);
-	/* Nothing more to come */
+	/* No more data */
 	ASSERT_EQ(0, get(self->fd, self->offset + DATA_SIZE));
 	ASSERT_EQ(0, put_state(self->fd, self->offset, STOP));
 	ASSERT_EQ(0, get(self->fd, self->offset + PENDING_BYTES));
@@ -373,8 +369,8 @@ static void check_transfer(struct __test_metadata *_metadata, struct region_data
 	}
 }
 
-/* From one device to the other */
-TEST_F_TIMEOUT(region, transfers, 120)
+/* Copy the state to the other device */
+TEST_F_TIMEOUT(region, state_moves_to_another_device, 120)
 {
 	static const u64 sizes[] = {
 		0, 1, 100, SZ_64K, WINDOW - 16, WINDOW, WINDOW + 1, SZ_1M + 5,
@@ -383,7 +379,7 @@ TEST_F_TIMEOUT(region, transfers, 120)
 	int i, j;
 
 	ASSERT_LT(1, migration_nr_bdfs) {
-		TH_LOG("this needs two devices of the same ids");
+		TH_LOG("this test needs two devices with the same ids");
 	}
 	self->other = vfio_pci_device_init(migration_bdfs[1], self->iommu);
 	for (i = 0; i < ARRAY_SIZE(sizes); i++)
@@ -392,8 +388,8 @@ TEST_F_TIMEOUT(region, transfers, 120)
 	check_transfer(_metadata, self, SZ_16M, true, true, WINDOW);
 }
 
-/* What was saved by one protocol can be loaded by the other */
-TEST_F_TIMEOUT(region, between_protocols, 120)
+/* Each protocol can load the data of the other one */
+TEST_F_TIMEOUT(region, protocols_share_the_stream_format, 120)
 {
 	struct bytes old = {}, new = {};
 
@@ -418,15 +414,15 @@ TEST_F_TIMEOUT(region, between_protocols, 120)
 	free_bytes(&new);
 }
 
-/* The mapping is of the device, not of a state */
-TEST_F_TIMEOUT(region, mapping, 120)
+/* The mapping stays valid in all states */
+TEST_F_TIMEOUT(region, mapping_stays_valid_in_all_states, 120)
 {
 	u8 *map = map_data(self->fd, self->offset), *again;
 	struct bytes bytes = {};
 	u8 byte = 0;
 	int i;
 
-	/* There is nothing in it but what is ours */
+	/* The window starts zeroed */
 	for (i = 0; i < WINDOW; i++)
 		ASSERT_EQ(0, map[i]);
 	for (i = 0; i < 3; i++) {
@@ -450,10 +446,10 @@ TEST_F_TIMEOUT(region, mapping, 120)
 		munmap(again, WINDOW);
 		bytes.size = 0;
 	}
-	/* It can only be written by write() where it is for the driver */
+	/* Userspace can only write to the window in RESUMING */
 	ASSERT_EQ(-1, pwrite(self->fd, &byte, 1, self->offset + PAGE));
 	ASSERT_EQ(EINVAL, errno);
-	/* A read or write from where the device itself is mapped is like any other */
+	/* The mapped window itself is a valid buffer for read() and write() */
 	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
 	ASSERT_EQ(PAGE, pwrite(self->fd, map + PAGE, PAGE, self->offset + PAGE));
 	ASSERT_EQ(PAGE, pread(self->fd, map + PAGE, PAGE, self->offset + PAGE));
@@ -462,8 +458,8 @@ TEST_F_TIMEOUT(region, mapping, 120)
 	free_bytes(&bytes);
 }
 
-/* Userspace that changes the data while it is sent harms nobody but itself */
-TEST_F_TIMEOUT(region, scribbled, 120)
+/* If userspace changes the data in the window, only its own stream is damaged */
+TEST_F_TIMEOUT(region, changed_window_damages_only_the_stream, 120)
 {
 	u8 *map = map_data(self->fd, self->offset);
 	struct bytes bytes = {};
@@ -508,8 +504,8 @@ static void expect_error(struct __test_metadata *_metadata, struct region_data *
 	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
 }
 
-/* A state that is not whole, or that the driver does not take */
-TEST_F_TIMEOUT(region, refused, 120)
+/* Incomplete data, damaged data, and data that the driver refuses */
+TEST_F_TIMEOUT(region, invalid_data_enters_error, 120)
 {
 	struct bytes bytes = {};
 	size_t size;
@@ -539,7 +535,7 @@ TEST_F_TIMEOUT(region, refused, 120)
 	expect_error(_metadata, self, EPERM);
 	migration_fail("none", 0, 0);
 
-	/* More than there is room for is no data, and nothing was received of it */
+	/* A data_size beyond the window is refused and loads nothing */
 	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
 	ASSERT_EQ(EINVAL, put_data_size(self->fd, self->offset, WINDOW + 1));
 	ASSERT_EQ(EINVAL, put_data_size(self->fd, self->offset, ~0ULL));
@@ -549,8 +545,8 @@ TEST_F_TIMEOUT(region, refused, 120)
 	free_bytes(&bytes);
 }
 
-/* A driver that fails to save can be asked again */
-TEST_F_TIMEOUT(region, save_fails, 120)
+/* After a failed save, userspace can try again */
+TEST_F_TIMEOUT(region, save_continues_after_a_driver_error, 120)
 {
 	u64 seed = 0x55, value;
 	struct bytes bytes = {};
@@ -579,8 +575,8 @@ TEST_F_TIMEOUT(region, save_fails, 120)
 	free_bytes(&bytes);
 }
 
-/* Who says that nothing is pending, and what comes of numbers that are too large */
-TEST_F_TIMEOUT(region, pending, 120)
+/* Huge numbers of pending bytes, and pre-copy without any */
+TEST_F_TIMEOUT(region, huge_pending_bytes_saturate, 120)
 {
 	int i;
 
@@ -593,7 +589,7 @@ TEST_F_TIMEOUT(region, pending, 120)
 	migration_set("size", "%llu", ~0ULL);
 	ASSERT_EQ(~0ULL, get(self->fd, self->offset + PENDING_BYTES));
 
-	/* Without pre-copy there is nothing before the device is stopped */
+	/* Without pre-copy, a running device has no data */
 	open_with(self, 0);
 	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING | SAVING));
 	ASSERT_EQ(0, get(self->fd, self->offset + PENDING_BYTES));
@@ -603,9 +599,8 @@ TEST_F_TIMEOUT(region, pending, 120)
 	ASSERT_NE(0, get(self->fd, self->offset + PENDING_BYTES));
 }
 
-/* A reset in any state */
-/* Whatever is going on, it ends when the device is closed */
-TEST_F_TIMEOUT(region, closed, 120)
+/* Closing the device in any state ends the session */
+TEST_F_TIMEOUT(region, close_ends_the_session, 120)
 {
 	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING, ERROR };
 	int i, k;
@@ -614,7 +609,7 @@ TEST_F_TIMEOUT(region, closed, 120)
 		open_with(self, k ? 5000 : 0);
 		for (i = 0; i < ARRAY_SIZE(states); i++) {
 			if (states[i] == ERROR) {
-				/* Nothing is as short as that */
+				/* A single byte is not a valid stream */
 				ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
 				ASSERT_EQ(0, put_data_size(self->fd, self->offset, 1));
 				ASSERT_EQ(EINVAL, put_state(self->fd, self->offset, STOP));
@@ -633,7 +628,7 @@ TEST_F_TIMEOUT(region, closed, 120)
 	}
 }
 
-TEST_F_TIMEOUT(region, reset, 120)
+TEST_F_TIMEOUT(region, reset_ends_the_session, 120)
 {
 	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING };
 	int i, k;
@@ -652,14 +647,14 @@ TEST_F_TIMEOUT(region, reset, 120)
 	}
 }
 
-/* The first that is used is the only one, until the device is opened anew */
-TEST_F_TIMEOUT(region, one_protocol, 120)
+/* The first protocol that userspace uses stays selected until the next open */
+TEST_F_TIMEOUT(region, first_protocol_excludes_the_other, 120)
 {
 	u64 value;
 	u8 byte;
 	int i;
 
-	/* To look at either is not to use it */
+	/* Queries do not select a protocol */
 	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
 	ASSERT_NE(0, get_flags(self->fd));
 	ASSERT_EQ(RUNNING, state_of(self->fd, self->offset));
@@ -674,7 +669,7 @@ TEST_F_TIMEOUT(region, one_protocol, 120)
 				   self->offset + PAGE));
 	ASSERT_EQ(EBUSY, errno);
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
-	/* Not even a reset changes that */
+	/* A reset does not change the selection */
 	vfio_pci_device_reset(self->device);
 	ASSERT_EQ(EBUSY, put_state(self->fd, self->offset, RUNNING));
 

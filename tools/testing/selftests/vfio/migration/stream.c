@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Streams that are not as they were sent, or that nobody has sent: none of them
- * gives a device a state, nothing of what is wrong reaches the driver, and the
- * device is as good as before once it was reset.
+ * Tests of damaged and forged streams.  The device must refuse each of them,
+ * and the driver must not get any invalid record.  After a reset, the device
+ * must work as before.
  */
 #include <endian.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 #include "../kselftest_harness.h"
 
 #define SEED	0x1122334455667788ULL
-/* What is written by the driver at a time, and what it writes in all */
+/* Bytes of one part of the driver, and of the whole state */
 #define PART	50
 #define SIZE	120
 
@@ -111,8 +111,9 @@ static int load_calls(void)
 }
 
 /*
- * It is refused: when it is written with @error, or with none if that is 0; when
- * the device is to leave the state in any case.  The driver has got @parts of it.
+ * Expect that the device refuses a stream after @parts records.  The write
+ * fails with @error, or succeeds if @error is 0.  Leaving RESUMING always
+ * fails.
  */
 static void expect_bad(struct __test_metadata *_metadata, struct stream_data *self,
 		       const struct bytes *bytes, int error, int parts)
@@ -123,7 +124,7 @@ static void expect_bad(struct __test_metadata *_metadata, struct stream_data *se
 	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
 	ASSERT_EQ(error, write_all(fd, bytes->data, bytes->size, bytes->size));
 	ASSERT_EQ(parts, load_calls() - before);
-	/* No more of it, also if it were good */
+	/* After the error, valid data fails, too */
 	if (error)
 		ASSERT_EQ(error, write_all(fd, self->bytes.data, self->bytes.size, 64));
 	ASSERT_EQ(error ?: EINVAL, set_state(self->fd, STATE(STOP), NULL));
@@ -139,8 +140,8 @@ static void expect_bad(struct __test_metadata *_metadata, struct stream_data *se
 	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
 }
 
-/* A stream is what is written down of it */
-TEST_F_TIMEOUT(stream, format, 120)
+/* The stream has the documented format */
+TEST_F_TIMEOUT(stream, stream_has_the_documented_format, 120)
 {
 	const struct stream_header *header = (void *)self->bytes.data;
 	struct bytes sealed = copy_bytes(&self->bytes);
@@ -170,15 +171,15 @@ TEST_F_TIMEOUT(stream, format, 120)
 	ASSERT_EQ(SIZE, le64toh(totals[0]));
 	ASSERT_EQ(SIZE, le64toh(totals[1]));
 
-	/* Which is how we know that we can make others */
+	/* The helpers can forge streams with correct checksums */
 	seal(&sealed);
 	ASSERT_EQ(0, memcmp(sealed.data, self->bytes.data, self->bytes.size));
 	free_bytes(&sealed);
 	expect_good(_metadata, self, &self->bytes, SEED);
 }
 
-/* One that ends too early, wherever that is */
-TEST_F_TIMEOUT(stream, truncated, 120)
+/* A stream that ends at any earlier byte */
+TEST_F_TIMEOUT(stream, truncated_stream_is_refused, 120)
 {
 	struct bytes bytes = self->bytes;
 	struct record records[32];
@@ -194,8 +195,8 @@ TEST_F_TIMEOUT(stream, truncated, 120)
 	expect_good(_metadata, self, &self->bytes, SEED);
 }
 
-/* Any bit of it that is not as it was */
-TEST_F_TIMEOUT(stream, flipped, 120)
+/* A stream with one flipped bit, in any byte */
+TEST_F_TIMEOUT(stream, flipped_bit_is_detected, 120)
 {
 	struct bytes bytes = copy_bytes(&self->bytes);
 	struct record records[32];
@@ -213,7 +214,7 @@ TEST_F_TIMEOUT(stream, flipped, 120)
 		set_seed(1);
 		ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
 		error = write_all(fd, bytes.data, bytes.size, bytes.size);
-		/* That a record is longer may not be noticed before it is missed */
+		/* A longer record is only noticed at the end of the stream */
 		ASSERT_TRUE(!error || error == EINVAL || error == EBADMSG);
 		ASSERT_EQ(parts, load_calls() - before) {
 			TH_LOG("bit %#x of byte %zu", bit, at);
@@ -229,8 +230,8 @@ TEST_F_TIMEOUT(stream, flipped, 120)
 	free_bytes(&bytes);
 }
 
-/* Records of a stream that are lacking, repeated, in another order or another's */
-TEST_F_TIMEOUT(stream, records, 120)
+/* Records that are missing, repeated, swapped or of another stream */
+TEST_F_TIMEOUT(stream, misplaced_records_are_refused, 120)
 {
 	size_t header = sizeof(struct stream_header);
 	struct record records[32], others[32];
@@ -239,7 +240,7 @@ TEST_F_TIMEOUT(stream, records, 120)
 
 	save_seed(self, SEED, &other);
 	ASSERT_EQ(nr, find_records(&other, others));
-	/* The same state sent again is another stream */
+	/* Two streams of the same state differ */
 	ASSERT_NE(0, memcmp(self->bytes.data, other.data, other.size));
 
 	for (i = 0; i < nr; i++) {
@@ -248,7 +249,7 @@ TEST_F_TIMEOUT(stream, records, 120)
 		for (j = 0; j < nr; j++)
 			if (j != i)
 				append_bytes(&bytes, records[j].head, records[j].size);
-		/* If it is the last there is nothing wrong but that it is missed */
+		/* A missing trailer is only noticed when the device leaves RESUMING */
 		expect_bad(_metadata, self, &bytes, i < nr - 1 ? EBADMSG : 0, i);
 
 		bytes.size = header;
@@ -278,7 +279,7 @@ TEST_F_TIMEOUT(stream, records, 120)
 		free_bytes(&bytes);
 	}
 
-	/* After its end there is nothing */
+	/* Data after the trailer */
 	bytes = copy_bytes(&self->bytes);
 	append_bytes(&bytes, "", 1);
 	expect_bad(_metadata, self, &bytes, EINVAL, nr - 1);
@@ -289,8 +290,8 @@ TEST_F_TIMEOUT(stream, records, 120)
 	free_bytes(&other);
 }
 
-/* Records that were never sent, with checksums that are right */
-TEST_F_TIMEOUT(stream, forged, 120)
+/* Invalid records with correct checksums */
+TEST_F_TIMEOUT(stream, forged_records_are_refused, 120)
 {
 	static const u32 types[] = { 0, 4, 5, 0x100, 0x80000000, ~0U };
 	static const u32 sizes[] = { 0, SZ_256K - 15, SZ_256K, SZ_1M, 0x7fffffff, 0x80000000, ~0U };
@@ -306,11 +307,11 @@ TEST_F_TIMEOUT(stream, forged, 120)
 		seal(&bytes);
 		expect_bad(_metadata, self, &bytes, EINVAL, 1);
 	}
-	/* What is saved while the device runs does not come after what is not */
+	/* Pre-copy data after stop-copy data */
 	records[1].head->type = htole32(RECORD_DATA);
 	seal(&bytes);
 	expect_bad(_metadata, self, &bytes, EINVAL, 2);
-	/* To end more than once, or with other sums */
+	/* An early trailer */
 	records[1].head->type = htole32(RECORD_END);
 	seal(&bytes);
 	expect_bad(_metadata, self, &bytes, EINVAL, 1);
@@ -328,7 +329,7 @@ TEST_F_TIMEOUT(stream, forged, 120)
 		totals[i & 1] = htole64(SIZE);
 	}
 
-	/* Sizes that are none, of each type; there is room for the smaller ones */
+	/* Invalid sizes of each record type */
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		for (j = 1; j <= 3; j++) {
 			struct stream_record *record = (void *)bytes.data + 80;
@@ -344,12 +345,12 @@ TEST_F_TIMEOUT(stream, forged, 120)
 	}
 	free_bytes(&bytes);
 
-	/* It is not for that it was sealed by us */
+	/* A stream with recomputed checksums is accepted if its records are valid */
 	bytes = copy_bytes(&self->bytes);
 	seal(&bytes);
 	expect_good(_metadata, self, &bytes, SEED);
 
-	/* The driver does not believe it either */
+	/* The driver validates the data, too */
 	nr = find_records(&bytes, records);
 	((u8 *)records[4].head)[20] ^= 1;
 	seal(&bytes);
@@ -357,7 +358,7 @@ TEST_F_TIMEOUT(stream, forged, 120)
 	free_bytes(&bytes);
 }
 
-/* A header with one byte that differs, and a checksum that is right */
+/* Change one byte of the header and correct its checksum */
 static void expect_bad_byte(struct __test_metadata *_metadata, struct stream_data *self,
 			    struct bytes *bytes, size_t at, u8 value)
 {
@@ -369,15 +370,15 @@ static void expect_bad_byte(struct __test_metadata *_metadata, struct stream_dat
 	bytes->data[at] = good;
 }
 
-/* Nothing of one that starts wrong reaches the driver */
-TEST_F_TIMEOUT(stream, headers, 120)
+/* If the header is wrong, the driver gets nothing */
+TEST_F_TIMEOUT(stream, invalid_header_is_refused, 120)
 {
 	struct bytes bytes = copy_bytes(&self->bytes);
 	struct stream_header *header = (void *)bytes.data;
 	const size_t version = offsetof(struct stream_header, version);
 	size_t i;
 
-	/* All but these, of the last of which any will do */
+	/* Change each byte except the version, the nonce and the checksum */
 	for (i = 0; i < offsetof(struct stream_header, crc); i++) {
 		if (i == version || (i >= offsetof(struct stream_header, nonce) &&
 				     i < offsetof(struct stream_header, reserved2)))
@@ -389,7 +390,7 @@ TEST_F_TIMEOUT(stream, headers, 120)
 	expect_bad_byte(_metadata, self, &bytes, version, 4);
 	expect_bad_byte(_metadata, self, &bytes, version, 0xff);
 
-	/* An older version that is known is no reason */
+	/* A known older version is accepted */
 	header->version = htole32(2);
 	header->nonce++;
 	seal(&bytes);
@@ -400,8 +401,8 @@ TEST_F_TIMEOUT(stream, headers, 120)
 	free_bytes(&bytes);
 }
 
-/* What was saved by a driver that can do more */
-TEST_F_TIMEOUT(stream, no_precopy, 120)
+/* Pre-copy data needs a driver with pre-copy */
+TEST_F_TIMEOUT(stream, precopy_data_needs_precopy_support, 120)
 {
 	const struct abilities less = {}, more = { .precopy = SIZE };
 
@@ -412,7 +413,7 @@ TEST_F_TIMEOUT(stream, no_precopy, 120)
 	self->violations = migration_count("violations");
 	expect_bad(_metadata, self, &self->bytes, EINVAL, 0);
 
-	/* The other way around all is well */
+	/* A driver with pre-copy accepts a stream without it */
 	self->bytes.size = 0;
 	migration_set("size", "%u", SIZE);
 	set_seed(SEED);
@@ -425,8 +426,8 @@ TEST_F_TIMEOUT(stream, no_precopy, 120)
 	expect_good(_metadata, self, &self->bytes, SEED);
 }
 
-/* No stream at all */
-TEST_F_TIMEOUT(stream, garbage, 120)
+/* Random bytes */
+TEST_F_TIMEOUT(stream, random_bytes_are_refused, 120)
 {
 	struct bytes bytes = copy_bytes(&self->bytes);
 	int i, j;
@@ -437,7 +438,7 @@ TEST_F_TIMEOUT(stream, garbage, 120)
 		for (j = 0; j < bytes.size; j++)
 			bytes.data[j] = rand();
 		expect_bad(_metadata, self, &bytes, EINVAL, 0);
-		/* The same, after a header that is good */
+		/* Random bytes after a valid header */
 		memcpy(bytes.data, self->bytes.data, 80);
 		bytes.size += 16;
 		expect_bad(_metadata, self, &bytes, EINVAL, 0);

@@ -16,7 +16,7 @@ u32 crc32c(u32 crc, const void *data, size_t size)
 	for (i = 0; !table[1] && i < 256; i++) {
 		u32 entry = 255 - i;
 
-		/* Of the entry that is looked at last */
+		/* Fill the table from its end: table[1] shows that it is complete */
 		for (bit = 0; bit < 8; bit++)
 			entry = entry >> 1 ^ (entry & 1 ? 0x82f63b78 : 0);
 		table[255 - i] = entry;

@@ -1,36 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Streams of devices that are migrated, to be taken apart and made anew */
+/* Helpers to parse and to forge streams */
 #ifndef SELFTESTS_VFIO_STREAM_UTIL_H
 #define SELFTESTS_VFIO_STREAM_UTIL_H
 
 #include "migration.h"
 
-/* What is in one record at most */
+/* Maximum contents of a record */
 #define RECORD_MAX	262128
 
-/* As the checksums are made: what comes before is in @crc, nothing is inverted */
+/* Continue the checksum @crc, without a final inversion */
 u32 crc32c(u32 crc, const void *data, size_t size);
 
-/* The records of a stream */
+/* A record in a stream */
 struct record {
 	struct stream_record *head;
 	u32 size;
 };
 
-/* Of a good one, at most 32: how many there are */
+/* Find the records of a valid stream, at most 32; return their number */
 int find_records(const struct bytes *bytes, struct record *records);
 
-/* The checksum of the header, whatever is in it */
+/* Set the checksum of the header */
 u32 seal_header(void *data);
-/* That of a record, given that of what comes before it */
+/* Set the checksum of a record; @crc is the checksum of the stream before it */
 u32 seal_record(struct stream_record *record, u32 crc, size_t size);
-/*
- * All of them, as if who sent it had meant it so; the last one's is of what there
- * is of it
- */
+/* Set all checksums of a stream, as an attacker can.  The last record may be incomplete. */
 void seal(struct bytes *bytes);
 
-/* With room for 1 MiB */
+/* Copy a stream into a buffer of 1 MiB */
 struct bytes copy_bytes(const struct bytes *bytes);
 void append_bytes(struct bytes *bytes, const void *data, size_t size);
 

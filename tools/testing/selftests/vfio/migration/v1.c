@@ -19,7 +19,7 @@ u64 find_region(struct vfio_pci_device *device, struct region_info *info)
 			return info->info.offset;
 	}
 
-	VFIO_FAIL("%s has no such region\n", device->bdf);
+	VFIO_FAIL("%s has no migration region\n", device->bdf);
 }
 
 int try_get(int fd, u64 offset, u64 *value)

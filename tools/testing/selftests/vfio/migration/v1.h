@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The migration region of VFIO_REGION_TYPE_MIGRATION_DEPRECATED, for programs that
- * migrate a device by it.
+ * Helpers for the region of VFIO_REGION_TYPE_MIGRATION_DEPRECATED.
  */
 #ifndef SELFTESTS_VFIO_MIGRATION_V1_H
 #define SELFTESTS_VFIO_MIGRATION_V1_H
@@ -21,7 +20,7 @@
 
 #define WINDOW		SZ_256K
 
-/* Where it is, and what there is to know of it */
+/* Return the offset of the migration region, and its region info */
 u64 find_region(struct vfio_pci_device *device, struct region_info *info);
 
 /* Registers */
@@ -31,12 +30,12 @@ enum {
 	DATA_SIZE = offsetof(struct vfio_device_migration_info, data_size),
 };
 
-/* One of the numbers: 0 or an errno */
+/* Read a register of 8 bytes; return 0 or an errno */
 int try_get(int fd, u64 offset, u64 *value);
-/* That it can be had, too */
+/* Read a register of 8 bytes; an error ends the test */
 u64 get(int fd, u64 offset);
 
-/* Given the offset of the region */
+/* @offset is the offset of the region */
 int put_data_size(int fd, u64 offset, u64 size);
 int put_state(int fd, u64 offset, u32 state);
 u32 state_of(int fd, u64 offset);

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The regions that a driver adds to those of any PCI device: every offset, in
- * every size of a register and some more.  Those of Intel graphics come with a
- * register of config space that is not what the device has there.
+ * Access the regions that a driver adds: every offset, in every register width
+ * and in some larger sizes.  On Intel graphics, also access the ASLS register,
+ * which the driver overrides.
  */
 #include "region_diff.h"
 
-#define LINE		64	/* offsets that share a line of the transcript */
-#define BEYOND		16	/* how far past the end of a region */
-#define LARGE		0x10000	/* of more than this, only both ends are read */
+#define LINE		64	/* offsets per line of the transcript */
+#define BEYOND		16	/* bytes read past the end of a region */
+#define LARGE		0x10000	/* larger regions are read at both ends only */
 
 #define INTEL		0x8086
 #define CLASS_DISPLAY	0x03
-#define ASLS		0xfc	/* the address of the OpRegion */
+#define ASLS		0xfc	/* OpRegion address */
 
 static const size_t sizes[] = { 1, 2, 3, 4, 7, 8, 64, 4099 };
 
@@ -27,7 +27,7 @@ static u64 mix(u64 h, const void *buf, size_t n)
 	return h;
 }
 
-/* Reads at each of some offsets, as one case: what they gave, and how often */
+/* Read at LINE offsets; print one hash of all results and data */
 static void read_line(u64 pos, size_t n)
 {
 	u64 h = 0xcbf29ce484222325ULL;
@@ -50,7 +50,7 @@ static void read_line(u64 pos, size_t n)
 	    failed, result(last));
 }
 
-/* The offset to go on with after @pos */
+/* Return the offset after @pos; skip the middle of a large region */
 static u64 after(u64 pos, u64 step, u64 size)
 {
 	pos += step;
@@ -71,7 +71,7 @@ static void read_all_of(u32 index)
 		for (pos = 0; pos < size + BEYOND; pos = after(pos, LINE, size))
 			read_line(base + pos, sizes[i]);
 
-	/* In one go, and more than there is */
+	/* Large reads, also past the end */
 	for (pos = 0; pos < size; pos = after(pos, MAX_RW, size)) {
 		case_read(base + pos, MAX_RW);
 		if (size - pos < MAX_RW)
@@ -93,7 +93,7 @@ static void write_some_of(u32 index)
 	}
 }
 
-/* Each part of the register and its surroundings, written and read again */
+/* Write each part of the register, then read it and its neighbours */
 static void sweep_asls(void)
 {
 	u64 base = (u64)VFIO_PCI_CONFIG_REGION_INDEX << REGION_SHIFT;
@@ -114,7 +114,7 @@ static void sweep_asls(void)
 			case_read(base + ASLS - 4, 8);
 		}
 	}
-	/* For who opens the device next, it may be that of the device after all */
+	/* Restore the value: the device itself may keep it after close */
 	config_set(ASLS, 4, asls);
 }
 

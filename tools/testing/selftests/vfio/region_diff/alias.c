@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The buffer of an access is itself a mapping of the device: the copy to or
- * from it faults, and the fault needs what the access may hold. By which
- * instructions the kernel copies is not promised, so that what a register reads
- * or gets by such a copy is not shown, but for video memory and the like.
+ * Use a mapping of the device as the buffer of an access.  The copy faults, and
+ * the fault handler needs locks that the access may hold.  The access width of
+ * such a copy is not ABI, so the transcript shows data only for registers that
+ * behave like memory.
  */
 #include <sys/mman.h>
 
@@ -11,7 +11,7 @@
 
 #define MAX_COPY (2 * PAGE)
 
-/* A mapping that has not been touched, so that the copy is the first to */
+/* Create a mapping without page table entries, so that the copy faults */
 static u8 *fresh_map(u32 index)
 {
 	u8 *map = mmap(NULL, MAX_COPY, PROT_READ | PROT_WRITE, MAP_SHARED, subject.fd,
@@ -51,7 +51,7 @@ static void copy_back(const struct scratch *s, u32 from, u64 offset, size_t n)
 	munmap(map, MAX_COPY);
 }
 
-/* The command register written from a register of the device */
+/* Write the command register from a mapped register of the device */
 static void command_from(const struct scratch *s, u16 command)
 {
 	if (s->width < 2)
@@ -62,8 +62,9 @@ static void command_from(const struct scratch *s, u16 command)
 }
 
 /*
- * The device's memory copied onto itself, so that what comes first matters, and
- * to config space, where a write may take the rest of the buffer away.
+ * Copy the device's memory onto itself, where the order of the bytes matters.
+ * Then copy it to config space, where a write to the command register can
+ * disable the rest of the buffer.
  */
 static void copy_memory(const struct scratch *s)
 {
@@ -123,7 +124,7 @@ void stage_alias(void)
 			copy(s, VFIO_PCI_CONFIG_REGION_INDEX, PCI_INTERRUPT_LINE, sizes[i]);
 			copy_back(s, VFIO_PCI_CONFIG_REGION_INDEX, PCI_INTERRUPT_LINE, sizes[i]);
 
-			/* While decode is off, the buffer is bad */
+			/* With memory decode off, the buffer faults */
 			config_set(PCI_COMMAND, 2, off);
 			copy(s, VFIO_PCI_CONFIG_REGION_INDEX, PCI_INTERRUPT_LINE, sizes[i]);
 			config_set(PCI_COMMAND, 2, off);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Memory that a call must fail on, at a byte of our choice. */
+/* User buffers that fault at a chosen byte. */
 #include <fcntl.h>
 
 #include <sys/mman.h>
@@ -15,9 +15,9 @@ static u8 *reserve(size_t n)
 }
 
 /*
- * @n bytes, then a page that cannot be accessed: were it unmapped, the next
- * mapping of the device might come to lie there. The memory is always the same,
- * so one buffer is in use at a time.
+ * Return @n bytes that end at inaccessible memory.  That memory stays mapped, or
+ * the next mapping of the device could take its place.  All calls share one
+ * buffer, so use only one at a time.
  */
 void *buffer_ending_after(size_t n, bool writable)
 {
@@ -37,7 +37,7 @@ void *buffer_ending_after(size_t n, bool writable)
 	return end - n;
 }
 
-/* @before bytes, one page that cannot be accessed, @after bytes; both below a page */
+/* Return @before bytes, an inaccessible page, @after bytes; both at most a page */
 void *buffer_with_hole(size_t before, size_t after)
 {
 	static u8 *hole;
@@ -51,7 +51,7 @@ void *buffer_with_hole(size_t before, size_t after)
 	return hole - before;
 }
 
-/* Pointers that are never good; NULL as a name ends the list */
+/* Return the invalid pointer number @i; set @name to NULL after the last */
 void *buffer_bad(unsigned int i, const char **name)
 {
 	static u8 *none, *beyond;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* System calls without libc between them and the kernel's answer. */
+/* System calls that return -errno on error. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -32,7 +32,7 @@ long do_ioctl(int fd, unsigned long request, void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
-/* A vfio device cannot seek, but the kernel tells where it is */
+/* A vfio device file cannot seek, but fdinfo shows its position */
 long file_position(int fd)
 {
 	char path[64], line[128];
@@ -54,7 +54,7 @@ static void on_fault(int sig)
 	siglongjmp(fault_env, sig);
 }
 
-/* Returns the signal that @fn died of, or 0 */
+/* Return the signal that @fn raised, or 0 */
 int catch_faults(void (*fn)(void *), void *arg)
 {
 	struct sigaction act = { .sa_handler = on_fault };

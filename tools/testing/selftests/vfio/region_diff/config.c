@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Config space: read at every byte in many widths; write several patterns at
- * every byte, look, and put back what was there.
+ * Config space: read at every byte in many sizes.  Write several patterns at
+ * every byte, read the result, and restore the old value.
  */
 #include "region_diff.h"
 
@@ -9,7 +9,7 @@
 
 static u8 saved[PCI_CFG_SPACE_EXP_SIZE];
 
-/* Only capabilities, and what follows them, are interesting beyond the header */
+/* Past the first 256 bytes, only test capabilities and the bytes after them */
 static bool worth_it(u32 offset)
 {
 	u32 i;
@@ -48,7 +48,7 @@ static void put_back(u32 offset, size_t n)
 	u32 size = subject.size[VFIO_PCI_CONFIG_REGION_INDEX];
 	u32 i;
 
-	/* Power first, or nothing else may arrive */
+	/* Restore D0 first: a device in D3 may drop the other writes */
 	if (subject.pm && offset + n > subject.pm && offset < subject.pm + PCI_PM_SIZEOF)
 		do_pwrite(subject.fd, saved + subject.pm + PCI_PM_CTRL, 2,
 			  BASE + subject.pm + PCI_PM_CTRL);
@@ -112,7 +112,7 @@ static void write_all(void)
 	}
 }
 
-/* BARs and the ROM are sized as firmware and operating systems do it */
+/* Size the BARs and the ROM as firmware does */
 static void size_bars(void)
 {
 	static const u32 values[] = { 0xffffffff, 0, 0xfffffff0, 0xdeadbeef, 0x1 };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is known of the devices that QEMU emulates: which of their registers can
- * be written with anything, and which change by themselves. Other devices are
- * written with what was read from them.
+ * A table of devices that QEMU emulates: registers that accept any value, and
+ * registers that change by themselves.  Registers of other devices are written
+ * with the value that they read.
  */
 #include <time.h>
 
 #include "region_diff.h"
 
-#define SNAPSHOT	SZ_1M	/* bytes of a region kept for writing back */
+#define SNAPSHOT	SZ_1M	/* bytes saved per region */
 #define SNAPSHOT_TRACED	SZ_64K
 
 static u8 *snapshot[MAX_REGIONS];
@@ -25,7 +25,7 @@ void sleep_ms(u32 ms)
 #define EDU_STATUS		0x20
 #define EDU_STATUS_COMPUTING	0x01
 
-/* A thread of the device computes the factorial */
+/* QEMU computes the factorial in a thread: wait for it */
 static void edu_settle(u64 pos, size_t n)
 {
 	u32 status;
@@ -90,7 +90,7 @@ static const struct knowledge devices[] = {
 		},
 		.settle_ms = 1000,
 	}, {
-		/* Intel 82574L (e1000e): as igb */
+		/* Intel 82574L (e1000e): same as igb */
 		.vendor = 0x8086,
 		.device = 0x10d3,
 		.fill = KEEP,
@@ -129,7 +129,7 @@ static const struct knowledge devices[] = {
 			{ 4, 4, 0x10 },
 		},
 	}, {
-		/* QEMU VGA: video memory; its ports are written with what they read */
+		/* QEMU VGA: video memory; each port is written with its own value */
 		.vendor = 0x1234,
 		.device = 0x1111,
 		.fill = PATTERN,
@@ -164,7 +164,7 @@ static void take_snapshot(u32 index)
 		step = PAGE - i % PAGE;
 		if (do_pread(subject.fd, snapshot[index] + i, step, pos + i) > 0)
 			continue;
-		/* Holes, as in the VGA region */
+		/* The VGA region has holes: read the rest in small steps */
 		step = 16;
 		do_pread(subject.fd, snapshot[index] + i, step, pos + i);
 	}
@@ -186,7 +186,7 @@ void device_learn(void)
 		take_snapshot(i);
 }
 
-/* From now on, writes to config space leave it as it is now */
+/* Save config space again, so that later writes do not change it */
 void device_keep_config(void)
 {
 	take_snapshot(VFIO_PCI_CONFIG_REGION_INDEX);
@@ -229,7 +229,7 @@ static u64 earlier(u64 a, u64 b)
 	return a < b ? a : b;
 }
 
-/* Choose what to write to @pos so that the device stays well */
+/* Choose bytes that are safe to write to @pos */
 void fill_for_write(void *buf, size_t n, u64 pos)
 {
 	u64 index = pos >> REGION_SHIFT;
@@ -262,7 +262,7 @@ void fill_for_write(void *buf, size_t n, u64 pos)
 	}
 }
 
-/* Take what the device changes by itself out of what was read at @pos */
+/* Clear the volatile bytes of data that was read at @pos */
 void hide_volatile(void *buf, size_t n, u64 pos)
 {
 	u64 start = pos & (REGION_SPACE - 1);
@@ -286,7 +286,7 @@ void set_scratch(const struct scratch *s, u64 value)
 	do_pwrite(subject.fd, &value, s->width, ((u64)s->region << REGION_SHIFT) + s->offset);
 }
 
-/* What the register and its neighbours read */
+/* Read the register and its neighbours */
 const char *show_scratch(const struct scratch *s)
 {
 	u64 pos = ((u64)s->region << REGION_SHIFT) + (s->offset & ~7);
@@ -299,7 +299,7 @@ const char *show_scratch(const struct scratch *s)
 	return data(buf, sizeof(buf));
 }
 
-/* NULL begins and ends the list */
+/* Pass NULL to get the first entry; returns NULL after the last */
 const struct scratch *next_scratch(const struct scratch *s)
 {
 	s = s ? s + 1 : subject.know->scratch;

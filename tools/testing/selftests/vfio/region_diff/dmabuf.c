@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* dma-buf export of regions, and what iommufd says when it maps the result. */
+/* Export regions as dma-bufs, and map these through iommufd. */
 #include <fcntl.h>
 
 #include <sys/mman.h>
@@ -30,7 +30,7 @@ static long export(u32 index, u32 num, const struct vfio_region_dma_range *range
 	return do_ioctl(subject.fd, VFIO_DEVICE_FEATURE, &arg);
 }
 
-/* iommufd takes the address of the memory through a private interface */
+/* iommufd gets the physical address through a private interface of vfio-pci */
 static long map_to_iommu(int fd, u64 length)
 {
 	struct iommu_ioas_map_file map = {
@@ -176,7 +176,7 @@ static void arguments(u32 index)
 	say("dma_buf region %u too many ranges = %s", index,
 	    result(do_ioctl(subject.fd, VFIO_DEVICE_FEATURE, &arg)));
 
-	/* The argument ends where the ranges begin, or among them */
+	/* The buffer of the argument faults before or inside the ranges */
 	arg.buf.nr_ranges = 1;
 	for (i = 0; i <= sizeof(arg); i += 4) {
 		u8 *short_arg = buffer_ending_after(i, true);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers that are bad, or turn bad after some bytes. What arrives before the
- * call fails, and what the device was told before, is part of the contract.
+ * User buffers that fault at once or after some bytes.  The bytes that the call
+ * transfers before the fault are part of the ABI.
  */
 #include "region_diff.h"
 
@@ -80,7 +80,7 @@ static void bad_pointers(u64 pos)
 		}
 	}
 
-	/* A buffer that may only be read is as good as any for a write */
+	/* pread() into a read-only buffer */
 	for (j = 0; j < NUM(sizes); j++) {
 		buf = buffer_ending_after(sizes[j] + 8, false);
 		ret = do_pread(subject.fd, buf, sizes[j], pos);
@@ -140,11 +140,11 @@ static void fault(bool few)
 
 	for (index = 0; index < subject.num_regions; index++)
 		if (subject.size[index])
-			/* Each byte of VGA memory is emulated, and no case differs */
+			/* QEMU emulates each byte of VGA memory: few cases are enough */
 			fault_region(index, few || index == VFIO_PCI_VGA_REGION_INDEX);
 	if (few)
 		return;
-	/* Where there is nothing, a bad pointer must not matter */
+	/* Outside of all regions, the kernel must not use the pointer */
 	bad_pointers((u64)subject.num_regions << REGION_SHIFT);
 	bad_pointers(0x7fffffULL << REGION_SHIFT);
 	for (index = 0; index < subject.num_regions; index++)

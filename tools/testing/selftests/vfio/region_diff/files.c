@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* More than one file of the device, copies of one, and files not yet granted. */
+/* Several files of one device, duplicates, and cdev files before BIND_IOMMUFD. */
 #include <fcntl.h>
 
 #include <sys/ioctl.h>
@@ -51,7 +51,7 @@ static void copies(void)
 	close(b);
 	use("original", subject.fd);
 
-	/* The child's end of the file must not end the parent's */
+	/* When the child exits, the parent's file must stay usable */
 	fflush(stdout);
 	child = fork();
 	if (!child) {

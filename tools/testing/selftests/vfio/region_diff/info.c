@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* VFIO_DEVICE_GET_INFO, GET_REGION_INFO, and the ioctls that do not exist. */
+/* VFIO_DEVICE_GET_INFO, VFIO_DEVICE_GET_REGION_INFO, and unknown ioctls. */
 #include "region_diff.h"
 
 static const u32 argszs[] = {
@@ -9,7 +9,7 @@ static const u32 argszs[] = {
 
 static const u32 odd_indexes[] = { 16, 255, 0xffff, 0x7fffff, 0xffffff, 0x7fffffff, 0xffffffff };
 
-/* The chain of capabilities that starts at @offset of @buf */
+/* Print the capability chain that starts at @offset of @buf */
 static void show_capabilities(const u8 *buf, u32 offset, size_t size)
 {
 	int ttl = 8;
@@ -72,7 +72,7 @@ static void region_infos(bool few)
 			region_info(odd_indexes[index], argszs[i]);
 }
 
-/* The argument itself is partly there, or not at all */
+/* The argument is partly or not at all accessible */
 static void region_info_faults(void)
 {
 	const char *name;
@@ -161,7 +161,7 @@ static void features(void)
 				};
 				long ret;
 
-				/* Low power is for the stage that looks at it */
+				/* The "power" stage tests low power */
 				if (!probe && id >= VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY &&
 				    id <= VFIO_DEVICE_FEATURE_LOW_POWER_EXIT)
 					continue;
@@ -181,7 +181,7 @@ static void unknown_ioctls(void)
 	for (nr = 0; nr < 40; nr++) {
 		long ret;
 
-		/* Those that act without an argument are for other stages */
+		/* The "reset" stage tests VFIO_DEVICE_RESET */
 		if (_IO(VFIO_TYPE, VFIO_BASE + nr) == VFIO_DEVICE_RESET)
 			continue;
 		ret = do_ioctl(subject.fd, _IO(VFIO_TYPE, VFIO_BASE + nr), NULL);

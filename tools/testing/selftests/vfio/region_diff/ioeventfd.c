@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* VFIO_DEVICE_IOEVENTFD: where it is allowed, and that it writes the device. */
+/* VFIO_DEVICE_IOEVENTFD: allowed offsets, and the write to the device. */
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -30,7 +30,7 @@ static long del(u64 pos, u64 value, u32 width)
 	return ioeventfd(pos, value, width, -1, sizeof(struct vfio_device_ioeventfd));
 }
 
-/* Was the event consumed? If nobody listens, it stays for us to read */
+/* Signal the event; an ioeventfd consumes it, else it stays readable */
 static const char *fire(void)
 {
 	u64 count = 1;
@@ -39,7 +39,7 @@ static const char *fire(void)
 	return read(event, &count, 8) == 8 ? "unheard" : "heard";
 }
 
-/* Add, twice, and remove, twice */
+/* Add and remove an ioeventfd, each twice */
 static void places(u32 index, bool few)
 {
 	static const u32 widths[] = { 1, 2, 4, 8 };
@@ -136,7 +136,7 @@ static void fire_at(const struct scratch *s)
 	}
 }
 
-/* No more than the kernel's limit at a time */
+/* Add ioeventfds up to the kernel's limit */
 static void too_many(u64 pos)
 {
 	long ret;

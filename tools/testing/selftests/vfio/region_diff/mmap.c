@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* mmap of every region, what the mapping is, and what is seen through it. */
+/* Map every region; print the flags of the mapping and the data in it. */
 #include <sys/mman.h>
 
 #include "region_diff.h"
 
-/* Larger mappings are touched at their start and end only */
+/* Number of accesses to each mapping */
 #define MAX_TOUCH 8
 
 struct touch {
@@ -34,7 +34,7 @@ static u32 read_through(u8 *map, u64 pos, size_t offset, int *sig)
 	return t.value;
 }
 
-/* The flags of the mapping as the kernel lists them, with CONFIG_PROC_PAGE_MONITOR */
+/* Return VmFlags of the mapping; needs CONFIG_PROC_PAGE_MONITOR */
 static const char *vm_flags(void *map)
 {
 	static char flags[128];
@@ -115,7 +115,7 @@ static void maps_of_region(u32 index)
 			map_one(base, PAGE, prots[i], flags[j]);
 }
 
-/* What the memory manager does to a mapping afterwards */
+/* mremap(), mprotect(), madvise(), msync() and munmap() of a mapping */
 static void later_calls(u32 index)
 {
 	u64 base = (u64)index << REGION_SHIFT;
@@ -146,7 +146,7 @@ static void later_calls(u32 index)
 	}
 }
 
-/* Through the mapping and by read and write it is the same register */
+/* Write a register through the mapping, and read it by pread() */
 static void write_through(const struct scratch *s)
 {
 	u64 pos = ((u64)s->region << REGION_SHIFT) + (s->offset & ~(PAGE - 1));

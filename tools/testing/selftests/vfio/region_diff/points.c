@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Offsets and sizes at which a region may answer differently. */
+/* Offsets and sizes where the behaviour of a region may change. */
 #include "region_diff.h"
 
 const size_t sizes_all[] = {
@@ -44,7 +44,7 @@ static void points_vga(struct points *p)
 	ADD_AROUND(p, 0xc0000, -64, -8, -4, -3, -2, -1, 0);
 }
 
-/* Nothing is there, or not at any offset that matters */
+/* The region has no size */
 static void points_none(struct points *p)
 {
 	ADD_AROUND(p, 0, 0, 1, 4, 8, 0xfff, 0x1000);

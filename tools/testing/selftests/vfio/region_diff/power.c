@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Every kind of access while the device does not decode, or sleeps. */
+/* All kinds of access while decode is off or the device is in low power. */
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -17,7 +17,7 @@ static void touch(void *arg)
 	(void)READ_ONCE(*(u32 *)arg);
 }
 
-/* Mappings that exist, with their pages present, before the state begins */
+/* Map and touch the BARs before the state changes */
 static void map_before(void)
 {
 	u32 i;
@@ -130,7 +130,7 @@ static long feature(u32 flags, void *payload, size_t n)
 	return do_ioctl(subject.fd, VFIO_DEVICE_FEATURE, &arg);
 }
 
-/* Runtime power management acts later, in a worker */
+/* Runtime PM suspends the device later, in a worker */
 static void wait_suspended(void)
 {
 	char path[128], status[32];
@@ -152,7 +152,7 @@ static void wait_suspended(void)
 	say("device is %.*s", (int)strcspn(status, "\n"), status);
 }
 
-/* Each access wakes the device up, which takes long: few of them */
+/* Each access resumes the device, which is slow: do only a few */
 static void low_power_accesses(void)
 {
 	u32 index;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * vfio_pci_region_diff: what userspace can see of the regions of a vfio-pci
- * device, as a transcript that is the same on every run.
+ * vfio_pci_region_diff prints the behaviour of the regions of a vfio-pci device
+ * as a transcript, which is the same on every run.
  */
 #ifndef SELFTESTS_VFIO_REGION_DIFF_H
 #define SELFTESTS_VFIO_REGION_DIFF_H
@@ -27,19 +27,19 @@
 
 #define REGION_SHIFT	40	/* VFIO_PCI_OFFSET_SHIFT of the kernel */
 #define REGION_SPACE	BIT_ULL(REGION_SHIFT)
-#define MAX_REGIONS	16	/* as many as are swept one by one */
+#define MAX_REGIONS	16	/* swept one by one */
 #define MAX_RW		65536	/* largest access */
 #define GUARD		32	/* bytes after a buffer that must not change */
-#define POISON		0x5c	/* what buffers hold before the call */
+#define POISON		0x5c	/* content of buffers before the call */
 #define PAGE		4096UL
 #define NUM(a)		(sizeof(a) / sizeof((a)[0]))
 
-/* How a byte of a region is chosen for writing */
+/* How fill_for_write() chooses a byte of a region */
 enum fill {
-	KEEP,		/* what the device read when it was opened */
+	KEEP,		/* the value at open */
 	PATTERN,	/* changes from case to case */
 	ZERO,
-	SMALL,		/* dwords that hold a number from 0 to 8 */
+	SMALL,		/* dwords with a value from 0 to 8 */
 };
 
 struct window {
@@ -49,12 +49,12 @@ struct window {
 	u64 end;
 };
 
-/* A register that reads what was written, or a function of it */
+/* A register that reads back the written value, or a function of it */
 struct scratch {
 	u8 region;
 	u8 width;
 	u32 offset;
-	bool memory;	/* as are its neighbours, to the end of the next page */
+	bool memory;	/* plain memory up to the end of the next page */
 };
 
 #define MAX_WINDOWS	12
@@ -63,19 +63,19 @@ struct scratch {
 struct knowledge {
 	u16 vendor;
 	u16 device;
-	enum fill fill;			/* of what is in no window */
+	enum fill fill;			/* outside of all windows */
 	struct window window[MAX_WINDOWS];
 	struct window hidden[MAX_WINDOWS];	/* volatile: not in the transcript */
 	struct scratch scratch[MAX_SCRATCH];
-	u32 settle_ms;			/* the device works on after a reset */
-	void (*settle)(u64 pos, size_t n);	/* the device works on after a write */
+	u32 settle_ms;			/* time to wait after a reset */
+	void (*settle)(u64 pos, size_t n);	/* wait after a write */
 };
 
 struct subject {
 	const char *bdf;
 	const char *mode;
 	bool quick;
-	bool traced;	/* no access that depends on time */
+	bool traced;	/* only accesses that do not depend on timing */
 	u64 seed;
 
 	struct iommu *iommu;
@@ -87,8 +87,8 @@ struct subject {
 	u64 size[MAX_REGIONS];
 	u32 flags[MAX_REGIONS];
 
-	u16 command;			/* as it is while regions are swept */
-	u8 pm, pcie;			/* capabilities, 0 if there is none */
+	u16 command;			/* value while regions are swept */
+	u8 pm, pcie;			/* capability offsets, or 0 */
 	int msix_bar;
 	u64 msix_start, msix_end;
 
@@ -113,7 +113,7 @@ const char *result(long ret);
 const char *data(const void *buf, size_t n);
 const char *at(u64 pos);
 
-/* call.c: the system calls; they return -errno where libc sets errno */
+/* call.c: system calls that return -errno on error */
 long do_pread(int fd, void *buf, size_t n, u64 pos);
 long do_pwrite(int fd, const void *buf, size_t n, u64 pos);
 long do_ioctl(int fd, unsigned long request, void *arg);
@@ -132,7 +132,7 @@ void set_scratch(const struct scratch *s, u64 value);
 const char *show_scratch(const struct scratch *s);
 const struct scratch *next_scratch(const struct scratch *s);
 
-/* points.c: where and how much */
+/* points.c: offsets and sizes */
 struct points {
 	size_t num;
 	u64 at[160];
@@ -142,7 +142,7 @@ void points_of_region(struct points *p, u32 index, bool few);
 #define SIZES_END ((size_t)-1)
 extern const size_t sizes_all[], sizes_few[];
 
-/* buffers.c: memory that ends where it hurts */
+/* buffers.c: user buffers that fault */
 void *buffer_ending_after(size_t n, bool writable);
 void *buffer_with_hole(size_t before, size_t after);
 void *buffer_bad(unsigned int i, const char **name);
@@ -156,7 +156,7 @@ void case_write(u64 pos, size_t n);
 void readback(u64 pos, size_t n);
 void restore_command(void);
 
-/* The stages, one file each */
+/* The stages, one per file */
 void stage_info(void);
 void stage_read(void);
 void stage_write(void);
@@ -173,7 +173,7 @@ void stage_files(void);
 void stage_seen(void);
 void stage_added(void);
 
-/* Shorter forms, run in each state of the device */
+/* Short forms, for each power and decode state */
 void brief_info(void);
 void brief_rw(void);
 void brief_fault(void);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The objects of vfio_pci_region_diff; included where OUTPUT and the flags of
-# libvfio are known.
+# Objects of vfio_pci_region_diff.  Set OUTPUT and the flags of libvfio before
+# including this file.
 
 REGION_DIFF_SRCDIR ?= $(selfdir)/vfio/region_diff
 

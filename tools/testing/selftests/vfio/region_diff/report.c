@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The transcript: one line a case, with nothing in it that changes by chance. */
+/* The transcript: one line per case, the same in every run. */
 #include <stdarg.h>
 
 #include "region_diff.h"
@@ -9,7 +9,7 @@ unsigned long num_cases;
 static const char *stage = "";
 static const char *state = "";
 
-/* A line shows several results and buffers: their texts take turns */
+/* One line may contain up to eight formatted values */
 static char *text(size_t size)
 {
 	static char texts[8][128];
@@ -76,7 +76,7 @@ static bool untouched(const u8 *p, size_t n)
 	return !n || (p[0] == POISON && !memcmp(p, p + 1, n - 1));
 }
 
-/* Short data in full, long data as its first bytes and a hash of all */
+/* Format short data in full, longer data as its first bytes and a hash */
 const char *data(const void *buf, size_t n)
 {
 	const u8 *p = buf;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Accesses after a reset, and while another thread resets or stops decoding. */
+/* Accesses after a reset, and while another thread resets or toggles decode. */
 #include <pthread.h>
 
 #include <sys/mman.h>
@@ -23,7 +23,7 @@ static void *reset_loop(void *arg)
 	return NULL;
 }
 
-/* The last write turns decode on again */
+/* Toggle memory decode; leave it on */
 static void *decode_loop(void *arg)
 {
 	struct rival *rival = arg;
@@ -42,7 +42,7 @@ static void touch(void *arg)
 	(void)READ_ONCE(*(u32 *)arg);
 }
 
-/* What may happen is a set; which of it happens, and how often, is chance */
+/* A race has a fixed set of outcomes; their number and order vary */
 struct outcomes {
 	bool full;
 	bool eio;
@@ -168,10 +168,10 @@ static void hot_resets(void)
 		    result(hot_reset(argsz, 0, num, subject.dev->group_fd)));
 	for (i = 1; i < 4; i++)
 		say("hot_reset flags %u = %s", i, result(hot_reset(64, i, num, -1)));
-	say("hot_reset of the other kind = %s",
+	say("hot_reset with the wrong number of groups = %s",
 	    result(hot_reset(64, 0, !num, subject.dev->group_fd)));
 	say("hot_reset with a bad fd = %s", result(hot_reset(64, 0, 1, -1)));
-	say("hot_reset with the device = %s", result(hot_reset(64, 0, 1, subject.fd)));
+	say("hot_reset with a device fd = %s", result(hot_reset(64, 0, 1, subject.fd)));
 	after_reset(hot_reset(64, 0, num, subject.dev->group_fd));
 }
 
@@ -189,7 +189,7 @@ void stage_reset(void)
 		say("after: %s", show_scratch(s));
 	after_reset(ret);
 
-	/* With decode off, the reset must not turn it on */
+	/* A reset must not turn decode on */
 	in_state("decode-off");
 	config_set(PCI_COMMAND, 2, subject.command & ~PCI_COMMAND_MEMORY);
 	ret = do_ioctl(subject.fd, VFIO_DEVICE_RESET, NULL);

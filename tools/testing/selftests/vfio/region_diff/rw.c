@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* read and write, at every offset that matters times every size. */
+/* read() and write() at all interesting offsets, in all sizes. */
 #include "region_diff.h"
 
 static u8 buffer[MAX_RW + GUARD];
 
-/* Indexes that no device has, up to the largest that fits an offset */
+/* Invalid region indexes, up to the largest that fits into an offset */
 static const u32 far_indexes[] = { 16, 255, 256, 0x7fff, 0x8000, 0x7ffffe, 0x7fffff };
 
-/* Offsets that are negative, or become so */
+/* Offsets that are negative, or overflow when the size is added */
 static const u64 far_offsets[] = {
 	-1ULL, -2ULL, -4ULL, -8ULL, -4096ULL, -1ULL << REGION_SHIFT,
 	(-1ULL << REGION_SHIFT) + 4, 1ULL << 63, (1ULL << 63) + 8, ~(1ULL << 63),
@@ -24,7 +24,7 @@ void case_read(u64 pos, size_t n)
 	say("rd %s n=%zu = %s %s", at(pos), n, result(ret), data(buffer, n + GUARD));
 }
 
-/* What is there now, as far as it can be read */
+/* Read and print the surroundings of a write */
 void readback(u64 pos, size_t n)
 {
 	u64 start = pos & ~7ULL;
@@ -54,7 +54,7 @@ void case_write(u64 pos, size_t n)
 	say("wr %s n=%zu = %s now %s", at(pos), n, result(ret), data(window, sizeof(window)));
 }
 
-/* A write to config space may have changed it */
+/* Restore the command register after a write to config space */
 void restore_command(void)
 {
 	u16 now;
@@ -82,7 +82,7 @@ static void sweep_region(u32 index, bool write, bool few)
 			else
 				case_read(base + p.at[i], sizes[j]);
 		}
-		/* One look at what all those writes left */
+		/* Print the result of all these writes once */
 		if (write && real)
 			readback(base + p.at[i], 4096);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Accesses for a trace of what the device sees. They only touch BARs, by read
- * and write, and depend on no time; what they return is in the transcript too.
+ * Access BARs by read() and write() only, in the same way on every run.  QEMU
+ * traces the accesses that reach the device; the transcript has the results.
  */
 #include "region_diff.h"
 
@@ -18,7 +18,7 @@ static void seen_region(u32 index)
 	for (i = 0; i < p.num; i++) {
 		if (p.at[i] >= subject.size[index])
 			continue;
-		/* The largest here and there: they are most of the trace */
+		/* Use the largest size at every fourth point only: it fills the trace */
 		for (j = 0; j < NUM(sizes) - !!(i % 4); j++) {
 			case_read(base + p.at[i], sizes[j]);
 			case_write(base + p.at[i], sizes[j]);

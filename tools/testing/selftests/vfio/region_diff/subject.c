@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The device under test: open it in any IOMMU mode, learn what it has. */
+/* The device under test: open it in any IOMMU mode and query its regions. */
 #include <fcntl.h>
 
 #include <sys/ioctl.h>
@@ -81,7 +81,7 @@ static void learn_regions(void)
 	}
 }
 
-/* Up to the point where the device itself is opened: 0 or -errno */
+/* Open the device; return 0 or -errno.  A failed step before that aborts */
 static int open_device(void)
 {
 	struct vfio_pci_device *dev;
@@ -106,7 +106,7 @@ void subject_fails(void)
 {
 	int ret = open_device();
 
-	VFIO_ASSERT_NE(ret, 0, "the device can be opened\n");
+	VFIO_ASSERT_NE(ret, 0, "opening the device succeeded, should fail\n");
 	say("open = %s", result(ret));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * readv and writev, whose parts continue where the part before them ended; read
- * and write, which move the position of the file.
+ * preadv() and pwritev(): each part starts at the end of the previous part.
+ * read() and write(): both advance the file position.
  */
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -90,7 +90,7 @@ static void step(int fd, bool write, void *buf, size_t n)
 	    result(ret), buf && !write ? data(buf, n) : "", file_position(fd));
 }
 
-/* Each open of the device starts at 0, the first byte of BAR0 */
+/* A new file starts at position 0, the first byte of BAR0 */
 static void positions(int fd)
 {
 	static const size_t sizes[] = { 4, 1, 8, 3, 0, 16, 64, 5, 255, 4096, 2 };
@@ -112,7 +112,7 @@ static void positions(int fd)
 		    file_position(fd));
 	}
 
-	/* To the end of the region and no further */
+	/* Read up to the end of the region */
 	if (!subject.size[0] || subject.size[0] > 1 << 20)
 		return;
 	for (n = 0; n < 20; n++)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Print, as a transcript, what userspace can observe of the regions of a device
- * that is bound to vfio-pci. Two kernels that print the same cannot be told
- * apart by such accesses.
+ * Access the regions of a vfio-pci device in many ways, and print all results as
+ * a transcript.  Two kernels behave alike if their transcripts are equal.
  *
- * The device is written to: use one of QEMU's, not one that matters.
+ * The program writes to the device.  Use an emulated device only.
  */
 #include <getopt.h>
 #include <unistd.h>
@@ -14,7 +13,7 @@
 static const struct stage {
 	const char *name;
 	void (*run)(void);
-	/* only if it is named */
+	/* run only by --stage */
 	bool named;
 	bool traced;
 } stages[] = {
@@ -65,7 +64,7 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "stage", required_argument, NULL, 't' },
-		/* The device cannot be opened: how is all that is told */
+		/* Expect that the open fails, and print only its errno */
 		{ "fails", no_argument, NULL, 'f' },
 		{ }
 	};

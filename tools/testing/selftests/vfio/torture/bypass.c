@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Try to get around an override, in every way that userspace has.
+ * Try to bypass an override in all ways that userspace has.
  *
- * On QEMU's edu device, of which one register reads the inverse of what was
- * last written to it.  A vendor driver keeps it, and others, for itself: what
- * userspace reads there is made up, and what it writes is dropped.  The register
- * holds a secret, which nobody must read or change, whatever they try.
+ * A register of QEMU's edu device reads the inverse of the last write.  A vendor
+ * driver overrides this register and others: reads return constants, and writes
+ * are dropped.  The register contains a secret.  Userspace must not be able to read
+ * or change it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@
 
 #define EDU_LIVENESS	4
 
-/* The register; one at the end of page 2, that is in page 3, too; one alone */
+/* The register; a range that crosses from page 2 to 3; a range in page 6 */
 #define SETUP		"range 0 4 4; range 0 0x2ffc 8; range 0 0x6010 4; range 7 0 4"
 #define NR_PAGES	9
 
@@ -101,7 +101,7 @@ FIXTURE_TEARDOWN(bypass)
 	iommu_cleanup(self->iommu);
 }
 
-/* No byte of the secret where bytes are kept, made up ones instead */
+/* Check that overridden bytes are constants, not bytes of the secret */
 static bool is_right(struct bypass_data *self, const u8 *buf, u64 pos,
 		     size_t count)
 {
@@ -117,13 +117,13 @@ static bool is_right(struct bypass_data *self, const u8 *buf, u64 pos,
 
 static const u64 around[] = { 0, 0x2ff0, 0x6008 };
 
-TEST_F_TIMEOUT(bypass, read_and_write, 120)
+TEST_F_TIMEOUT(bypass, no_access_of_any_size_reaches_overridden_bytes, 120)
 {
 	u8 buf[64], data[64];
 	u64 pos, count;
 	int i;
 
-	/* What does no harm in the other registers */
+	/* Values that are harmless in the other registers */
 	memset(data, 0, sizeof(data));
 	for (i = 0; i < ARRAY_SIZE(around); i++) {
 		for (pos = around[i]; pos < around[i] + 24; pos++) {
@@ -141,8 +141,7 @@ TEST_F_TIMEOUT(bypass, read_and_write, 120)
 	ASSERT_EQ(0, memcmp(buf, &self->handled, 4));
 }
 
-/* All of the first pages at once, and in parts that end anywhere */
-TEST_F(bypass, large_and_vectored)
+TEST_F(bypass, large_and_vectored_accesses_skip_overridden_bytes)
 {
 	size_t size = NR_PAGES * PAGE, part, at, i;
 	struct iovec iov[64];
@@ -169,8 +168,7 @@ TEST_F(bypass, large_and_vectored)
 	free(buf);
 }
 
-/* A buffer that ends in nothing must not let bytes through */
-TEST_F(bypass, bad_buffers)
+TEST_F(bypass, faulting_buffers_do_not_reach_overridden_bytes)
 {
 	u8 *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -201,7 +199,7 @@ static bool is_mapped(void *map)
 	return map != MAP_FAILED;
 }
 
-/* Every window of pages: mapped if no page in it is kept */
+/* Map every page range: succeeds only without an overridden page */
 static bool windows_are_right(int fd)
 {
 	u64 page, nr;
@@ -229,7 +227,7 @@ static bool windows_are_right(int fd)
 	return true;
 }
 
-TEST_F_TIMEOUT(bypass, windows, 120)
+TEST_F_TIMEOUT(bypass, overridden_pages_cannot_be_mapped, 120)
 {
 	struct vfio_region_info_cap_sparse_mmap *sparse;
 	const u64 areas[][2] = {
@@ -256,8 +254,8 @@ TEST_F_TIMEOUT(bypass, windows, 120)
 	vfio_pci_cmd_set(self->device, PCI_COMMAND_MEMORY);
 }
 
-/* A reset clears the secret, so put it back */
-TEST_F_TIMEOUT(bypass, windows_after_reset, 120)
+/* A reset clears the secret: write it again */
+TEST_F_TIMEOUT(bypass, overridden_pages_cannot_be_mapped_after_reset, 120)
 {
 	if (__vfio_pci_device_reset(self->device))
 		SKIP(return, "the device cannot be reset\n");
@@ -266,8 +264,7 @@ TEST_F_TIMEOUT(bypass, windows_after_reset, 120)
 	ASSERT_TRUE(windows_are_right(self->fd));
 }
 
-/* Nor while the device sleeps, or when it wakes up */
-TEST_F_TIMEOUT(bypass, windows_in_low_power, 120)
+TEST_F_TIMEOUT(bypass, overridden_pages_cannot_be_mapped_in_low_power, 120)
 {
 	struct vfio_device_feature feature = {
 		.argsz = sizeof(feature),
@@ -278,7 +275,7 @@ TEST_F_TIMEOUT(bypass, windows_in_low_power, 120)
 
 	ASSERT_EQ(0, ioctl(self->fd, VFIO_DEVICE_FEATURE, &feature));
 	ASSERT_TRUE(windows_are_right(self->fd));
-	/* An access wakes the device for as long as it takes */
+	/* An access resumes the device while it runs */
 	ASSERT_EQ(4, pread(self->fd, &value, 4, EDU_LIVENESS));
 	ASSERT_EQ(self->handled, value);
 	feature.flags = VFIO_DEVICE_FEATURE_SET |
@@ -290,8 +287,7 @@ TEST_F_TIMEOUT(bypass, windows_in_low_power, 120)
 	ASSERT_EQ(self->handled, value);
 }
 
-/* What may be mapped cannot be made to reach what may not */
-TEST_F_TIMEOUT(bypass, remap, 120)
+TEST_F_TIMEOUT(bypass, remap_does_not_reach_overridden_pages, 120)
 {
 	u8 *map = map_pages(self->fd, 4, 2, PROT_READ | PROT_WRITE, MAP_SHARED);
 	u8 *more, byte;
@@ -302,13 +298,13 @@ TEST_F_TIMEOUT(bypass, remap, 120)
 	ASSERT_NE(MAP_FAILED, map);
 	byte = READ_ONCE(*map);
 
-	/* Grow, in place or elsewhere */
+	/* Grow a mapping, in place or moved */
 	ASSERT_EQ(MAP_FAILED, mremap(map, 2 * PAGE, 4 * PAGE, MREMAP_MAYMOVE));
 	ASSERT_EQ(MAP_FAILED, mremap(map, PAGE, 3 * PAGE, MREMAP_MAYMOVE));
-	/* An old size of 0 duplicates a mapping, but no larger one */
+	/* An old size of 0 duplicates a mapping; the size must not grow */
 	more = mremap(map, 0, 4 * PAGE, MREMAP_MAYMOVE);
 	ASSERT_EQ(MAP_FAILED, more);
-	/* Let one show another part of the file: at best, it shows nothing then */
+	/* remap_file_pages() must not expose another part of the file */
 	for (page = 0; page < NR_PAGES; page++) {
 		if (!page_is_kept(page))
 			continue;
@@ -317,7 +313,7 @@ TEST_F_TIMEOUT(bypass, remap, 120)
 		ASSERT_EQ(-1, syscall(SYS_remap_file_pages, more, PAGE, 0, page, 0));
 		munmap(more, PAGE);
 	}
-	/* Neighbours, in the hope that they are merged */
+	/* Adjacent mappings, which the kernel might merge */
 	for (page = 0; page < NR_PAGES; page++) {
 		if (!page_is_kept(page))
 			continue;
@@ -330,7 +326,7 @@ TEST_F_TIMEOUT(bypass, remap, 120)
 	madvise(map, 2 * PAGE, MADV_HUGEPAGE);
 	madvise(map, 2 * PAGE, MADV_DOFORK);
 
-	/* A child has the same */
+	/* A child process has the same limits */
 	pid = fork();
 	ASSERT_NE(-1, pid);
 	if (!pid)
@@ -344,7 +340,7 @@ TEST_F_TIMEOUT(bypass, remap, 120)
 	ASSERT_EQ(0, munmap(map, PAGE));
 }
 
-TEST_F(bypass, ioeventfd)
+TEST_F(bypass, ioeventfd_cannot_write_overridden_bytes)
 {
 	struct vfio_device_ioeventfd arg = { .argsz = sizeof(arg) };
 	int fd = eventfd(0, 0);
@@ -380,30 +376,17 @@ TEST_F(bypass, ioeventfd)
 	close(fd);
 }
 
-static int export(int fd, u64 page, u64 nr)
+static int export_pages(int fd, u64 page, u64 nr)
 {
-	struct {
-		struct vfio_device_feature feature;
-		struct vfio_device_feature_dma_buf buf;
-		struct vfio_region_dma_range range;
-	} arg = {
-		.feature.argsz = sizeof(arg),
-		.feature.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF,
-		.buf.open_flags = O_CLOEXEC | O_RDWR,
-		.buf.nr_ranges = 1,
-		.range.offset = page * PAGE,
-		.range.length = nr * PAGE,
-	};
-
-	return ioctl(fd, VFIO_DEVICE_FEATURE, &arg);
+	return export_dmabuf(fd, 0, page * PAGE, nr * PAGE);
 }
 
-TEST_F_TIMEOUT(bypass, dmabuf, 120)
+TEST_F_TIMEOUT(bypass, dmabuf_cannot_contain_overridden_pages, 120)
 {
 	u64 page, nr;
 	int fd;
 
-	fd = export(self->fd, 1, 1);
+	fd = export_pages(self->fd, 1, 1);
 	if (fd < 0 && errno == ENOTTY)
 		SKIP(return, "this kernel exports no dma-bufs\n");
 	ASSERT_GE(fd, 0);
@@ -411,7 +394,7 @@ TEST_F_TIMEOUT(bypass, dmabuf, 120)
 
 	for (page = 0; page < NR_PAGES; page++) {
 		for (nr = 1; nr <= NR_PAGES; nr++) {
-			fd = export(self->fd, page, nr);
+			fd = export_pages(self->fd, page, nr);
 			ASSERT_EQ(pages_are_kept(page, nr), fd < 0);
 			if (fd < 0)
 				ASSERT_EQ(EINVAL, errno);
@@ -428,8 +411,7 @@ static bool maps_bars(const struct iommu *iommu)
 	       !strcmp(iommu->mode->name, MODE_VFIO_TYPE1_IOMMU);
 }
 
-/* The IOMMU maps exactly those pages that userspace can map */
-TEST_F(bypass, p2p)
+TEST_F(bypass, type1_maps_only_mappable_pages_for_dma)
 {
 	u8 *base = self->device->bars[0].vaddr;
 	struct dma_region region = {
@@ -499,7 +481,7 @@ static void race_export(struct racer *r)
 {
 	struct bypass_data *self = r->data;
 	u64 page = pick(r, NR_PAGES);
-	int fd = export(self->fd, page, 1);
+	int fd = export_pages(self->fd, page, 1);
 
 	if (fd >= 0 && page_is_kept(page))
 		r->failed = true;
@@ -507,7 +489,7 @@ static void race_export(struct racer *r)
 		close(fd);
 }
 
-TEST_F_TIMEOUT(bypass, race, 120)
+TEST_F_TIMEOUT(bypass, racing_accesses_do_not_reach_overridden_bytes, 120)
 {
 	static void (*const run[])(struct racer *) = {
 		race_map, race_write, race_read, race_decode, race_export,

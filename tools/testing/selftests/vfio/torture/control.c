@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What tests of the life of a device share: to load and unload the module, bind
- * and open devices without more, and take them away while they are open.
+ * Helpers for tests that load and unload the module, bind and open devices, and
+ * remove devices while they are open.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +54,7 @@ bool torture_try_load(const char *ids)
 
 void torture_load(const char *ids)
 {
-	VFIO_ASSERT_TRUE(torture_try_load(ids), "the module vfio_pci_torture cannot be loaded\n");
+	VFIO_ASSERT_TRUE(torture_try_load(ids), "loading vfio_pci_torture failed\n");
 }
 
 int torture_unload(void)
@@ -95,12 +95,12 @@ void bind_device(const char *bdf)
 {
 	if (!device_exists(bdf))
 		put_text("/sys/bus/pci/rescan", "1");
-	VFIO_ASSERT_TRUE(device_exists(bdf), "%s is gone\n", bdf);
+	VFIO_ASSERT_TRUE(device_exists(bdf), "%s does not exist\n", bdf);
 	if (device_is_bound(bdf))
 		return;
 	VFIO_ASSERT_EQ(put_device(bdf, "driver_override", "vfio-pci"), 0);
 	VFIO_ASSERT_EQ(put_text("/sys/bus/pci/drivers_probe", bdf), 0);
-	VFIO_ASSERT_TRUE(device_is_bound(bdf), "vfio-pci does not take %s\n", bdf);
+	VFIO_ASSERT_TRUE(device_is_bound(bdf), "binding %s to vfio-pci failed, see dmesg\n", bdf);
 }
 
 void unbind_device(const char *bdf)
@@ -128,7 +128,7 @@ struct vfio_pci_device *open_bare(struct iommu *iommu, const char *bdf,
 		return NULL;
 	}
 
-	/* For libvfio's access to config space */
+	/* libvfio uses this offset for config space */
 	device->config_space.offset = region_offset(VFIO_PCI_CONFIG_REGION_INDEX);
 
 	return device;
@@ -155,7 +155,7 @@ char *read_regions(const char *bdf)
 	if (fd < 0)
 		return NULL;
 	text = calloc_assert(1, room);
-	/* One read gives no more than a page, or what one sees at a time */
+	/* One read() returns at most a page of a seq_file */
 	while ((ret = read(fd, text + size, room - size - 1)) > 0)
 		size += ret;
 	VFIO_ASSERT_EQ(ret, 0, "%s: %m\n", path);
@@ -199,8 +199,8 @@ bool is_requested(int fd, int timeout_ms)
 }
 
 /*
- * No thread, and with nothing of ours: when we fail and exit, the device must be
- * closed, for which whoever waits for that would wait in vain.
+ * Write in another process that shares no file with the test.  If the test fails
+ * and exits, the device closes, and a blocked writer can continue.
  */
 void writer_start(struct writer *writer, const char *path, const char *text)
 {

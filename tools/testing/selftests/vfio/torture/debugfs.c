@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The file pci/regions in debugfs, see Documentation/ABI/testing/debugfs-vfio:
- * whether it says the same as the device itself does, and who serves what.
+ * Test the debugfs file pci/regions (Documentation/ABI/testing/debugfs-vfio).  It
+ * must match VFIO_DEVICE_GET_REGION_INFO and list the drivers of each region.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@
 
 const char *device_bdf;
 
-/* A region as it is shown */
+/* A region in the debugfs file */
 struct shown {
 	unsigned int index;
 	char name[32];
@@ -32,7 +32,7 @@ struct shown {
 	unsigned long reads, writes;
 	/* "0x1000-0x1fff,0x3000-0x3fff" */
 	char maps[256];
-	/* The lines of those who serve it, without the indentation */
+	/* The lines of the drivers, without indentation */
 	char layers[512];
 };
 
@@ -48,7 +48,7 @@ static unsigned int parse_flags(const char *text)
 	       (text[2] == 'm' ? VFIO_REGION_INFO_FLAG_MMAP : 0);
 }
 
-/* All that is shown, each line of a known form; how many regions */
+/* Parse the file and fail on an unknown line; return the number of regions */
 static int parse(char *text, struct shown *shown)
 {
 	struct shown *s = NULL;
@@ -109,7 +109,7 @@ FIXTURE_TEARDOWN(debugfs)
 
 #define debugfs_data _test_data_debugfs
 
-/* With no access before, so that counts are known */
+/* Open the device without any access, so that all counts are 0 */
 static void open_with(struct debugfs_data *self, const char *setup,
 		      const char *same, const char *high)
 {
@@ -136,7 +136,7 @@ static void look(struct debugfs_data *self)
 	free(text);
 }
 
-/* The sparse mmap capability, as the file has it; pages are shown as a whole */
+/* Format the sparse mmap areas like the file, which rounds them to pages */
 static void areas_of(struct region_info *info, char *text)
 {
 	struct vfio_region_info_cap_sparse_mmap *sparse;
@@ -152,7 +152,7 @@ static void areas_of(struct region_info *info, char *text)
 	}
 }
 
-/* What is shown of each region is what userspace is told */
+/* Compare the file with the region info */
 static void compare(struct debugfs_data *self)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
@@ -164,13 +164,13 @@ static void compare(struct debugfs_data *self)
 	for (i = 0; i < self->nr; i++) {
 		struct shown *s = &self->shown[i];
 
-		/* One that this device does not have at all */
+		/* The device has no such region */
 		if (get_region_info(self->device, i, self->info)) {
 			VFIO_ASSERT_EQ(i, VFIO_PCI_VGA_REGION_INDEX);
 			VFIO_ASSERT_EQ(s->size | s->flags, 0);
 			continue;
 		}
-		/* The region info looks for a valid image in the ROM */
+		/* Region info reports size 0 for a ROM without a valid image */
 		if (i == VFIO_PCI_ROM_REGION_INDEX && !self->info->info.size)
 			continue;
 		VFIO_ASSERT_EQ(s->size, self->info->info.size, "region %d\n", i);
@@ -181,7 +181,7 @@ static void compare(struct debugfs_data *self)
 	}
 }
 
-TEST_F_TIMEOUT(debugfs, fixed, 120)
+TEST_F_TIMEOUT(debugfs, lists_regions_only_while_open, 120)
 {
 	static const char *const names[VFIO_PCI_NUM_REGIONS] = {
 		"bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom", "config", "vga",
@@ -205,8 +205,7 @@ TEST_F_TIMEOUT(debugfs, fixed, 120)
 	ASSERT_EQ(0, self->nr);
 }
 
-/* Each kind of region and of override, and who serves it from the top on */
-TEST_F_TIMEOUT(debugfs, overridden, 120)
+TEST_F_TIMEOUT(debugfs, lists_drivers_of_a_region_by_descending_priority, 120)
 {
 	struct shown *s = self->shown;
 
@@ -252,8 +251,7 @@ TEST_F_TIMEOUT(debugfs, overridden, 120)
 	ASSERT_EQ(0, self->nr);
 }
 
-/* A part of a BAR that can be mapped, and one of which nothing can */
-TEST_F_TIMEOUT(debugfs, maps, 120)
+TEST_F_TIMEOUT(debugfs, lists_the_sparse_mmap_areas, 120)
 {
 	struct shown *s = self->shown;
 	u32 flags;
@@ -287,8 +285,8 @@ TEST_F_TIMEOUT(debugfs, maps, 120)
 		     "vfio-pci\n", s[0].layers);
 }
 
-/* Accesses of userspace count for the region, calls of handlers for the ranges */
-TEST_F_TIMEOUT(debugfs, counts, 120)
+/* A region counts accesses by userspace, a range counts calls of its handler */
+TEST_F_TIMEOUT(debugfs, counts_accesses_per_region_and_range, 120)
 {
 	struct shown *s = self->shown;
 	u8 buf[64] = {};
@@ -296,13 +294,13 @@ TEST_F_TIMEOUT(debugfs, counts, 120)
 	open_with(self, "range 0 4 4; range 0 16 8", "", "add 0xffff 1 0x40 3; range 9 0 4");
 	ASSERT_EQ(1, pwrite(self->fd, (u8[]){ PCI_COMMAND_MEMORY }, 1,
 			    region_offset(VFIO_PCI_CONFIG_REGION_INDEX) + PCI_COMMAND));
-	/* Next to them, in one, across one, across all */
+	/* Beside the ranges, in one, across one, across both */
 	ASSERT_EQ(4, pread(self->fd, buf, 4, 8));
 	ASSERT_EQ(4, pread(self->fd, buf, 4, 4));
 	ASSERT_EQ(8, pread(self->fd, buf, 8, 0));
 	ASSERT_EQ(32, pread(self->fd, buf, 32, 0));
 	ASSERT_EQ(2, pwrite(self->fd, buf, 2, 6));
-	/* One that fails counts, one of nothing is none */
+	/* A failed access counts, an empty one does not */
 	torture_set("handler", "fail");
 	ASSERT_EQ(-1, pwrite(self->fd, buf, 4, 4));
 	torture_set("handler", "keep");
@@ -314,7 +312,7 @@ TEST_F_TIMEOUT(debugfs, counts, 120)
 	look(self);
 	ASSERT_EQ(4, s[0].reads);
 	ASSERT_EQ(2, s[0].writes);
-	/* Each range counts its own registers; 8 bytes are one register */
+	/* A range counts registers, of up to 8 bytes each */
 	ASSERT_STREQ("vfio_pci_torture 0x4-0x7 reads 3 writes 2\n"
 		     "vfio_pci_torture 0x10-0x17 reads 1 writes 0\n"
 		     "vfio-pci\n", s[0].layers);
@@ -328,7 +326,7 @@ TEST_F_TIMEOUT(debugfs, counts, 120)
 		     s[9].layers);
 	close_again(self);
 
-	/* They are of one open */
+	/* Each open starts at 0 */
 	open_with(self, "range 0 4 4", "", "");
 	look(self);
 	ASSERT_EQ(0, s[0].reads | s[0].writes);
@@ -341,7 +339,7 @@ struct looker {
 	int empty, full, other;
 };
 
-/* Nothing, or all that the opens of the test below make */
+/* The file must be empty or complete at any time */
 static void *look_often(void *arg)
 {
 	struct looker *looker = arg;
@@ -367,7 +365,7 @@ static void *look_often(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(debugfs, look_while_opened, 120)
+TEST_F_TIMEOUT(debugfs, is_empty_or_complete_during_open_and_close, 120)
 {
 	struct looker looker = {};
 	int i;
@@ -382,7 +380,7 @@ TEST_F_TIMEOUT(debugfs, look_while_opened, 120)
 	WRITE_ONCE(looker.stop, true);
 	ASSERT_EQ(0, pthread_join(looker.thread, NULL));
 	ASSERT_EQ(0, looker.other);
-	/* Both were there to be seen */
+	/* The test has seen both states */
 	ASSERT_NE(0, looker.empty);
 	ASSERT_NE(0, looker.full);
 }

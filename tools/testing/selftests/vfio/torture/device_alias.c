@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A documented limit: the core does not know the ways that a device itself has to
- * its registers.  A vendor driver that overrides a register must close them.
+ * A documented limit: the core does not know about aliases of a register inside
+ * the device.  A vendor driver that overrides a register must block its aliases.
  *
  * Needs QEMU's igb, bound to vfio-pci, and the module vfio_pci_torture.  The I/O
  * ports of its BAR2 reach every register of BAR0.
@@ -76,7 +76,7 @@ TEST_F(device_alias, io_ports_reach_an_overridden_register)
 	vfio_pci_device_cleanup(device);
 }
 
-TEST_F(device_alias, driver_closes_the_io_ports)
+TEST_F(device_alias, driver_can_override_the_io_ports_too)
 {
 	struct vfio_pci_device *device;
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Let every allocation fail, one after the other, while a graphics device of
- * Intel's is opened: then either the open fails, or all is there that its vendor
- * driver (CONFIG_VFIO_PCI_IGD) adds.  Needs CONFIG_FAULT_INJECTION and
- * CONFIG_FAILSLAB.
+ * Open an Intel graphics device and let one allocation fail, a later one each
+ * time.  The open must fail, or add all regions of the vendor driver
+ * (CONFIG_VFIO_PCI_IGD).  Needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -50,7 +49,7 @@ static int open_device(struct vfio_pci_device *group)
 	return ioctl(group->group_fd, VFIO_GROUP_GET_DEVICE_FD, device_bdf);
 }
 
-/* The regions in their order, what they begin with, and the register */
+/* Check the order of the regions, their first bytes, and the ASLS register */
 static bool is_complete(int fd)
 {
 	static const struct {
@@ -87,7 +86,7 @@ static bool is_complete(int fd)
 	       now == asls;
 }
 
-TEST_F_TIMEOUT(display, open, 600)
+TEST_F_TIMEOUT(display, open_fails_or_is_complete_if_an_allocation_fails, 600)
 {
 	unsigned int nth, failures = 0;
 	bool failed;
@@ -99,13 +98,13 @@ TEST_F_TIMEOUT(display, open, 600)
 		failed = nth_has_failed(self->nth_fd);
 		if (fd >= 0) {
 			ASSERT_TRUE(is_complete(fd)) {
-				TH_LOG("not if allocation %u fails", nth);
+				TH_LOG("regions are missing after allocation %u failed", nth);
 			}
 			ASSERT_EQ(0, close(fd));
 		} else {
-			/* Copies from userspace fail in the same way */
+			/* The fault injection also fails copies from userspace */
 			ASSERT_TRUE(errno == ENOMEM || errno == EFAULT) {
-				TH_LOG("errno %d as allocation %u fails", errno, nth);
+				TH_LOG("errno %d after allocation %u failed", errno, nth);
 			}
 			failures++;
 		}
@@ -113,13 +112,12 @@ TEST_F_TIMEOUT(display, open, 600)
 			break;
 	}
 	ASSERT_GE(fd, 0);
-	TH_LOG("%u allocations, of which %u are needed", nth - 1, failures);
-	/* Three regions, the OpRegion itself, its mapping, and the register */
+	TH_LOG("%u allocations, %u of them required", nth - 1, failures);
+	/* Three regions, the OpRegion, its mapping, and the ASLS register */
 	ASSERT_GE(failures, 6);
 }
 
-/* Without a failure, over and over: what is mapped is unmapped */
-TEST_F_TIMEOUT(display, again, 120)
+TEST_F_TIMEOUT(display, repeated_opens_are_complete, 120)
 {
 	int i, fd;
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Errors of the PCI bus while a device is open: whoever has this program run is
- * to inject the error that it names into the device, and vendor drivers are told
- * of the resets that follow.  For a device that reports errors by AER and has a
- * BAR4, as QEMU's modern virtio devices with aer=on.
+ * PCI errors while a device is open.  The program prints the name of an error, and
+ * its caller must inject this error into the device.  The core must report the
+ * resets to the vendor drivers.
+ *
+ * Needs a device with AER and a BAR4, for example a modern virtio device of QEMU
+ * with aer=on.
  */
 #include <errno.h>
 #include <poll.h>
@@ -23,21 +25,18 @@ static void wait_for_error(int fd, const char *name)
 	eventfd_t count;
 
 	printf("inject %s\n", name);
-	VFIO_ASSERT_EQ(poll(&poll_fd, 1, 60000), 1, "no error was seen\n");
+	VFIO_ASSERT_EQ(poll(&poll_fd, 1, 60000), 1, "no error eventfd within 60 s\n");
 	VFIO_ASSERT_EQ(eventfd_read(fd, &count), 0);
-	printf("%s: userspace is told\n", name);
+	printf("%s: the error eventfd has fired\n", name);
 }
 
-/* Within 10 s: recovery goes on after userspace was told */
+/* Wait up to 10 s: recovery continues after the error eventfd fires */
 static void expect_resets(int prepares, int resets)
 {
-	int i;
-
-	for (i = 0; i < 100 && torture_count("resets") < resets; i++)
-		usleep(100000);
+	torture_wait_count("resets", resets);
 	VFIO_ASSERT_EQ(torture_count("prepares"), prepares);
 	VFIO_ASSERT_EQ(torture_count("resets"), resets);
-	printf("%d resets announced, %d over\n", prepares, resets);
+	printf("%d calls of reset_prepare, %d of reset_done\n", prepares, resets);
 }
 
 int main(int argc, char *argv[])
@@ -55,19 +54,19 @@ int main(int argc, char *argv[])
 	prepares = torture_count("prepares");
 	resets = torture_count("resets");
 
-	/* No reset follows one that is not fatal */
+	/* A non-fatal error causes no reset */
 	wait_for_error(fd, "POISON_TLP");
 	sleep(1);
 	expect_resets(prepares, resets);
 	wait_for_error(fd, "DLP");
 	expect_resets(prepares + 1, resets + 1);
 
-	/* Overrides outlast it */
+	/* Overrides stay active after the reset */
 	VFIO_ASSERT_EQ(vfio_pci_config_readl(device, PCI_VENDOR_ID), 0x5a5a5a5a);
 	VFIO_ASSERT_EQ(pread(device->fd, &value, 4, region_offset(4) + 0x10), 4);
 	VFIO_ASSERT_EQ(value, 0x5a5a5a5a);
 
-	/* With a reset that restores config space the device is well again */
+	/* VFIO_DEVICE_RESET restores config space, and the device works again */
 	ioctl_assert(device->fd, VFIO_DEVICE_RESET, NULL);
 	expect_resets(prepares + 2, resets + 2);
 	vfio_pci_device_cleanup(device);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Events of the tracepoints vfio_pci:*, those that there are and those that
- * there should be, as text.
+ * Actual and expected events of the tracepoints vfio_pci:*, as text.
  */
 #include <errno.h>
 #include <sched.h>
@@ -17,14 +16,14 @@
 #include "torture.h"
 
 #define TRACING		"/sys/kernel/tracing"
-/* One that nobody else's events are in */
+/* A separate instance, without events of other users */
 #define INSTANCE	TRACING "/instances/vfio_pci_torture"
 
 bool tracing_begin(void)
 {
 	cpu_set_t cpus;
 
-	/* Clocks of two processors may differ, and with them the order */
+	/* One CPU: clocks of two CPUs may differ and change the order of events */
 	CPU_ZERO(&cpus);
 	CPU_SET(0, &cpus);
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
@@ -50,7 +49,6 @@ void put_tracing(const char *file, const char *text)
 	VFIO_ASSERT_EQ(ret, 0, "%s: %s\n", path, text);
 }
 
-/* All events so far, one a line, without task and time; they are gone then */
 const char *events(void)
 {
 	static char text[65536];
@@ -70,13 +68,13 @@ const char *events(void)
 		size += sprintf(text + size, "%s", event);
 	}
 	fclose(file);
-	/* To open it to be written empties it */
+	/* An open with O_TRUNC clears the trace */
 	fclose(fopen(INSTANCE "/trace", "w"));
 
 	return text;
 }
 
-/* The events that there should be, in the same form */
+/* The expected events */
 static char wanted_text[65536];
 static size_t wanted_size;
 

@@ -10,23 +10,23 @@
 
 #include <libvfio.h>
 
-/* A trace of our own, mounted if need be; of one processor, as to the order */
+/* Mount tracefs if needed, create an instance, and stay on one CPU */
 bool tracing_begin(void);
 void tracing_end(void);
 
-/* Write to a file of it */
+/* Write to a file of the instance */
 void put_tracing(const char *file, const char *text);
 
-/* All events so far, one a line, without task and time; they are gone then */
+/* Return and clear all events, one per line, without task and timestamp */
 const char *events(void);
 
-/* Add an event of the device to those that there should be */
+/* Append an event of the device to the expected events */
 __printf(2, 3) void want(const char *event, const char *format, ...);
 void want_open(const char *driver, int ret);
 void want_close(const char *driver);
 void want_override(const char *driver, int index, u64 start, u64 size, int ret);
 void want_access(const char *event, int index, u64 pos, size_t count, ssize_t ret);
-/* All of these, in the same form; they are forgotten then */
+/* Return and clear all expected events, in the format of events() */
 const char *wanted(void);
 
 #endif

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Let every allocation fail, one after the other, while a device is bound and
- * opened under vendor drivers that add and override regions, is asked for its
- * regions, mapped, exported, and closed.  Whatever fails, the next try without
- * failures works.  Needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
+ * Bind, open, use and close a device with vendor drivers, and let one allocation
+ * fail, a later one each time.  The next call without a failure must work.  Needs
+ * CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -113,7 +112,7 @@ static int write_eventfd(int fd)
 		.argsz = sizeof(arg),
 		.flags = VFIO_DEVICE_IOEVENTFD_32,
 		.offset = 0x10,
-		/* Another one each time, as they stay until the device is closed */
+		/* Use a new value in each call: ioeventfds stay until close */
 		.data = calls++,
 		.fd = eventfd(0, 0),
 	};
@@ -128,13 +127,13 @@ static int write_eventfd(int fd)
 	return ret;
 }
 
-/* A range that is refused, and so says whether vendor drivers are in place */
+/* The page of an overridden range must not be mappable */
 static bool is_overridden(int fd)
 {
 	return mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED;
 }
 
-TEST_F_TIMEOUT(fail_nth, open, 900)
+TEST_F_TIMEOUT(fail_nth, open_fails_or_is_complete_if_an_allocation_fails, 900)
 {
 	int opens = torture_count("opens"), closes = torture_count("closes");
 	unsigned int nth, failures = 0;
@@ -146,7 +145,7 @@ TEST_F_TIMEOUT(fail_nth, open, 900)
 		fd = open_device(self);
 		failed = nth_has_failed(self->nth_fd);
 		if (fd >= 0) {
-			/* What failed was not needed: nothing may be missing */
+			/* The allocation was optional: all overrides must be active */
 			ASSERT_TRUE(is_overridden(fd));
 			ASSERT_EQ(0, all_info(fd));
 			ASSERT_EQ(0, close(fd));
@@ -157,7 +156,7 @@ TEST_F_TIMEOUT(fail_nth, open, 900)
 			break;
 	}
 	ASSERT_GE(fd, 0);
-	TH_LOG("%u allocations, of which %u are needed", nth - 1, failures);
+	TH_LOG("%u allocations, %u of them required", nth - 1, failures);
 	ASSERT_GE(failures, 6);
 	ASSERT_EQ(torture_count("opens") - opens, torture_count("closes") - closes);
 }
@@ -172,7 +171,7 @@ static const struct {
 	{ "ioeventfd", write_eventfd },
 };
 
-TEST_F_TIMEOUT(fail_nth, calls, 300)
+TEST_F_TIMEOUT(fail_nth, calls_fail_only_if_an_allocation_fails, 300)
 {
 	unsigned int nth, i;
 	int fd, ret;
@@ -198,8 +197,8 @@ TEST_F_TIMEOUT(fail_nth, calls, 300)
 	ASSERT_EQ(0, close(fd));
 }
 
-/* The close, in which nothing can be told to have failed */
-TEST_F_TIMEOUT(fail_nth, close, 300)
+/* close() cannot report an error, but must close all vendor drivers */
+TEST_F_TIMEOUT(fail_nth, close_is_complete_if_an_allocation_fails, 300)
 {
 	unsigned int nth;
 	bool failed = true;
@@ -252,7 +251,7 @@ FIXTURE_TEARDOWN(fail_nth_bind)
 	close(self->nth_fd);
 }
 
-TEST_F_TIMEOUT(fail_nth_bind, bind, 600)
+TEST_F_TIMEOUT(fail_nth_bind, bind_works_after_a_failed_allocation, 600)
 {
 	unsigned int nth, failures = 0;
 	bool failed;
@@ -270,7 +269,7 @@ TEST_F_TIMEOUT(fail_nth_bind, bind, 600)
 		if (!failed)
 			break;
 	}
-	TH_LOG("%u allocations, of which %u are needed", nth - 1, failures);
+	TH_LOG("%u allocations, %u of them required", nth - 1, failures);
 }
 
 int main(int argc, char *argv[])

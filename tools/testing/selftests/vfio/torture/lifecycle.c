@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * When vendor drivers come and go, and devices do: two devices of one driver,
- * a module that is loaded before or after a device is bound or opened, a device
- * that is removed while it is open, and which ids attach a driver.
+ * Lifetime of vendor drivers and devices: load and unload of the module, removal
+ * of an open device, and id matching.
  *
- * Needs three of QEMU's edu devices, bound to vfio-pci, the third below a port,
- * and loads the module vfio_pci_torture itself.  A fourth one is unplugged.
+ * Needs three of QEMU's edu devices, bound to vfio-pci, the third below a PCIe
+ * port.  Loads the module vfio_pci_torture.  One test unplugs a fourth device.
  */
 #include <errno.h>
 #include <glob.h>
@@ -24,10 +23,10 @@
 #include "../kselftest_harness.h"
 
 #define IDS		"1234:11e8"
-/* How many drivers the module has */
+/* Number of drivers of the module */
 #define NR_DRIVERS	3
 
-/* Reads as the complement of what was written */
+/* Reads the complement of the last write */
 #define EDU_LIVENESS	4
 #define EDU_DMA_SOURCE		0x80
 #define EDU_DMA_DESTINATION	0x88
@@ -36,7 +35,7 @@
 #define EDU_DMA_START		1
 #define EDU_DMA_TO_MEMORY	2
 #define EDU_DMA_BUFFER		0x40000
-/* Where region 9, which the setup adds, is */
+/* Offset of region 9, which the setup adds */
 #define ADDED		region_offset(VFIO_PCI_NUM_REGIONS)
 #define ADD		"add 0xffff 1 0x1000 7"
 #define RANGE		"range 0 4 4"
@@ -59,7 +58,7 @@ static void write_at(struct vfio_pci_device *device, u64 offset, u32 value)
 	VFIO_ASSERT_EQ(pwrite(device->fd, &value, sizeof(value), offset), sizeof(value));
 }
 
-/* Whether accesses reach the register of the device */
+/* Check whether an access reaches the register of the device */
 static bool reaches(struct vfio_pci_device *device)
 {
 	static u32 value = 0x600df00d;
@@ -79,7 +78,7 @@ static bool loaded(void)
 	return !access("/sys/module/vfio_pci_torture", F_OK);
 }
 
-/* Opened with success and closed as often */
+/* Check that drivers opened the device @opens times, and closed it as often */
 static bool counts_are(int opens)
 {
 	return torture_count("opens") == opens && torture_count("closes") == opens;
@@ -131,8 +130,7 @@ FIXTURE_TEARDOWN(lifecycle)
 	bind_all();
 }
 
-/* Each of two devices has what its own open made of it, and for its own time */
-TEST_F_TIMEOUT(lifecycle, two_devices, 120)
+TEST_F_TIMEOUT(lifecycle, two_devices_have_separate_regions_and_overrides, 120)
 {
 	struct vfio_pci_device *a, *b;
 
@@ -159,7 +157,7 @@ TEST_F_TIMEOUT(lifecycle, two_devices, 120)
 	ASSERT_TRUE(regions_have(other_bdf, "bar0"));
 	ASSERT_EQ(EAGAIN, torture_unload());
 
-	/* What there was is gone, and nothing of the other device's is here */
+	/* A new open has neither the old override nor data of the other device */
 	a = torture_open_bdf(self->iommu, device_bdf, ADD, "", "");
 	ASSERT_TRUE(reaches(a));
 	ASSERT_EQ(0, read_at(a, ADDED));
@@ -171,7 +169,7 @@ TEST_F_TIMEOUT(lifecycle, two_devices, 120)
 	vfio_pci_device_cleanup(a);
 	ASSERT_TRUE(counts_are(3 * NR_DRIVERS));
 
-	/* Both pin the module until they are unbound */
+	/* Both devices pin the module until unbind */
 	ASSERT_EQ(EAGAIN, torture_unload());
 	unbind_device(device_bdf);
 	ASSERT_EQ(EAGAIN, torture_unload());
@@ -180,8 +178,8 @@ TEST_F_TIMEOUT(lifecycle, two_devices, 120)
 	ASSERT_FALSE(loaded());
 }
 
-/* An override cannot be lost between bind and open */
-TEST_F_TIMEOUT(lifecycle, bound_device_pins_the_driver, 120)
+/* The driver must not disappear between bind and open */
+TEST_F_TIMEOUT(lifecycle, bound_device_pins_the_module, 120)
 {
 	struct vfio_pci_device *device;
 
@@ -202,8 +200,7 @@ TEST_F_TIMEOUT(lifecycle, bound_device_pins_the_driver, 120)
 	ASSERT_EQ(0, torture_unload());
 }
 
-/* A driver that is loaded while a device is open takes part from the next open on */
-TEST_F_TIMEOUT(lifecycle, load_while_open, 120)
+TEST_F_TIMEOUT(lifecycle, driver_loaded_while_open_attaches_at_the_next_open, 120)
 {
 	struct vfio_pci_device *device;
 	void *map;
@@ -218,7 +215,7 @@ TEST_F_TIMEOUT(lifecycle, load_while_open, 120)
 	ASSERT_EQ(0, munmap(map, PAGE));
 	ASSERT_FALSE(regions_have(device_bdf, "vfio_pci_torture"));
 	ASSERT_EQ(0, torture_count("opens"));
-	/* It is not attached, so the module is not pinned */
+	/* A driver that is not attached does not pin the module */
 	ASSERT_EQ(0, torture_unload());
 	ASSERT_TRUE(reaches(device));
 	torture_load(IDS);
@@ -264,7 +261,7 @@ static void edu_dma(struct vfio_pci_device *device, u64 source, u64 destination,
 	} while (value & EDU_DMA_START);
 }
 
-/* What the device reads at an address, by way of its buffer */
+/* Have the device read @iova into its buffer, and copy that to @mem by DMA */
 static u32 read_by_dma(struct vfio_pci_device *device, u64 iova, u64 to, u32 *mem)
 {
 	*mem = 0;
@@ -275,10 +272,10 @@ static u32 read_by_dma(struct vfio_pci_device *device, u64 iova, u64 to, u32 *me
 }
 
 /*
- * A documented limit.  Type1 keeps a page of a BAR mapped for DMA after the device
- * is closed.  Another device of the container reaches the page, also if a driver
- * that was loaded since then overrides it.  A driver that is loaded before the
- * device is bound leaves no such gap.
+ * A documented limit: type1 keeps BAR pages mapped for DMA after the device is
+ * closed.  A driver that is loaded later can override such a page, but another
+ * device of the container still reaches the page by DMA.  To avoid this, load the
+ * driver before the device is bound.
  */
 TEST_F_TIMEOUT(lifecycle, late_driver_cannot_revoke_dma_mappings, 120)
 {
@@ -323,8 +320,8 @@ TEST_F_TIMEOUT(lifecycle, late_driver_cannot_revoke_dma_mappings, 120)
 }
 
 /*
- * While it is open somebody takes a device away: userspace is asked to give it
- * back, which it may do when it likes, and until then all is as before.
+ * Remove or unbind an open device.  vfio-pci signals the request eventfd.  The
+ * device and its overrides must work until userspace closes it.
  */
 static void take_away(struct iommu *iommu, const char *bdf, const char *path,
 		      const char *text)
@@ -341,7 +338,7 @@ static void take_away(struct iommu *iommu, const char *bdf, const char *path,
 	VFIO_ASSERT_FALSE(is_requested(fd, 0));
 
 	writer_start(&writer, path, text);
-	VFIO_ASSERT_TRUE(is_requested(fd, 10000), "nobody is asked\n");
+	VFIO_ASSERT_TRUE(is_requested(fd, 10000), "no event on the request eventfd\n");
 	VFIO_ASSERT_TRUE(writer_waits(&writer));
 	VFIO_ASSERT_TRUE(handled(device));
 	VFIO_ASSERT_EQ(read_at(device, 0), torture_read_register(device, 0, 0));
@@ -360,7 +357,7 @@ static void take_away(struct iommu *iommu, const char *bdf, const char *path,
 	VFIO_ASSERT_EQ(torture_count("closes"), closes + NR_DRIVERS);
 }
 
-TEST_F_TIMEOUT(lifecycle, remove, 120)
+TEST_F_TIMEOUT(lifecycle, removed_device_works_until_it_is_closed, 120)
 {
 	struct vfio_pci_device *device;
 
@@ -378,8 +375,7 @@ TEST_F_TIMEOUT(lifecycle, remove, 120)
 	ASSERT_EQ(0, torture_unload());
 }
 
-/* The same for a driver that is to let go of the device */
-TEST_F_TIMEOUT(lifecycle, unbind, 120)
+TEST_F_TIMEOUT(lifecycle, unbound_device_works_until_it_is_closed, 120)
 {
 	torture_load(IDS);
 	take_away(self->iommu, device_bdf, device_file(device_bdf, "driver/unbind"), device_bdf);
@@ -387,8 +383,7 @@ TEST_F_TIMEOUT(lifecycle, unbind, 120)
 	ASSERT_EQ(0, torture_unload());
 }
 
-/* Bound by its ids, not by name */
-TEST_F_TIMEOUT(lifecycle, new_id, 120)
+TEST_F_TIMEOUT(lifecycle, device_bound_by_new_id_has_overrides, 120)
 {
 	struct vfio_pci_device *device;
 
@@ -401,7 +396,7 @@ TEST_F_TIMEOUT(lifecycle, new_id, 120)
 
 	device = torture_open_bdf(self->iommu, device_bdf, RANGE, "", "");
 	ASSERT_TRUE(handled(device));
-	/* What binds a device has nothing to do with what is asked to open it */
+	/* remove_id does not detach vendor drivers of a bound device */
 	ASSERT_EQ(0, put_text("/sys/bus/pci/drivers/vfio-pci/remove_id", "1234 11e8"));
 	ASSERT_TRUE(handled(device));
 	vfio_pci_device_cleanup(device);
@@ -410,7 +405,7 @@ TEST_F_TIMEOUT(lifecycle, new_id, 120)
 	ASSERT_TRUE(handled(device));
 	vfio_pci_device_cleanup(device);
 	ASSERT_TRUE(counts_are(2 * NR_DRIVERS));
-	/* The new id has bound other devices, too */
+	/* new_id also bound the other devices */
 	unbind_all();
 	ASSERT_EQ(0, torture_unload());
 }
@@ -430,8 +425,8 @@ static unsigned int device_value(const char *file)
 	return value;
 }
 
-/* Load the module for ids, and check whether its drivers open the device */
-static bool asked(const char *ids)
+/* Load the module for @ids, and check whether its drivers open the device */
+static bool attached(const char *ids)
 {
 	struct iommu *iommu = iommu_init(NULL);
 	struct vfio_pci_device *device;
@@ -442,7 +437,7 @@ static bool asked(const char *ids)
 	device = open_bare(iommu, device_bdf, NULL, &ret);
 	VFIO_ASSERT_EQ(ret, 0);
 	opens = torture_count("opens");
-	/* All of them or none, each once; the module is pinned if they do */
+	/* Either each driver opens the device once and pins the module, or none does */
 	VFIO_ASSERT_TRUE(!opens || opens == NR_DRIVERS, "%d opens\n", opens);
 	VFIO_ASSERT_EQ(torture_unload(), opens ? EAGAIN : 0);
 	close_bare(device);
@@ -465,7 +460,7 @@ static const char *format_ids(const char *format, unsigned int value)
 	return ids;
 }
 
-/* What is not about how a device is opened */
+/* Tests that run in one IOMMU mode */
 FIXTURE(once) {
 };
 
@@ -481,7 +476,7 @@ FIXTURE_TEARDOWN(once)
 
 #define ANY	"ffffffff"
 
-TEST_F_TIMEOUT(once, ids, 300)
+TEST_F_TIMEOUT(once, drivers_attach_only_to_matching_ids, 300)
 {
 	unsigned int subvendor = device_value("subsystem_vendor");
 	unsigned int subdevice = device_value("subsystem_device");
@@ -489,39 +484,40 @@ TEST_F_TIMEOUT(once, ids, 300)
 
 	bind_device(device_bdf);
 
-	EXPECT_TRUE(asked("1234:11e8"));
-	EXPECT_FALSE(asked("1234:11e9"));
-	EXPECT_TRUE(asked("1234:" ANY));
-	EXPECT_TRUE(asked(ANY ":11e8"));
-	EXPECT_FALSE(asked("1235:" ANY));
+	EXPECT_TRUE(attached("1234:11e8"));
+	EXPECT_FALSE(attached("1234:11e9"));
+	EXPECT_TRUE(attached("1234:" ANY));
+	EXPECT_TRUE(attached(ANY ":11e8"));
+	EXPECT_FALSE(attached("1235:" ANY));
 
-	EXPECT_TRUE(asked(format_ids("1234:11e8:%x", subvendor)));
-	EXPECT_FALSE(asked(format_ids("1234:11e8:%x", subvendor ^ 1)));
-	EXPECT_TRUE(asked(format_ids("1234:11e8:" ANY ":%x", subdevice)));
-	EXPECT_FALSE(asked(format_ids("1234:11e8:" ANY ":%x", subdevice ^ 1)));
+	EXPECT_TRUE(attached(format_ids("1234:11e8:%x", subvendor)));
+	EXPECT_FALSE(attached(format_ids("1234:11e8:%x", subvendor ^ 1)));
+	EXPECT_TRUE(attached(format_ids("1234:11e8:" ANY ":%x", subdevice)));
+	EXPECT_FALSE(attached(format_ids("1234:11e8:" ANY ":%x", subdevice ^ 1)));
 
-	EXPECT_TRUE(asked(format_ids("1234:11e8:" ANY ":" ANY ":%x:ffffff", class)));
-	EXPECT_FALSE(asked(format_ids("1234:11e8:" ANY ":" ANY ":%x:ffffff", class ^ 1)));
-	/* Bits that the mask leaves out do not count, and a class by itself none */
-	EXPECT_TRUE(asked(format_ids("1234:11e8:" ANY ":" ANY ":%x:ffff00", class & ~0xff)));
-	EXPECT_TRUE(asked(format_ids("1234:11e8:" ANY ":" ANY ":%x", class ^ 1)));
-	EXPECT_TRUE(asked(format_ids(ANY ":" ANY ":" ANY ":" ANY ":%x:ffff00", class)));
-	EXPECT_FALSE(asked(format_ids(ANY ":" ANY ":" ANY ":" ANY ":%x:ff0000", class ^ 0x10000)));
+	EXPECT_TRUE(attached(format_ids("1234:11e8:" ANY ":" ANY ":%x:ffffff", class)));
+	EXPECT_FALSE(attached(format_ids("1234:11e8:" ANY ":" ANY ":%x:ffffff", class ^ 1)));
+	/* The mask excludes class bits; without a mask, the class is ignored */
+	EXPECT_TRUE(attached(format_ids("1234:11e8:" ANY ":" ANY ":%x:ffff00", class & ~0xff)));
+	EXPECT_TRUE(attached(format_ids("1234:11e8:" ANY ":" ANY ":%x", class ^ 1)));
+	EXPECT_TRUE(attached(format_ids(ANY ":" ANY ":" ANY ":" ANY ":%x:ffff00", class)));
+	EXPECT_FALSE(attached(format_ids(ANY ":" ANY ":" ANY ":" ANY ":%x:ff0000",
+					 class ^ 0x10000)));
 
-	/* Several that match are one, and one of several will do */
-	EXPECT_TRUE(asked("8086:10c9,1234:11e8"));
-	EXPECT_TRUE(asked("1234:11e8,1234:" ANY ",1234:11e8"));
-	EXPECT_FALSE(asked("8086:10c9,1234:11e9"));
+	/* One matching entry is enough; several open the device only once */
+	EXPECT_TRUE(attached("8086:10c9,1234:11e8"));
+	EXPECT_TRUE(attached("1234:11e8,1234:" ANY ",1234:11e8"));
+	EXPECT_FALSE(attached("8086:10c9,1234:11e9"));
 
-	/* What is malformed is refused, and leaves nothing behind */
+	/* Malformed ids fail, and the module is not loaded */
 	EXPECT_FALSE(torture_try_load("1234"));
 	EXPECT_FALSE(torture_try_load("1234:11e8,edu"));
 	EXPECT_FALSE(torture_try_load("1234:" ANY ",1234:11e8,1234"));
 	EXPECT_FALSE(loaded());
-	EXPECT_TRUE(asked("1234:11e8"));
+	EXPECT_TRUE(attached("1234:11e8"));
 }
 
-/* The file that switches the slot of a device off */
+/* Return the file that powers off the slot of a device */
 static const char *slot_power(const char *bdf)
 {
 	char pattern[] = "/sys/bus/pci/slots/*/address", address[16] = "";
@@ -531,7 +527,7 @@ static const char *slot_power(const char *bdf)
 	size_t i;
 	int ret;
 
-	VFIO_ASSERT_EQ(glob(pattern, 0, NULL, &found), 0, "there are no slots\n");
+	VFIO_ASSERT_EQ(glob(pattern, 0, NULL, &found), 0, "no slots in /sys/bus/pci/slots\n");
 	for (i = 0; i < found.gl_pathc; i++) {
 		file = fopen(found.gl_pathv[i], "r");
 		VFIO_ASSERT_NOT_NULL(file);
@@ -541,7 +537,7 @@ static const char *slot_power(const char *bdf)
 		if (!strncmp(bdf, address, strlen("0000:00:00")))
 			break;
 	}
-	VFIO_ASSERT_LT(i, found.gl_pathc, "%s is in no slot\n", bdf);
+	VFIO_ASSERT_LT(i, found.gl_pathc, "%s is not in a hotplug slot\n", bdf);
 	snprintf_assert(path, sizeof(path), "%s", found.gl_pathv[i]);
 	strcpy(strrchr(path, '/') + 1, "power");
 	globfree(&found);
@@ -549,8 +545,8 @@ static const char *slot_power(const char *bdf)
 	return path;
 }
 
-/* By the slot's own switch, for good: the device does not come back */
-TEST_F_TIMEOUT(once, unplug, 120)
+/* Power off the hotplug slot */
+TEST_F_TIMEOUT(once, unplugged_device_works_until_it_is_closed, 120)
 {
 	struct iommu *iommu;
 
@@ -575,7 +571,7 @@ int main(int argc, char *argv[])
 
 	bdfs = vfio_selftests_get_bdfs(&argc, argv, &nr);
 	if (nr < 3) {
-		fprintf(stderr, "three devices are needed\n");
+		fprintf(stderr, "usage: give at least three edu devices\n");
 		return KSFT_FAIL;
 	}
 	device_bdf = bdfs[0];

@@ -21,17 +21,17 @@ static void write_file(const char *path, const char *text)
 }
 
 /*
- * Leave alone what is called from the kernel's vfio_create_group(): if it cannot
- * name the group, it warns of one that was not set up.
+ * Exclude allocations in the kernel's vfio_create_group().  If dev_set_name() fails
+ * there, its error path triggers a warning about an uninitialized device.
  */
-static void spare_group(void)
+static void exclude_vfio_create_group(void)
 {
 	unsigned long address, start = 0, end = ULONG_MAX;
 	char line[256], name[128], type, text[32];
 	FILE *file;
 	int i;
 
-	/* Where it begins, and then what comes next */
+	/* Find the function, then the next symbol */
 	for (i = 0; i < 2; i++) {
 		file = fopen("/proc/kallsyms", "r");
 		VFIO_ASSERT_NOT_NULL(file);
@@ -45,7 +45,7 @@ static void spare_group(void)
 		}
 		fclose(file);
 	}
-	VFIO_ASSERT_NE(start, 0, "/proc/kallsyms does not tell\n");
+	VFIO_ASSERT_NE(start, 0, "vfio_create_group is not in /proc/kallsyms\n");
 
 	snprintf(text, sizeof(text), "0x%lx", start);
 	write_file("/sys/kernel/debug/failslab/reject-start", text);
@@ -57,10 +57,10 @@ int nth_open(void)
 {
 	int fd;
 
-	/* All that can fail, also what may sleep, and without a word */
+	/* Include allocations that may sleep; do not log failures */
 	write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
 	write_file("/sys/kernel/debug/failslab/verbose", "0");
-	spare_group();
+	exclude_vfio_create_group();
 	fd = open("/proc/self/fail-nth", O_RDWR);
 	VFIO_ASSERT_GE(fd, 0, "/proc/self/fail-nth: %m\n");
 
@@ -72,7 +72,7 @@ void nth_fail(int nth_fd, unsigned int nth)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", nth);
-	/* This may be what fails, if nothing did before */
+	/* The pending failure may hit this write */
 	while (pwrite(nth_fd, text, strlen(text), 0) < 0)
 		VFIO_ASSERT_EQ(errno, EFAULT);
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What vendor drivers can make of the regions of a device, by the rules of
- * Documentation/driver-api/vfio-pci-regions.rst, as userspace sees it.
+ * Overrides by vendor drivers, as seen by userspace.  See
+ * Documentation/driver-api/vfio-pci-regops.rst for the rules.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -79,8 +77,7 @@ static u32 flags_of(struct override_data *self, u32 index)
 	return self->info->info.flags & ~VFIO_REGION_INFO_FLAG_CAPS;
 }
 
-/* Every region that there is, overridden as a whole */
-TEST_F_TIMEOUT(override, whole, 120)
+TEST_F_TIMEOUT(override, whole_region_override_gets_all_accesses, 120)
 {
 	u32 flags[VFIO_PCI_NUM_REGIONS];
 	u64 sizes[VFIO_PCI_NUM_REGIONS];
@@ -121,7 +118,7 @@ TEST_F_TIMEOUT(override, whole, 120)
 		ASSERT_EQ(1, pread(self->fd, buf, 2, region_offset(i) + sizes[i] - 1));
 		ASSERT_EQ(-1, pread(self->fd, buf, 1, region_offset(i) + sizes[i]));
 		ASSERT_EQ(reads + 2, torture_count("reads"));
-		/* The write operation of a read-only region is never called */
+		/* The core never calls the write operation of a read-only region */
 		if (flags[i] & VFIO_REGION_INFO_FLAG_WRITE) {
 			ASSERT_EQ(16, pwrite(self->fd, buf, 16, region_offset(i)));
 			ASSERT_EQ(writes + 1, torture_count("writes"));
@@ -141,8 +138,8 @@ TEST_F_TIMEOUT(override, whole, 120)
 	}
 }
 
-/* Some bytes of each region: of memory and I/O BARs, of VGA, of config space */
-TEST_F_TIMEOUT(override, bytes, 120)
+/* A range in each region: memory and I/O BARs, VGA, config space */
+TEST_F_TIMEOUT(override, range_handler_gets_only_its_bytes, 120)
 {
 	int i, seen = 0;
 
@@ -152,14 +149,14 @@ TEST_F_TIMEOUT(override, bytes, 120)
 		int reads, writes;
 		char setup[32];
 
-		/* A register of the sequencer and the one after it */
+		/* A sequencer register and the next register */
 		if (i == VFIO_PCI_VGA_REGION_INDEX)
 			pos += 0x3c4;
 		open_with(self, "", "");
 		vfio_pci_cmd_set(self->device, PCI_COMMAND_IO);
 		size = get_region_info(self->device, i, self->info) ? 0 :
 								      self->info->info.size;
-		/* A ROM cannot be written; rules.c patches one */
+		/* A ROM is not writable; rules.c patches a ROM */
 		if (i == VFIO_PCI_ROM_REGION_INDEX || !size) {
 			close_again(self);
 			continue;
@@ -198,8 +195,8 @@ TEST_F_TIMEOUT(override, bytes, 120)
 	ASSERT_LE(2, seen);
 }
 
-/* A ROM where the device may have none */
-TEST_F(override, rom)
+/* The device may have no ROM */
+TEST_F(override, rom_can_be_replaced_or_shrunk)
 {
 	bool has_rom;
 	u8 buf[32];
@@ -216,7 +213,7 @@ TEST_F(override, rom)
 	ASSERT_EQ(0, buf[0]);
 	close_again(self);
 
-	/* Without a ROM, there is nothing that could read a shorter one */
+	/* Without a ROM, a smaller override has no read operation */
 	if (!has_rom) {
 		ASSERT_EQ(EINVAL, torture_open_errno("over 6; size 16; flags 1", "", ""));
 		return;
@@ -230,8 +227,7 @@ TEST_F(override, rom)
 	ASSERT_EQ(EINVAL, errno);
 }
 
-/* Laid over, with nothing changed: all is as below */
-TEST_F(override, nothing)
+TEST_F(override, override_without_operations_changes_nothing)
 {
 	static const char over[] = "over 0; over 1; over 2; over 3; over 4; over 5; over 7";
 	u8 below[64], above[64], *map;
@@ -239,7 +235,7 @@ TEST_F(override, nothing)
 	u32 flags;
 	int i;
 
-	/* With the capabilities, that for the MSI-X table of one of the BARs */
+	/* Compare the capabilities too, such as the one for the MSI-X table */
 	infos = calloc_assert(PCI_STD_NUM_BARS, sizeof(*infos));
 	open_with(self, "", "");
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)
@@ -258,7 +254,7 @@ TEST_F(override, nothing)
 	above[PCI_COMMAND] = below[PCI_COMMAND];
 	ASSERT_EQ(0, memcmp(below, above, 64));
 
-	/* Config space takes an access as a whole or not at all */
+	/* Config space does not allow a partial access */
 	ASSERT_EQ(-1, pread(self->fd, above, 8, region_offset(7) +
 			    self->device->config_space.size - 4));
 	ASSERT_EQ(EFAULT, errno);
@@ -271,8 +267,7 @@ TEST_F(override, nothing)
 	}
 }
 
-/* Another vendor id, above vfio's own emulation of config space */
-TEST_F(override, config)
+TEST_F(override, range_overrides_emulated_config_space)
 {
 	u8 buf[12];
 	u16 vendor = 0;
@@ -285,12 +280,12 @@ TEST_F(override, config)
 	ASSERT_EQ(HANDLED_BYTE, buf[11]);
 	ASSERT_EQ(2, pwrite(self->fd, &vendor, 2, region_offset(7)));
 	ASSERT_EQ(0x5a5a, vfio_pci_config_readw(self->device, PCI_VENDOR_ID));
-	/* Passed on, all is as without */
+	/* A handler that passes accesses on changes nothing */
 	torture_set("handler", "pass");
 	ASSERT_NE(0x5a5a, vfio_pci_config_readw(self->device, PCI_VENDOR_ID));
 	close_again(self);
 
-	/* A handler that fails, at the end of config space */
+	/* A failing handler at the end of config space */
 	torture_set("handler", "fail");
 	open_with(self, "range 7 0xfe 2", "");
 	ASSERT_EQ(-1, pread(self->fd, buf, 2, region_offset(7) + 0xfe));
@@ -298,8 +293,7 @@ TEST_F(override, config)
 	ASSERT_EQ(2, pread(self->fd, buf, 2, region_offset(7) + 0xfc));
 }
 
-/* Smaller, read only, not to be mapped: in every way */
-TEST_F(override, less)
+TEST_F(override, shrunk_region_cannot_be_mapped_past_its_end)
 {
 	u64 value = 0;
 	u8 *map;
@@ -338,8 +332,7 @@ TEST_F(override, less)
 	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 0));
 }
 
-/* The higher priority lies on top; the lower one is asked by what it passes on */
-TEST_F(override, stacked)
+TEST_F(override, higher_priority_handles_an_access_first)
 {
 	int reads;
 	u32 value;
@@ -355,8 +348,7 @@ TEST_F(override, stacked)
 	ASSERT_EQ(reads + 3, torture_count("reads"));
 }
 
-/* An open that fails, and why; then nothing is left, and the next one works */
-TEST_F_TIMEOUT(override, failing_open, 300)
+TEST_F_TIMEOUT(override, open_after_a_failed_open_works, 300)
 {
 	static const struct {
 		const char *setup, *same, *high;
@@ -386,7 +378,7 @@ TEST_F_TIMEOUT(override, failing_open, 300)
 		{ "add 0xffff 1 0x1000 1; area 0 0x1000", "", "", EINVAL },
 		{ "add 0xffff 1 0x1000 7; area 0x1000 0x1000", "", "", EINVAL },
 		{ "add 0xffff 1 0x1000 1; ops r", "", "", EINVAL },
-		/* Descriptions that contradict themselves */
+		/* Invalid descriptions */
 		{ "alias 0 0 0x1000; type 0 0", "", "", EINVAL },
 		{ "alias 0 0 0x1000; size 0", "", "", EINVAL },
 		{ "alias 0 0 0x1000; ops -", "", "", EINVAL },
@@ -408,7 +400,7 @@ TEST_F_TIMEOUT(override, failing_open, 300)
 		{ "fail 5", "", "", EIO },
 		{ "whole 0; add 0xffff 1 64 1; fail 12", "", "", ENOMEM },
 		{ "whole 0", "", "range 0 4 4; over 7; fail 5", EIO },
-		/* -ENODEV leaves a driver out, with what it has done */
+		/* -ENODEV skips a driver and undoes its overrides */
 		{ "whole 0; fail 19", "range 0 4 4", "", 0 },
 		{ "range 0 4 4", "range 0 8 4", "range 0 4 8; over 0", EBUSY },
 		{ "range 0 4 4", "range 0 8 4", "over 0; range 0 4 8", 0 },
@@ -422,7 +414,7 @@ TEST_F_TIMEOUT(override, failing_open, 300)
 							   cases[i].high)) {
 			TH_LOG("%s / %s / %s", cases[i].setup, cases[i].same, cases[i].high);
 		}
-		/* As many were closed as opened, but for one that failed late */
+		/* The core closes each driver that it opened */
 		ASSERT_EQ(torture_count("opens") - opens, torture_count("closes") - closes);
 	}
 
@@ -430,8 +422,7 @@ TEST_F_TIMEOUT(override, failing_open, 300)
 	ASSERT_EQ(VFIO_PCI_NUM_REGIONS, self->device->info.num_regions);
 }
 
-/* Each region that was made is released once, wherever the open fails */
-TEST_F_TIMEOUT(override, released, 120)
+TEST_F_TIMEOUT(override, failed_open_releases_each_region_once, 120)
 {
 	char setup[128] = "";
 	int n;
@@ -451,8 +442,7 @@ TEST_F_TIMEOUT(override, released, 120)
 	}
 }
 
-/* Handlers that do what they must not, or take long */
-TEST_F(override, handlers)
+TEST_F(override, failing_and_slow_handlers_do_not_break_accesses)
 {
 	struct timespec before, after;
 	u64 value;
@@ -479,13 +469,13 @@ TEST_F(override, handlers)
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	ASSERT_EQ(4, pread(self->fd, &value, 4, 4));
 	clock_gettime(CLOCK_MONOTONIC, &after);
-	/* It sleeps 20 ms, of which an emulated clock may not count all */
+	/* The handler sleeps 20 ms; an emulated clock may count less */
 	ASSERT_LE(2000000, (after.tv_sec - before.tv_sec) * 1000000000 +
 			    after.tv_nsec - before.tv_nsec);
 	torture_set("handler", "keep");
 }
 
-TEST_F_TIMEOUT(override, thousands, 120)
+TEST_F_TIMEOUT(override, thousands_of_ranges_work, 120)
 {
 	u32 values[2];
 	int i;
@@ -499,31 +489,7 @@ TEST_F_TIMEOUT(override, thousands, 120)
 	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd, 2 * PAGE));
 }
 
-static sigjmp_buf bus_error;
-
-static void on_bus_error(int sig)
-{
-	siglongjmp(bus_error, 1);
-}
-
-/* Whether memory can be read, and what is there */
-static bool readable(u32 *mem, u32 *value)
-{
-	struct sigaction action = { .sa_handler = on_bus_error }, old;
-	bool ok = true;
-
-	sigaction(SIGBUS, &action, &old);
-	if (!sigsetjmp(bus_error, 1))
-		*value = READ_ONCE(*mem);
-	else
-		ok = false;
-	sigaction(SIGBUS, &old, NULL);
-
-	return ok;
-}
-
-/* A region that is memory, mapped */
-TEST_F(override, memory)
+TEST_F(override, memory_region_can_be_mapped)
 {
 	u32 value = 0x12345678, seen;
 	u64 offset;
@@ -546,7 +512,7 @@ TEST_F(override, memory)
 	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->fd,
 				   offset + 2 * PAGE));
 
-	/* It stays when the device does not decode, and when it is reset */
+	/* The mapping works without memory decode and after a reset */
 	vfio_pci_cmd_clear(self->device, PCI_COMMAND_MEMORY);
 	ASSERT_TRUE(readable(map + 1, &seen));
 	ASSERT_EQ(value, seen);
@@ -556,7 +522,7 @@ TEST_F(override, memory)
 	ASSERT_EQ(value, seen);
 	ASSERT_EQ(0, munmap(map, 2 * PAGE));
 
-	/* What is read only cannot be made writable */
+	/* mprotect() cannot make a read-only region writable */
 	offset = region_offset(VFIO_PCI_NUM_REGIONS + 1);
 	ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
 				   self->fd, offset));
@@ -568,8 +534,7 @@ TEST_F(override, memory)
 	ASSERT_EQ(0, munmap(map, PAGE));
 }
 
-/* A region that is a part of a BAR: gone while the device does not decode */
-TEST_F(override, alias)
+TEST_F(override, region_of_a_bar_part_needs_memory_decode)
 {
 	u32 bar, seen;
 	u64 offset;
@@ -593,7 +558,6 @@ TEST_F(override, alias)
 	ASSERT_EQ(0, munmap(map, PAGE));
 }
 
-/* Neither at once nor by a later fault */
 TEST_F(override, window_hides_pages_that_another_driver_overrides)
 {
 	u64 offset = region_offset(VFIO_PCI_NUM_REGIONS);
@@ -620,16 +584,13 @@ TEST_F(override, window_shows_pages_that_its_own_driver_overrides)
 	ASSERT_EQ(0, munmap(map, 3 * PAGE));
 }
 
-/* Asleep in D3, and awake again: what cannot be mapped still cannot be */
-TEST_F(override, power)
+TEST_F(override, overrides_stay_active_in_d3_and_after)
 {
 	u32 seen, *map;
 	u8 pos;
 
 	open_with(self, "range 0 0x1004 4", "");
-	pos = vfio_pci_config_readb(self->device, PCI_CAPABILITY_LIST);
-	while (pos && vfio_pci_config_readb(self->device, pos) != PCI_CAP_ID_PM)
-		pos = vfio_pci_config_readb(self->device, pos + 1);
+	pos = find_pci_cap(self->device, PCI_CAP_ID_PM);
 	if (!pos)
 		SKIP(return, "the device has no power management\n");
 
@@ -648,18 +609,18 @@ TEST_F(override, power)
 	ASSERT_EQ(0, munmap(map, PAGE));
 }
 
-/* What a vendor driver makes of its features, and that others are unknown */
-TEST_F(override, features)
+TEST_F(override, vendor_driver_handles_only_its_features)
 {
 	struct vfio_device_feature feature = {
 		.argsz = sizeof(feature),
-		.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | 0x8001,
+		.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET,
 	};
 	u32 value;
 
 	open_with(self, "", "");
+	feature.flags |= TORTURE_FEATURE_REGISTER;
 	ASSERT_EQ(0, ioctl(self->fd, VFIO_DEVICE_FEATURE, &feature));
-	feature.flags++;
+	feature.flags |= VFIO_DEVICE_FEATURE_MASK;
 	ASSERT_EQ(-1, ioctl(self->fd, VFIO_DEVICE_FEATURE, &feature));
 	ASSERT_EQ(ENOTTY, errno);
 	ASSERT_EQ(4, pread(self->fd, &value, 4, 0));

@@ -40,7 +40,7 @@ void race_for(struct racer *racers, unsigned int nr, unsigned int seed,
 		racers[i].seed = seed + i;
 		VFIO_ASSERT_EQ(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
 	}
-	/* usleep() accepts less than a second on some systems */
+	/* usleep() may reject one second and more */
 	for (; ms >= 1000; ms -= 1000)
 		sleep(1);
 	usleep(ms * 1000);

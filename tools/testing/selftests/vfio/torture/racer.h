@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Threads that race for a device: each repeats a random step
+ * Threads that race: each thread repeats a random step.
  */
 #ifndef SELFTESTS_VFIO_RACER_H
 #define SELFTESTS_VFIO_RACER_H
@@ -12,12 +12,12 @@
 
 struct racer {
 	const char *name;
-	/* One step; a racer that has failed stops */
+	/* Run one step; set @failed to stop the thread */
 	void (*run)(struct racer *racer);
 	/* Data of the test */
 	void *data;
 	bool failed;
-	/* Number of steps, of those that succeeded, and of errnos of the others */
+	/* Steps, successful steps, and failed steps by errno */
 	unsigned long rounds;
 	unsigned long done;
 	unsigned long why[RACER_ERRNOS];

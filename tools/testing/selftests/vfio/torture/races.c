@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Everything at once: a device is opened, used and closed, bound and unbound,
- * and reset, while the module of its vendor drivers is loaded, unloaded and told
- * to do something else.  Nothing is expected of a single call but that it
- * returns; the kernel must have nothing to say, and in the end all works.
+ * Race all operations.  Some threads open, use, close, bind, unbind and reset a
+ * device.  Others load, unload and reconfigure the module of its vendor drivers.
+ * Each call may fail, but must return.  The kernel must log no warning, and the
+ * device must work at the end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +52,7 @@ static bool write_device(const char *file, const char *text)
 	return write_text(path, text);
 }
 
-/* The number of the group, which stays although the device is unbound */
+/* Return the IOMMU group, which the device keeps while it is unbound */
 static int group_number(void)
 {
 	char path[PATH_MAX], link[PATH_MAX] = {};
@@ -93,7 +93,7 @@ static void close_all(struct opened *o)
 		close(o->container);
 }
 
-/* What userspace does with an open device, in any order */
+/* Use an open device in random order */
 static void use(struct racer *racer, int fd)
 {
 	struct vfio_pci_device device = { .fd = fd };
@@ -145,7 +145,7 @@ static void race_open(struct racer *racer)
 		use(racer, o.device);
 	} else {
 		racer->why[errno < RACER_ERRNOS ? errno : 0]++;
-		/* Who holds the group needs the time more than we do */
+		/* Leave the CPU to the thread that has the group open */
 		usleep(pick(racer, 20000));
 	}
 	close_all(&o);
@@ -158,13 +158,13 @@ static void race_bind(struct racer *racer)
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	if (write_text("/sys/bus/pci/drivers/vfio-pci/unbind", device_bdf))
 		racer->done++;
-	/* Only now can the module be unloaded */
+	/* The module can be unloaded only while no device is bound */
 	usleep(pick(racer, 50000));
 	while (!write_text("/sys/bus/pci/drivers_probe", device_bdf) && !race_is_over())
 		usleep(1000);
 	clock_gettime(CLOCK_MONOTONIC, &after);
 
-	/* Mostly bound, or there is nothing to open */
+	/* Stay bound most of the time, so that opens succeed */
 	usleep(pick(racer, 1000000) + 3 * ((after.tv_sec - before.tv_sec) * 1000000 +
 					   (after.tv_nsec - before.tv_nsec) / 1000));
 }
@@ -175,7 +175,7 @@ static void race_reset(struct racer *racer)
 	usleep(200000 + pick(racer, 500000));
 }
 
-/* Load the module of the vendor drivers, as it happens by an alias */
+/* Load the module of the vendor drivers, like a module alias does */
 static void load(void)
 {
 	char option[128];
@@ -196,7 +196,7 @@ static void race_module(struct racer *racer)
 {
 	load();
 	usleep(pick(racer, 1000000));
-	/* A bound device pins the module: hit the moment when it is unbound */
+	/* A bound device pins the module: retry until it is unbound */
 	while (syscall(SYS_delete_module, "vfio_pci_torture", O_NONBLOCK)) {
 		if (race_is_over())
 			return;
@@ -213,7 +213,7 @@ static void race_setup(struct racer *racer)
 		"add 0xffff 1 0x2000 7; alias 0 0 0x1000", "over 0; size 0x1000",
 		"ranges 0 0 4 8 200",
 	};
-	/* Those that fail to open the device, or may, or have no part in it */
+	/* The open fails, or the driver returns -ENODEV */
 	static const char * const bad[] = {
 		"fail 5", "fail 19", "range 0 4 0", "whole 6; fail 12", "whole 0",
 	};
@@ -292,14 +292,15 @@ int main(int argc, char *argv[])
 			idle += !racers[i].done;
 	}
 
-	/* All that happened is over: the device opens with no driver in the way */
+	/* The device must open after the module is unloaded */
 	write_text("/sys/bus/pci/drivers/vfio-pci/unbind", device_bdf);
 	syscall(SYS_delete_module, "vfio_pci_torture", O_NONBLOCK);
-	VFIO_ASSERT_NE(access("/sys/module/vfio_pci_torture", F_OK), 0, "the module is stuck\n");
+	VFIO_ASSERT_NE(access("/sys/module/vfio_pci_torture", F_OK), 0,
+		       "unloading vfio_pci_torture failed\n");
 	write_text("/sys/bus/pci/drivers_probe", device_bdf);
-	VFIO_ASSERT_TRUE(open_all(&o), "the device cannot be opened: %m\n");
+	VFIO_ASSERT_TRUE(open_all(&o), "opening the device failed: %m\n");
 	close_all(&o);
-	/* What never happened was not tested; both openers want the same */
+	/* Each operation must have succeeded at least once */
 	VFIO_ASSERT_NE(racers[0].done + racers[1].done, 0);
 	VFIO_ASSERT_EQ(idle, 0);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resets of a device and the callbacks of vendor drivers: they pair, whether the
- * device is open, closed, or on its way between the two.
+ * Reset callbacks of vendor drivers.  reset_prepare and reset_done must pair while
+ * the device is open or closed, and during open and close.
  *
- * Needs a device with a function level reset, which takes 100 ms, bound to
- * vfio-pci, and the module vfio_pci_torture.
+ * Needs a device with function level reset, which takes 100 ms, bound to vfio-pci,
+ * and the module vfio_pci_torture.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -50,7 +50,7 @@ FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
 FIXTURE_SETUP(resets)
 {
 	self->iommu = iommu_init(variant->iommu_mode);
-	/* Attach the drivers, which were loaded after the device was bound */
+	/* Attach the drivers: they were loaded after the device was bound */
 	vfio_pci_device_cleanup(torture_open(self->iommu, "", "", ""));
 	ASSERT_EQ(prepares(), resets());
 }
@@ -60,7 +60,7 @@ FIXTURE_TEARDOWN(resets)
 	iommu_cleanup(self->iommu);
 }
 
-TEST_F(resets, open_and_close_report_their_resets)
+TEST_F(resets, resets_by_open_and_close_call_the_driver)
 {
 	struct vfio_pci_device *device;
 	int before = prepares(), opened;
@@ -74,7 +74,7 @@ TEST_F(resets, open_and_close_report_their_resets)
 	ASSERT_EQ(prepares(), resets());
 }
 
-TEST_F(resets, closed_device_reports_resets)
+TEST_F(resets, reset_of_a_closed_device_calls_the_driver)
 {
 	int before = prepares();
 
@@ -93,7 +93,7 @@ TEST_F(resets, close_waits_for_reset_done)
 		device = torture_open(self->iommu, "", "", "");
 		before = resets();
 		start_reset(&writer);
-		/* The reset is not over when close begins */
+		/* close() begins during the reset */
 		ASSERT_EQ(before, resets());
 		vfio_pci_device_cleanup(device);
 		ASSERT_LT(before, resets());
@@ -116,14 +116,14 @@ static void *open_slowly(void *arg)
 	return NULL;
 }
 
-TEST_F(resets, reset_during_open_fails_it)
+TEST_F(resets, reset_during_open_fails_the_open)
 {
 	int opens = torture_count("opens"), closes = torture_count("closes");
 	struct opener opener = { .ret = -1 };
 	int before = resets();
 
 	ASSERT_EQ(0, pthread_create(&opener.thread, NULL, open_slowly, &opener));
-	/* The open itself resets the device; then the driver sleeps */
+	/* open() resets the device, then the driver sleeps */
 	while (resets() == before)
 		usleep(1000);
 	usleep(1000000);

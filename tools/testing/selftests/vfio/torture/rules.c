@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The rules that vfio-pci enforces for overridden regions, whatever a vendor
- * driver does: which pages are listed, mapped and exported, who serves a fault,
- * and what reaches the device while it does not decode.
+ * Rules that vfio-pci enforces for overridden regions: mappable and exportable
+ * pages, the region that handles a page fault, and register accesses while
+ * memory decode is off.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +15,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include <linux/compiler.h>
 #include <linux/pci_regs.h>
 #include <linux/sizes.h>
 
@@ -29,7 +25,7 @@
 #define RW		(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE)
 #define RWM		(RW | VFIO_REGION_INFO_FLAG_MMAP)
 
-/* Of vfio-pci: a region info can list no more */
+/* Maximum number of mmap areas, same as in vfio-pci */
 #define MAX_AREAS	16384
 
 const char *device_bdf;
@@ -103,53 +99,10 @@ static bool can_map(int fd, u32 index, u64 offset, u64 size)
 	return true;
 }
 
-static sigjmp_buf bus_error;
-
-static void on_bus_error(int sig)
-{
-	siglongjmp(bus_error, 1);
-}
-
-/* Check whether memory can be read, and read it */
-static bool readable(u32 *mem, u32 *value)
-{
-	struct sigaction action = { .sa_handler = on_bus_error }, old;
-	bool ok = true;
-
-	sigaction(SIGBUS, &action, &old);
-	if (!sigsetjmp(bus_error, 1))
-		*value = READ_ONCE(*mem);
-	else
-		ok = false;
-	sigaction(SIGBUS, &old, NULL);
-
-	return ok;
-}
-
-/* Return a dma-buf, or -1 and errno */
-static int export(int fd, u32 index, u64 offset, u64 size)
-{
-	struct {
-		struct vfio_device_feature feature;
-		struct vfio_device_feature_dma_buf buf;
-		struct vfio_region_dma_range range;
-	} arg = {
-		.feature.argsz = sizeof(arg),
-		.feature.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF,
-		.buf.region_index = index,
-		.buf.open_flags = O_CLOEXEC | O_RDWR,
-		.buf.nr_ranges = 1,
-		.range.offset = offset,
-		.range.length = size,
-	};
-
-	return ioctl(fd, VFIO_DEVICE_FEATURE, &arg);
-}
-
 /* Return 0, or the errno of an export */
 static int export_errno(int fd, u32 index, u64 offset, u64 size)
 {
-	int dmabuf = export(fd, index, offset, size);
+	int dmabuf = export_dmabuf(fd, index, offset, size);
 
 	if (dmabuf < 0)
 		return errno;
@@ -158,7 +111,7 @@ static int export_errno(int fd, u32 index, u64 offset, u64 size)
 	return 0;
 }
 
-/* Pages of a BAR, one bit each */
+/* A set of pages of a BAR is a mask with one bit per page */
 #define MAX_PAGES	64
 
 static u64 pages_of(u64 start, u64 end)
@@ -178,12 +131,10 @@ struct msix {
 
 static bool find_msix(struct vfio_pci_device *device, struct msix *msix)
 {
-	u8 pos = vfio_pci_config_readb(device, PCI_CAPABILITY_LIST);
+	u8 pos = find_pci_cap(device, PCI_CAP_ID_MSIX);
 	u32 table, pba;
 	unsigned int nr;
 
-	while (pos && vfio_pci_config_readb(device, pos) != PCI_CAP_ID_MSIX)
-		pos = vfio_pci_config_readb(device, pos + 1);
 	if (!pos)
 		return false;
 
@@ -215,7 +166,7 @@ static u64 msix_pages(const struct msix *msix, u32 bar)
 	return pages;
 }
 
-/* Pages that a sparse mmap capability lists */
+/* Return the pages in a sparse mmap capability */
 static u64 listed_pages(struct vfio_info_cap_header *cap)
 {
 	struct vfio_region_info_cap_sparse_mmap *sparse = (void *)cap;
@@ -229,7 +180,7 @@ static u64 listed_pages(struct vfio_info_cap_header *cap)
 	return pages;
 }
 
-/* As cloud-hypervisor: the first of two capabilities says what to map */
+/* Like cloud-hypervisor, use only the first of the two capabilities */
 static u64 cloud_hypervisor_maps(struct region_info *info,
 				 const struct msix *msix, u32 bar)
 {
@@ -250,7 +201,7 @@ static u64 cloud_hypervisor_maps(struct region_info *info,
 	return pages_of(0, info->info.size);
 }
 
-/* As Firecracker: an area must not cover the MSI-X table or pending bits */
+/* Like Firecracker, reject areas with the MSI-X table or pending bits */
 static bool firecracker_accepts(struct region_info *info,
 				const struct msix *msix, u32 bar)
 {
@@ -260,7 +211,7 @@ static bool firecracker_accepts(struct region_info *info,
 	return !cap || !(listed_pages(cap) & msix_pages(msix, bar));
 }
 
-/* A range in each page in turn of the BARs that hold the MSI-X table and bits */
+/* Try a range in each page of the BARs with the MSI-X table and pending bits */
 TEST_F_TIMEOUT(rules, vmms_map_no_msix_table_and_no_range, 300)
 {
 	u64 page, pages, all, hidden;
@@ -280,7 +231,7 @@ TEST_F_TIMEOUT(rules, vmms_map_no_msix_table_and_no_range, 300)
 		if (!hidden)
 			continue;
 
-		/* Without an override, as without a vendor driver */
+		/* Without an override, the region info does not change */
 		open_with(self, "", "");
 		ASSERT_EQ(RWM, flags_of(self, bar));
 		all = pages_of(0, self->info->info.size);
@@ -301,7 +252,7 @@ TEST_F_TIMEOUT(rules, vmms_map_no_msix_table_and_no_range, 300)
 			EXPECT_TRUE(firecracker_accepts(self->info, &msix, bar));
 			EXPECT_EQ(bar == msix.table_bar,
 				  !!find_cap(self->info, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE));
-			/* The pages that are not listed stay mappable */
+			/* The MSI-X pages are not listed, but mappable */
 			for (pages = 0; all & (1ULL << pages); pages++)
 				EXPECT_EQ(pages != page,
 					  can_map(self->fd, bar, pages * PAGE, PAGE));
@@ -316,7 +267,7 @@ TEST_F(rules, no_msix_mappable_without_msix)
 	bool has_msix;
 	u32 bar;
 
-	/* An override of a BAR that adds a capability of its own */
+	/* Override BAR 0 and add a capability */
 	open_with(self, "over 0; ops c", "");
 	has_msix = find_msix(self->device, &msix);
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
@@ -327,7 +278,6 @@ TEST_F(rules, no_msix_mappable_without_msix)
 	}
 }
 
-/* An mmap operation that maps the lower region leaves the faults to it */
 TEST_F(rules, wrapped_mmap_is_served_by_the_lower_region)
 {
 	u32 want, seen, *mem;
@@ -340,7 +290,7 @@ TEST_F(rules, wrapped_mmap_is_served_by_the_lower_region)
 	ASSERT_TRUE(readable(mem, &seen));
 	EXPECT_EQ(want, seen);
 
-	/* The core zaps it, too */
+	/* The core zaps this mapping */
 	vfio_pci_cmd_clear(self->device, PCI_COMMAND_MEMORY);
 	EXPECT_FALSE(readable(mem, &seen));
 	vfio_pci_cmd_set(self->device, PCI_COMMAND_MEMORY);
@@ -361,12 +311,12 @@ TEST_F(rules, wrapped_mmap_cannot_reach_a_range_below)
 	}
 }
 
-TEST_F(rules, mapping_by_hand_is_refused)
+TEST_F(rules, mapping_without_a_fault_operation_fails)
 {
 	struct vfio_pci_device *device;
 	int ret;
 
-	/* libvfio maps all BARs of a device that it opens */
+	/* libvfio maps all BARs when it opens a device */
 	torture_setup("over 0; ops rwh; flags 7", "", "");
 	device = open_bare(self->iommu, device_bdf, NULL, &ret);
 	ASSERT_EQ(0, ret);
@@ -374,7 +324,7 @@ TEST_F(rules, mapping_by_hand_is_refused)
 	EXPECT_EQ(EINVAL, errno);
 	close_bare(device);
 
-	/* The fault operation brings a zapped page back */
+	/* The fault operation maps a zapped page again */
 	torture_setup("over 0; ops rwhf; flags 7", "", "");
 	device = open_bare(self->iommu, device_bdf, NULL, &ret);
 	ASSERT_EQ(0, ret);
@@ -382,7 +332,7 @@ TEST_F(rules, mapping_by_hand_is_refused)
 	close_bare(device);
 }
 
-/* Each way to a BAR that is read only, with one and with two layers */
+/* Try each write access to a read-only BAR, with one and two overrides */
 TEST_F(rules, read_only_region_is_never_writable)
 {
 	static const char *const setups[][2] = {
@@ -414,7 +364,7 @@ TEST_F(rules, read_only_region_is_never_writable)
 		close_again(self);
 	}
 
-	/* A layer above cannot give back what a lower one takes */
+	/* An override cannot add flags that the lower region does not have */
 	EXPECT_EQ(EINVAL, torture_open_errno("over 0; flags 5", "", "over 0; flags 7"));
 }
 
@@ -426,10 +376,10 @@ TEST_F(rules, own_mmap_is_not_bypassed_by_a_dmabuf)
 	ret = export_errno(self->fd, 0, 0, PAGE);
 	close_again(self);
 	if (ret == ENOTTY)
-		SKIP(return, "this kernel exports no dma-bufs\n");
+		SKIP(return, "this kernel does not export dma-bufs\n");
 	ASSERT_EQ(0, ret);
 
-	/* The driver maps the lower region, and may refuse pages of it */
+	/* The driver maps the lower region, but may fail for some pages */
 	open_with(self, "wrap 0", "");
 	EXPECT_EQ(ENODEV, export_errno(self->fd, 0, 0, PAGE));
 	close_again(self);
@@ -438,7 +388,7 @@ TEST_F(rules, own_mmap_is_not_bypassed_by_a_dmabuf)
 	EXPECT_EQ(0, export_errno(self->fd, 0, 0, PAGE));
 	close_again(self);
 
-	/* No export past the end of an override either */
+	/* No export past the end of an override */
 	open_with(self, "over 0; ops md; size 0x1000", "");
 	EXPECT_EQ(0, export_errno(self->fd, 0, 0, PAGE));
 	EXPECT_EQ(EINVAL, export_errno(self->fd, 0, PAGE, PAGE));
@@ -452,7 +402,7 @@ TEST_F(rules, empty_bar_with_own_memory_is_exported)
 
 	open_with(self, "", "");
 	if (export_errno(self->fd, 0, 0, PAGE) == ENOTTY)
-		SKIP(return, "this kernel exports no dma-bufs\n");
+		SKIP(return, "this kernel does not export dma-bufs\n");
 	for (bar = 2; bar < PCI_STD_NUM_BARS; bar++) {
 		flags_of(self, bar);
 		if (!self->info->info.size)
@@ -468,7 +418,7 @@ TEST_F(rules, empty_bar_with_own_memory_is_exported)
 	EXPECT_EQ(0, export_errno(self->fd, bar, 0, PAGE));
 	close_again(self);
 
-	/* Also below the ranges of another driver */
+	/* Another driver adds a range on top */
 	open_with(self, setup, "range 0 0 4");
 	EXPECT_EQ(0, export_errno(self->fd, bar, 0, PAGE));
 }
@@ -503,7 +453,6 @@ TEST_F(rules, rom_is_patched_by_a_range)
 	EXPECT_EQ(-1, pread(self->fd, patched, 4, offset + size));
 }
 
-/* Many mmap areas are all reported; too many fail the open */
 TEST_F_TIMEOUT(rules, mmap_areas_are_limited, 300)
 {
 	struct vfio_region_info_cap_sparse_mmap *sparse;
@@ -520,7 +469,7 @@ TEST_F_TIMEOUT(rules, mmap_areas_are_limited, 300)
 	}
 	close_again(self);
 	if (bar == PCI_STD_NUM_BARS)
-		SKIP(return, "no BAR is that large\n");
+		SKIP(return, "no BAR is large enough\n");
 
 	snprintf(setup, sizeof(setup), "ranges %u 0 4 0x2000 %u", bar, MAX_AREAS);
 	open_with(self, setup, "");
@@ -540,7 +489,7 @@ TEST_F_TIMEOUT(rules, mmap_areas_are_limited, 300)
 
 	snprintf(setup, sizeof(setup), "ranges %u 0 4 0x2000 %u", bar, MAX_AREAS + 1);
 	EXPECT_EQ(ENOSPC, torture_open_errno(setup, "", ""));
-	/* More ranges in pages that have one need no area */
+	/* A second range in a page needs no new area */
 	snprintf(setup, sizeof(setup),
 		 "ranges %u 0 4 0x2000 %u; ranges %u 8 4 0x2000 100", bar,
 		 MAX_AREAS, bar);
@@ -563,7 +512,7 @@ static u64 cgroup_usage(void)
 	return usage;
 }
 
-/* Enter a memory cgroup, of a hierarchy that is mounted for this */
+/* Mount a memory cgroup hierarchy and enter a new cgroup */
 static bool enter_cgroup(void)
 {
 	mkdir(CGROUP, 0700);
@@ -604,17 +553,7 @@ TEST_F(rules, memory_regions_are_accounted)
 	EXPECT_LE(before + 0x1f00000, after);
 }
 
-static u8 find_pm(struct vfio_pci_device *device)
-{
-	u8 pos = vfio_pci_config_readb(device, PCI_CAPABILITY_LIST);
-
-	while (pos && vfio_pci_config_readb(device, pos) != PCI_CAP_ID_PM)
-		pos = vfio_pci_config_readb(device, pos + 1);
-
-	return pos;
-}
-
-/* What step peek has read when the device was opened or closed */
+/* Return the value that the step "peek" read in open or close */
 static void peeked(const char *when, int *ret, u64 *val)
 {
 	char path[96];
@@ -646,13 +585,13 @@ TEST_F(rules, drivers_access_registers_while_decode_is_off)
 	ASSERT_EQ(seen, want);
 	EXPECT_EQ(want, val);
 
-	/* Only for the driver, and decode stays off */
+	/* Only the driver can access the register; decode stays off */
 	vfio_pci_cmd_clear(self->device, PCI_COMMAND_MEMORY);
 	EXPECT_EQ(want, torture_read_register(self->device, 0, 0));
 	EXPECT_EQ(-1, pread(self->fd, &seen, 4, 0));
 	EXPECT_EQ(EIO, errno);
 	EXPECT_EQ(0, vfio_pci_config_readw(self->device, PCI_COMMAND) & PCI_COMMAND_MEMORY);
-	/* This register of edu reads the inverse of what was written */
+	/* This register of edu reads the inverse of the last write */
 	if (vfio_pci_device_match(self->device, 0x1234, 0x11e8))
 		torture_write_register(self->device, 0, 4, 0x12345678);
 	vfio_pci_cmd_set(self->device, PCI_COMMAND_MEMORY);
@@ -661,7 +600,7 @@ TEST_F(rules, drivers_access_registers_while_decode_is_off)
 		EXPECT_EQ(~0x12345678U, seen);
 	}
 
-	pm = find_pm(self->device);
+	pm = find_pci_cap(self->device, PCI_CAP_ID_PM);
 	if (pm) {
 		pmcsr = vfio_pci_config_readw(self->device, pm + PCI_PM_CTRL);
 		vfio_pci_config_writew(self->device, pm + PCI_PM_CTRL, pmcsr | 3);
@@ -672,7 +611,7 @@ TEST_F(rules, drivers_access_registers_while_decode_is_off)
 		vfio_pci_config_writew(self->device, pm + PCI_PM_CTRL, pmcsr);
 	}
 
-	/* Also when the device is closed like that */
+	/* The close callback can access the register, too */
 	vfio_pci_cmd_clear(self->device, PCI_COMMAND_MEMORY);
 	close_again(self);
 	peeked("peek_close", &ret, &val);

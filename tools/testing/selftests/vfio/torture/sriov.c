@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device with SR-IOV and a VF of it, both with overrides: each has its own, a
- * VF needs the token that it needs without, and one that is open can be removed.
+ * Overrides of a PF and its VF.  Both devices have separate overrides.  Vendor
+ * drivers do not change VF tokens.  An open VF can be removed.
  *
- * Needs QEMU's igb, and loads the module vfio_pci_torture itself.
+ * Needs QEMU's igb.  Loads the module vfio_pci_torture.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 #define TOKEN		"7d5e1c1c-3d5c-44b1-9a5e-0f9a51a1e101"
 #define OTHER_TOKEN	"7d5e1c1c-3d5c-44b1-9a5e-0f9a51a1e102"
 
-/* The status register of both, and what may be read next to it */
+/* Registers of both functions that are safe to read */
 #define STATUS		8
 #define CONTROL		0
 
@@ -40,7 +40,7 @@ static u32 read_at(struct vfio_pci_device *device, u64 offset)
 	return value;
 }
 
-/* Whether a register of BAR0 is handled; if not, it must be that of the device */
+/* Check whether a BAR0 register is handled; if not, the device must serve it */
 static bool handled(struct vfio_pci_device *device, u64 offset)
 {
 	u32 value = read_at(device, offset);
@@ -60,7 +60,7 @@ static struct vfio_pci_device *open_with(struct iommu *iommu, const char *bdf,
 
 	torture_setup(setup, "", high);
 	device = open_bare(iommu, bdf, TOKEN, &ret);
-	VFIO_ASSERT_EQ(ret, 0, "%s cannot be opened\n", bdf);
+	VFIO_ASSERT_EQ(ret, 0, "opening %s failed\n", bdf);
 	vfio_pci_cmd_set(device, PCI_COMMAND_MEMORY);
 
 	return device;
@@ -102,7 +102,7 @@ FIXTURE_TEARDOWN(sriov)
 	close_it(&self->pf);
 	iommu_cleanup(self->iommu);
 	EXPECT_EQ(torture_count("opens"), torture_count("closes"));
-	/* Both devices pin the module until they are unbound */
+	/* Both devices pin the module until unbind */
 	EXPECT_EQ(EAGAIN, torture_unload());
 	/* The PCI core warns if the PF loses its driver before its VFs */
 	sysfs_sriov_numvfs_set(device_bdf, 0);
@@ -111,8 +111,7 @@ FIXTURE_TEARDOWN(sriov)
 	EXPECT_EQ(0, torture_unload());
 }
 
-/* Vendor drivers are not asked to an open that the token does not allow */
-TEST_F_TIMEOUT(sriov, token, 60)
+TEST_F_TIMEOUT(sriov, vendor_drivers_do_not_open_without_the_vf_token, 60)
 {
 	int ret;
 
@@ -128,7 +127,7 @@ TEST_F_TIMEOUT(sriov, token, 60)
 	ASSERT_EQ(2 * NR_DRIVERS, torture_count("opens"));
 	ASSERT_TRUE(handled(self->vf, STATUS));
 
-	/* Nor to one of the PF, now that its VF is in use */
+	/* The PF needs the token while its VF is in use */
 	close_it(&self->pf);
 	ASSERT_EQ(NR_DRIVERS, torture_count("closes"));
 	self->pf = open_bare(self->iommu, device_bdf, NULL, &ret);
@@ -140,7 +139,7 @@ TEST_F_TIMEOUT(sriov, token, 60)
 	ASSERT_TRUE(handled(self->pf, CONTROL));
 	ASSERT_TRUE(handled(self->vf, STATUS));
 
-	/* Another token from here on, by the PF as always */
+	/* The PF sets another token */
 	vfio_device_set_vf_token(self->pf->fd, OTHER_TOKEN);
 	close_it(&self->vf);
 	self->vf = open_bare(self->iommu, vf_bdf, TOKEN, &ret);
@@ -150,8 +149,7 @@ TEST_F_TIMEOUT(sriov, token, 60)
 	ASSERT_EQ(4 * NR_DRIVERS, torture_count("opens"));
 }
 
-/* Config space of a VF is mostly vfio's emulation; an override lies above it */
-TEST_F_TIMEOUT(sriov, vf, 60)
+TEST_F_TIMEOUT(sriov, override_of_a_vf_lies_above_emulated_config_space, 60)
 {
 	int reads;
 
@@ -174,12 +172,12 @@ TEST_F_TIMEOUT(sriov, vf, 60)
 	ASSERT_FALSE(handled(self->vf, STATUS));
 	torture_set("handler", "keep");
 
-	/* The PF was opened with nothing, and is as it is */
+	/* The PF has no overrides */
 	ASSERT_FALSE(handled(self->pf, STATUS));
 	ASSERT_EQ(0x8086, vfio_pci_config_readw(self->pf, PCI_VENDOR_ID));
 }
 
-TEST_F_TIMEOUT(sriov, both, 60)
+TEST_F_TIMEOUT(sriov, pf_and_vf_have_separate_overrides, 60)
 {
 	u32 value = 0xaaaa;
 
@@ -209,8 +207,7 @@ TEST_F_TIMEOUT(sriov, both, 60)
 	ASSERT_EQ(2 * NR_DRIVERS, torture_count("closes"));
 }
 
-/* VFs are removed while one is open, by who has the PF */
-TEST_F_TIMEOUT(sriov, remove, 120)
+TEST_F_TIMEOUT(sriov, removed_vf_works_until_it_is_closed, 120)
 {
 	struct writer writer;
 	int fd, ret;
@@ -237,7 +234,7 @@ TEST_F_TIMEOUT(sriov, remove, 120)
 	ASSERT_TRUE(handled(self->pf, CONTROL));
 	ASSERT_FALSE(handled(self->pf, STATUS));
 
-	/* A new VF, and who opened the PF before opens it as before */
+	/* The token of the PF also opens a new VF */
 	sysfs_sriov_numvfs_set(device_bdf, 1);
 	self->vf = open_bare(self->iommu, vf_bdf, NULL, &ret);
 	ASSERT_EQ(EACCES, ret);
@@ -257,7 +254,7 @@ int main(int argc, char *argv[])
 	device_bdf = vfio_selftests_get_bdf(&argc, argv);
 	bind_device(device_bdf);
 	if (sysfs_sriov_totalvfs_get(device_bdf) <= 0) {
-		fprintf(stderr, "%s has no SR-IOV, or the kernel no CONFIG_PCI_MMCONFIG\n",
+		fprintf(stderr, "%s has no SR-IOV, or CONFIG_PCI_MMCONFIG is not set\n",
 			device_bdf);
 		return KSFT_FAIL;
 	}
@@ -266,7 +263,7 @@ int main(int argc, char *argv[])
 	sysfs_sriov_numvfs_set(device_bdf, 1);
 	vf_bdf = sysfs_sriov_vf_bdf_get(device_bdf, 0);
 
-	/* The harness does not return */
+	/* test_harness_run() exits */
 	atexit(remove_vfs);
 
 	return test_harness_run(argc, argv);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +10,12 @@
 
 #include <sys/ioctl.h>
 
+#include <linux/compiler.h>
+#include <linux/pci_regs.h>
+
 #include "torture.h"
 
 #define PARAMETERS	"/sys/module/vfio_pci_torture/parameters/"
-
-/* As the module has them */
-#define TORTURE_FEATURE_REGISTER	0x8001
 
 struct torture_register {
 	struct vfio_device_feature feature;
@@ -52,6 +54,16 @@ int torture_count(const char *param)
 	fclose(file);
 
 	return count;
+}
+
+bool torture_wait_count(const char *param, int count)
+{
+	int i;
+
+	for (i = 0; i < 100 && torture_count(param) < count; i++)
+		usleep(100000);
+
+	return torture_count(param) >= count;
 }
 
 static void torture_feature(struct vfio_pci_device *device, u32 flag,
@@ -154,4 +166,55 @@ struct vfio_info_cap_header *find_cap(struct region_info *info, u16 id)
 	}
 
 	return NULL;
+}
+
+u8 find_pci_cap(struct vfio_pci_device *device, u8 id)
+{
+	u8 pos = vfio_pci_config_readb(device, PCI_CAPABILITY_LIST);
+
+	while (pos && vfio_pci_config_readb(device, pos) != id)
+		pos = vfio_pci_config_readb(device, pos + 1);
+
+	return pos;
+}
+
+static sigjmp_buf bus_error;
+
+static void on_bus_error(int sig)
+{
+	siglongjmp(bus_error, 1);
+}
+
+bool readable(u32 *mem, u32 *value)
+{
+	struct sigaction action = { .sa_handler = on_bus_error }, old;
+	bool ok = true;
+
+	sigaction(SIGBUS, &action, &old);
+	if (!sigsetjmp(bus_error, 1))
+		*value = READ_ONCE(*mem);
+	else
+		ok = false;
+	sigaction(SIGBUS, &old, NULL);
+
+	return ok;
+}
+
+int export_dmabuf(int fd, u32 index, u64 offset, u64 size)
+{
+	struct {
+		struct vfio_device_feature feature;
+		struct vfio_device_feature_dma_buf buf;
+		struct vfio_region_dma_range range;
+	} arg = {
+		.feature.argsz = sizeof(arg),
+		.feature.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF,
+		.buf.region_index = index,
+		.buf.open_flags = O_CLOEXEC | O_RDWR,
+		.buf.nr_ranges = 1,
+		.range.offset = offset,
+		.range.length = size,
+	};
+
+	return ioctl(fd, VFIO_DEVICE_FEATURE, &arg);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What tests of overridden regions share: the vendor drivers of the module
- * vfio_pci_torture (CONFIG_VFIO_PCI_TORTURE_TEST), which do what its options
- * say, and a device opened under them.
+ * Helpers for tests of the vendor drivers in the module vfio_pci_torture
+ * (CONFIG_VFIO_PCI_TORTURE_TEST).  Parameters of the module script the drivers.
  */
 #ifndef SELFTESTS_VFIO_TORTURE_H
 #define SELFTESTS_VFIO_TORTURE_H
@@ -16,32 +15,38 @@
 
 #define PAGE			4096UL
 
-/* What handlers give for each byte of a range, unless told otherwise */
+/* Default value of each byte that a range handler returns */
 #define HANDLED_BYTE		0x5a
+
+/* Device features of the module */
+#define TORTURE_FEATURE_REGISTER	0x8001
+#define TORTURE_FEATURE_DMA		0x8002
 
 extern const char *device_bdf;
 
-/* Options of the module, and its counters */
+/* Parameters and counters of the module */
 void torture_set(const char *param, const char *value);
 int torture_count(const char *param);
+/* Wait up to 10 s until a counter reaches a number */
+bool torture_wait_count(const char *param, int count);
 
-/* Any register, past all overrides */
+/* Access a BAR register below all overrides */
 u64 torture_read_register(struct vfio_pci_device *device, u32 bar, u64 offset);
 void torture_write_register(struct vfio_pci_device *device, u32 bar, u64 offset,
 			    u64 value);
 
-/* What the three vendor drivers do with devices that are opened from now on */
+/* Set the setups of the three vendor drivers for later opens */
 void torture_setup(const char *setup, const char *same, const char *high);
-/* Open a device with them set up like this */
+/* Open a device with these setups */
 struct vfio_pci_device *torture_open_bdf(struct iommu *iommu, const char *bdf,
 					 const char *setup, const char *same,
 					 const char *high);
 struct vfio_pci_device *torture_open(struct iommu *iommu, const char *setup,
 				     const char *same, const char *high);
-/* That it fails, and how */
+/* Open a device with these setups, and close it; return 0 or the errno */
 int torture_open_errno(const char *setup, const char *same, const char *high);
 
-/* Room for any capability chain; index and argsz are set */
+/* A region info with space for any capability chain */
 struct region_info {
 	struct vfio_region_info info;
 	u8 caps[65536];
@@ -51,38 +56,45 @@ int get_region_info(struct vfio_pci_device *device, u32 index,
 		    struct region_info *info);
 struct vfio_info_cap_header *find_cap(struct region_info *info, u16 id);
 
-/* The path of a file of a PCI device, until the next one is asked for */
+/* Return the position of a PCI capability in config space, or 0 */
+u8 find_pci_cap(struct vfio_pci_device *device, u8 id);
+/* Check whether memory can be read, and read it */
+bool readable(u32 *mem, u32 *value);
+/* Return a dma-buf of a part of a region, or -1 and errno */
+int export_dmabuf(int fd, u32 index, u64 offset, u64 size);
+
+/* Return the path of a file of a PCI device, in a static buffer */
 const char *device_file(const char *bdf, const char *file);
-/* Write to a file, or one of a PCI device: 0 or an errno */
+/* Write to a file, or to a file of a PCI device; return 0 or an errno */
 int put_text(const char *path, const char *text);
 int put_device(const char *bdf, const char *file, const char *text);
 
-/* The module, with these ids; to unload it gives 0 or an errno */
+/* Load the module with @ids, or unload it; the latter returns 0 or an errno */
 bool torture_try_load(const char *ids);
 void torture_load(const char *ids);
 int torture_unload(void);
 
 bool device_exists(const char *bdf);
 bool device_is_bound(const char *bdf);
-/* To vfio-pci, also if it was removed */
+/* Bind a device to vfio-pci; rescan the bus if the device was removed */
 void bind_device(const char *bdf);
-/* From vfio-pci, which unpins its vendor drivers; nothing if it is not bound */
+/* Unbind a device from vfio-pci, if bound; this unpins its vendor drivers */
 void unbind_device(const char *bdf);
 
-/* Open a device and do no more; NULL and an errno if that fails */
+/* Only open a device; return NULL and set @ret to the errno on failure */
 struct vfio_pci_device *open_bare(struct iommu *iommu, const char *bdf,
 				  const char *token, int *ret);
 void close_bare(struct vfio_pci_device *device);
 
-/* pci/regions in debugfs, to be freed; NULL if there is none */
+/* Return the text of pci/regions in debugfs, or NULL; the caller frees it */
 char *read_regions(const char *bdf);
 bool regions_have(const char *bdf, const char *what);
 
-/* What tells of an event, as that the device is wanted back */
+/* Set an eventfd for an interrupt index, such as the request eventfd */
 int irq_eventfd(struct vfio_pci_device *device, u32 index);
 bool is_requested(int fd, int timeout_ms);
 
-/* A write to a file that waits until the device is closed; 0 if it succeeds */
+/* A process that writes to a file and blocks until the device is closed */
 struct writer {
 	pid_t pid;
 	int status;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The programs that need the module vfio_pci_torture; included where OUTPUT and
-# the flags of libvfio are known.
+# Programs that need the module vfio_pci_torture.  Set OUTPUT and the flags of
+# libvfio before including this file.
 
 TORTURE_SRCDIR ?= $(selfdir)/vfio/torture
 
@@ -11,6 +11,7 @@ TORTURE_PROGS := $(OUTPUT)/vfio_pci_torture_bypass \
 		 $(OUTPUT)/vfio_pci_torture_debugfs \
 		 $(OUTPUT)/vfio_pci_torture_device_alias \
 		 $(OUTPUT)/vfio_pci_torture_display \
+		 $(OUTPUT)/vfio_pci_torture_dma \
 		 $(OUTPUT)/vfio_pci_torture_errors \
 		 $(OUTPUT)/vfio_pci_torture_fail_nth \
 		 $(OUTPUT)/vfio_pci_torture_lifecycle \
@@ -18,9 +19,10 @@ TORTURE_PROGS := $(OUTPUT)/vfio_pci_torture_bypass \
 		 $(OUTPUT)/vfio_pci_torture_races \
 		 $(OUTPUT)/vfio_pci_torture_rules \
 		 $(OUTPUT)/vfio_pci_torture_resets \
+		 $(OUTPUT)/vfio_pci_torture_sibling \
 		 $(OUTPUT)/vfio_pci_torture_sriov \
 		 $(OUTPUT)/vfio_pci_torture_tracing
-# What they share
+# Shared objects
 TORTURE_LIB := $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/events.o $(TORTURE_OUTPUT)/nth.o \
 	       $(TORTURE_OUTPUT)/racer.o $(TORTURE_OUTPUT)/torture.o
 

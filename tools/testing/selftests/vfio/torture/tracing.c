@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tracepoints vfio_pci:*, under the vendor drivers of vfio_pci_torture:
- * each thing that userspace does to a region, and each open and close of a
- * vendor driver, is one event, in order and with its result, and nothing else is.
+ * Test the tracepoints vfio_pci:* with the vendor drivers of vfio_pci_torture.
+ * Each access to a region, and each open and close of a vendor driver, must be
+ * exactly one event, in order and with its result.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 
 #include "../kselftest_harness.h"
 
-/* The last register of what is addressed by offsets in a region */
+/* The last register of the offset space of a region */
 #define LAST		((1ULL << 40) - 8)
 
 const char *device_bdf;
@@ -63,7 +63,7 @@ FIXTURE_TEARDOWN(tracing)
 	iommu_cleanup(self->iommu);
 }
 
-/* Open, and forget the events of that */
+/* Open the device, and clear the events of the open */
 static void open_with(struct _test_data_tracing *self, const char *setup,
 		      const char *high)
 {
@@ -148,8 +148,7 @@ static int ioeventfd_at(int fd, int event_fd, int index, u64 pos)
 	return ret;
 }
 
-/* Drivers open in their order and close in the reverse one */
-TEST_F_TIMEOUT(tracing, open_close, 120)
+TEST_F_TIMEOUT(tracing, drivers_open_in_order_and_close_in_reverse, 120)
 {
 	ASSERT_EQ(0, try_open(self->iommu, "range 0 4 4; range 7 0x3c 1", "over 2",
 			      "over 0; range 0 0 8; add 0xffff 1 64 3"));
@@ -167,7 +166,7 @@ TEST_F_TIMEOUT(tracing, open_close, 120)
 	ASSERT_STREQ(wanted(), events());
 }
 
-TEST_F_TIMEOUT(tracing, reads_writes, 120)
+TEST_F_TIMEOUT(tracing, each_read_and_write_is_one_event, 120)
 {
 	u8 buf[64] = {};
 	struct iovec iov[2] = { { buf, 4 }, { buf + 4, 4 } };
@@ -175,7 +174,7 @@ TEST_F_TIMEOUT(tracing, reads_writes, 120)
 
 	open_with(self, "range 0 4 4; range 7 0 2", "add 0xffff 1 64 3");
 
-	/* In a range, next to it, and across its ends */
+	/* In a range, beside it, and across its ends */
 	ASSERT_EQ(4, read_at(self->fd, buf, 4, 0, 4));
 	ASSERT_EQ(4, read_at(self->fd, buf, 4, 0, 0));
 	ASSERT_EQ(8, read_at(self->fd, buf, 8, 0, 0));
@@ -185,18 +184,18 @@ TEST_F_TIMEOUT(tracing, reads_writes, 120)
 	ASSERT_EQ(2, read_at(self->fd, buf, 2, 7, 0));
 	ASSERT_EQ(4, read_at(self->fd, buf, 4, 7, 0));
 	ASSERT_EQ(2, write_at(self->fd, buf, 2, 7, 0));
-	/* A region that was added, and one that is not there */
+	/* An added region, and a missing region */
 	ASSERT_EQ(8, write_at(self->fd, buf, 16, 9, 56));
 	ASSERT_EQ(8, read_at(self->fd, buf, 16, 9, 56));
 	ASSERT_EQ(-EINVAL, read_at(self->fd, buf, 16, 9, 64));
 	ASSERT_GT(0, read_at(self->fd, buf, 4, 8, 0));
-	/* The end of a region, and what userspace does wrong */
+	/* The end of a region, and invalid accesses */
 	ASSERT_EQ(8, read_at(self->fd, buf, 16, 0, self->bar_size - 8));
 	ASSERT_EQ(-EINVAL, read_at(self->fd, buf, 4, 0, self->bar_size));
 	ASSERT_EQ(-EINVAL, write_at(self->fd, buf, 4, 0, LAST));
 	ASSERT_EQ(-EFAULT, read_at(self->fd, bad, 4, 0, 4));
 	ASSERT_EQ(-EFAULT, write_at(self->fd, bad, 4, 0, 0));
-	/* What handlers do wrong */
+	/* Failing handlers */
 	torture_set("handler", "fail");
 	ASSERT_EQ(-EPERM, read_at(self->fd, buf, 8, 0, 0));
 	ASSERT_EQ(-EPERM, write_at(self->fd, buf, 4, 0, 4));
@@ -204,7 +203,7 @@ TEST_F_TIMEOUT(tracing, reads_writes, 120)
 	ASSERT_EQ(-EIO, read_at(self->fd, buf, 4, 0, 4));
 	ASSERT_STREQ(wanted(), events());
 
-	/* Each part of a vector is one; nothing, or no region, is none */
+	/* Each iovec is one event; an empty access or an invalid index is none */
 	torture_set("handler", "keep");
 	ASSERT_EQ(8, preadv(self->fd, iov, 2, 0));
 	want_access("region_read", 0, 0, 4, 4);
@@ -221,7 +220,7 @@ TEST_F_TIMEOUT(tracing, reads_writes, 120)
 	ASSERT_STREQ(wanted(), events());
 }
 
-TEST_F_TIMEOUT(tracing, maps, 120)
+TEST_F_TIMEOUT(tracing, each_mmap_is_one_event, 120)
 {
 	open_with(self, "range 0 4 4", "add 0xffff 1 0x1000 5");
 	ASSERT_EQ(-EINVAL, map_at(self->fd, PAGE, 0, 0));
@@ -235,7 +234,7 @@ TEST_F_TIMEOUT(tracing, maps, 120)
 	ASSERT_STREQ(wanted(), events());
 }
 
-TEST_F_TIMEOUT(tracing, ioeventfds, 120)
+TEST_F_TIMEOUT(tracing, each_ioeventfd_is_one_event, 120)
 {
 	int event_fd = eventfd(0, EFD_CLOEXEC);
 
@@ -247,15 +246,14 @@ TEST_F_TIMEOUT(tracing, ioeventfds, 120)
 	ASSERT_STREQ(wanted(), events());
 	close_again(self);
 
-	/* A region that has none is a refusal as well, as it is for a mapping */
+	/* A region without ioeventfd support fails with the same event */
 	open_with(self, "whole 0", "");
 	ASSERT_EQ(-EINVAL, ioeventfd_at(self->fd, event_fd, 0, 8));
 	ASSERT_STREQ(wanted(), events());
 	close(event_fd);
 }
 
-/* Who does not get to open a device is not closed, only who did before */
-TEST_F_TIMEOUT(tracing, failing_open, 120)
+TEST_F_TIMEOUT(tracing, failed_open_closes_only_opened_drivers, 120)
 {
 	ASSERT_EQ(EIO, try_open(self->iommu, "range 0 4 4; fail 5", "", ""));
 	want_override("", 0, 4, 4, 0);
@@ -270,13 +268,13 @@ TEST_F_TIMEOUT(tracing, failing_open, 120)
 	want_close("");
 	ASSERT_STREQ(wanted(), events());
 
-	/* The description contradicts itself */
+	/* An invalid override */
 	ASSERT_EQ(EINVAL, try_open(self->iommu, "whole 0; flags 0x80", "", ""));
 	want_override("", 0, 0, 0, -EINVAL);
 	want_open("", -EINVAL);
 	ASSERT_STREQ(wanted(), events());
 
-	/* No part in this device */
+	/* -ENODEV: the drivers do not support this device */
 	ASSERT_EQ(0, try_open(self->iommu, "fail 19", "", "fail 19"));
 	want_open("", -ENODEV);
 	want_open("_same", 0);
@@ -285,8 +283,7 @@ TEST_F_TIMEOUT(tracing, failing_open, 120)
 	ASSERT_STREQ(wanted(), events());
 }
 
-/* What a driver asked for, and what it got */
-TEST_F_TIMEOUT(tracing, refused, 120)
+TEST_F_TIMEOUT(tracing, failed_override_is_one_event, 120)
 {
 	static const struct {
 		const char *setup;
@@ -302,7 +299,7 @@ TEST_F_TIMEOUT(tracing, refused, 120)
 	};
 	int i;
 
-	/* Failing opens are another test's */
+	/* Another test covers failed opens */
 	trace("0");
 	put_tracing("events/vfio_pci/vfio_pci_vendor_override/enable", "1");
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -317,7 +314,7 @@ static const char *const all_events[] = {
 	"region_ioeventfd", "vendor_close",
 };
 
-/* A bit of everything; then what is wanted is forgotten */
+/* Trigger all events, and clear the expected ones */
 static void do_all(struct iommu *iommu)
 {
 	int event_fd = eventfd(0, EFD_CLOEXEC);
@@ -347,8 +344,7 @@ static void set_filter(const char *event, const char *text)
 	put_tracing(file, text);
 }
 
-/* Nothing comes of what is off, and only what is on of that */
-TEST_F_TIMEOUT(tracing, off, 120)
+TEST_F_TIMEOUT(tracing, only_enabled_tracepoints_print_events, 120)
 {
 	char file[128];
 	const char *e;
@@ -368,19 +364,19 @@ TEST_F_TIMEOUT(tracing, off, 120)
 		ASSERT_STRNE("", e);
 		for (; *e; e = strchr(e, '\n') + 1)
 			ASSERT_EQ(0, strncmp(e, all_events[i], strlen(all_events[i]))) {
-				TH_LOG("%s gives %s", all_events[i], e);
+				TH_LOG("enabled %s, got %s", all_events[i], e);
 			}
 	}
 }
 
-/* As perf and trace-cmd pick events by the values of fields */
-TEST_F_TIMEOUT(tracing, filters, 120)
+/* perf and trace-cmd use such filters */
+TEST_F_TIMEOUT(tracing, each_field_filters_events, 120)
 {
 	const char *e;
 	char text[64];
 	int i;
 
-	/* One field each, of those that differ here */
+	/* Filter by one field at a time */
 	trace("0");
 	put_tracing("events/vfio_pci/vfio_pci_region_read/enable", "1");
 	set_filter("region_read", "index == 0");
@@ -414,7 +410,7 @@ TEST_F_TIMEOUT(tracing, filters, 120)
 	want_close("_high");
 	ASSERT_STREQ(wanted(), events());
 
-	/* Which device it is: all of this one's, and none of another's */
+	/* Filter by device */
 	snprintf_assert(text, sizeof(text), "name == \"%s\"", device_bdf);
 	for (i = 0; i < ARRAY_SIZE(all_events); i++)
 		set_filter(all_events[i], text);
@@ -432,8 +428,8 @@ TEST_F_TIMEOUT(tracing, filters, 120)
 int main(int argc, char *argv[])
 {
 	device_bdf = vfio_selftests_get_bdf(&argc, argv);
-	VFIO_ASSERT_TRUE(tracing_begin(), "no tracing: %m\n");
-	/* The harness does not return */
+	VFIO_ASSERT_TRUE(tracing_begin(), "creating a tracing instance failed: %m\n");
+	/* test_harness_run() exits */
 	atexit(tracing_end);
 
 	return test_harness_run(argc, argv);

@@ -1,39 +1,39 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """
-vfio_user.py SOCKET=DESCRIPTION... -- COMMAND...: be PCI devices of QEMU's, by the
-vfio-user protocol (docs/interop/vfio-user.rst of QEMU), for as long as COMMAND
-runs, which is to connect to the UNIX sockets, as
+vfio_user.py SOCKET=DESCRIPTION... -- COMMAND...: run COMMAND, and serve PCI devices
+to QEMU while it runs, over the vfio-user protocol (docs/interop/vfio-user.rst of
+QEMU). COMMAND must connect to the UNIX sockets:
 
     qemu-system-x86_64 -device '{"driver": "vfio-user-pci", "socket":
         {"type": "unix", "path": "SOCKET"}}' ...
 
-Ends with the status of COMMAND, or with 125 and a message that says why the
-devices cannot be, and then COMMAND ends, too.
+The exit status is the status of COMMAND. If a device fails, this program prints
+the reason, terminates COMMAND, and exits with status 125.
 
-A DESCRIPTION is a JSON file with these keys, all of them optional but the first
-three. Numbers are JSON's, or strings as "0x10" or "64K"; bytes are hexadecimal
-strings, with or without white space.
+A DESCRIPTION is a JSON file. The keys vendor, device and class are required. A
+number is a JSON number or a string such as "0x10" or "64K". BYTES is a string of
+hexadecimal digits, with or without white space.
 
     vendor, device, class    the ids, and the class as 24 bits
     subsystem_vendor, subsystem_device, revision
     config_size     256 or 4096
-    config          {OFFSET: BYTES}: more of config space; a byte at 0x34 says where
-                    the list of capabilities begins
-    writable        {OFFSET: BYTES}: bits of it that can be written, besides those
-                    of the command register, the BARs and the interrupt line
+    config          {OFFSET: BYTES}: initial bytes of config space; the byte at 0x34
+                    is the capabilities pointer
+    writable        {OFFSET: BYTES}: mask of the writable bits of config space, in
+                    addition to the command register, BARs and interrupt line
     bars            {NUMBER: {"size": a power of two, "kind": "mem", "mem64" or
-                    "io", "prefetch": true, "mmap": true for QEMU to map it,
-                    "contents": BYTES from its start on}}, plain memory
-    rom             size; an option ROM of these ids that no firmware runs
-    intx            true for a device that has the pin of an interrupt
-    msi             number of interrupts in the MSI capability in config
-    comment         not looked at
-    like            another DESCRIPTION, relative to this one, that this one adds
-                    to; what is in config and so on is added offset by offset
+                    "io", "prefetch": true, "mmap": true to let QEMU map it,
+                    "contents": BYTES at offset 0}}: plain memory
+    rom             size of an option ROM, which firmware does not run
+    intx            true if the device has an interrupt pin
+    msi             number of vectors in the MSI capability in config
+    comment         ignored
+    like            base DESCRIPTION, relative to this file; keys of this file override
+                    it, and entries of config, writable and bars are merged
 
-The registers are memory: they read what was written. A device with a behaviour
-is a subclass of Device that overrides read() and write().
+Registers behave like memory. To emulate other registers, write a subclass of Device
+that overrides read() and write().
 """
 
 import contextlib
@@ -50,7 +50,7 @@ import subprocess
 import sys
 import threading
 
-# Commands, and flags of a message
+# Commands and message flags
 VERSION, DMA_MAP, DMA_UNMAP, GET_INFO, GET_REGION_INFO = 1, 2, 3, 4, 5
 GET_IRQ_INFO, SET_IRQS, REGION_READ, REGION_WRITE, RESET = 7, 8, 9, 10, 13
 TYPE_MASK, TYPE_REPLY, NO_REPLY, ERROR = 0xf, 1, 1 << 4, 1 << 5
@@ -59,7 +59,7 @@ HEADER = struct.Struct("<HHIII")
 REGION_INFO = struct.Struct("<IIIIQQ")
 ACCESS = struct.Struct("<QII")
 
-# Of linux/vfio.h
+# From linux/vfio.h
 DEVICE_FLAGS = 1 << 0 | 1 << 1          # RESET, PCI
 REGION_FLAG_RW, REGION_FLAG_MMAP = 3, 4
 ROM_REGION, CONFIG_REGION, NUM_REGIONS = 6, 7, 9
@@ -72,28 +72,28 @@ MAX_MESSAGE = 1 << 21
 
 
 class Failure(Exception):
-    """Why the device cannot be; one line"""
+    """A one-line reason to stop"""
 
 
 def number(value):
-    """A number of a description"""
+    """Parse a number of a description"""
     if isinstance(value, int):
         return value
     match = re.fullmatch(r"(0x[0-9a-fA-F]+|[0-9]+)([KMG]?)", str(value))
     if not match:
-        raise Failure(f"{value!r} is no number")
+        raise Failure(f"{value!r} is not a number")
     return int(match[1], 0) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]]
 
 
 def describe(path):
-    """The description in a file, with those that it is like"""
+    """Read a description, merged with its base descriptions"""
     try:
         with open(path, encoding="utf-8") as file:
             description = json.load(file)
     except (OSError, ValueError) as error:
         raise Failure(f"{path}: {error}") from error
     if not isinstance(description, dict):
-        raise Failure(f"{path}: there are no keys in it")
+        raise Failure(f"{path}: not a JSON object")
     if "like" not in description:
         return description
     result = describe(os.path.join(os.path.dirname(path), description.pop("like")))
@@ -106,14 +106,14 @@ def describe(path):
 
 
 class Device:
-    """A PCI device: its regions, as bytes"""
+    """A PCI device whose regions are plain memory"""
 
     KEYS = {"vendor", "device", "class", "subsystem_vendor", "subsystem_device", "revision",
             "config_size", "config", "writable", "bars", "rom", "intx", "msi", "comment"}
 
     def __init__(self, description):
         for key in description.keys() - self.KEYS:
-            raise Failure(f"there is no key {key!r}")
+            raise Failure(f"unknown key {key!r}")
         for key in {"vendor", "device", "class"} - description.keys():
             raise Failure(f"the key {key!r} is missing")
         self.description = description
@@ -124,7 +124,7 @@ class Device:
                          MSI_IRQ: number(description.get("msi", 0))}
         self.config = bytearray(number(description.get("config_size", 256)))
         if len(self.config) not in (256, 4096):
-            raise Failure(f"config space has 256 or 4096 bytes, not {len(self.config)}")
+            raise Failure(f"config_size must be 256 or 4096, not {len(self.config)}")
         self.writable = bytearray(len(self.config))
         self.regions[CONFIG_REGION] = self.config
         self.fill_config()
@@ -140,42 +140,42 @@ class Device:
 
     @staticmethod
     def put(region, offset, data):
-        """Bytes of a description, into a region"""
+        """Copy bytes of a description into a region"""
         offset = number(offset)
         try:
             data = bytes.fromhex(data)
         except ValueError as error:
-            raise Failure(f"{data!r} are no bytes") from error
+            raise Failure(f"{data!r} is not a string of hexadecimal digits") from error
         if offset + len(data) > len(region):
-            raise Failure(f"{len(data)} bytes at {offset:#x} do not fit into {len(region)}")
+            raise Failure(f"{len(data)} bytes at {offset:#x} exceed the region size {len(region)}")
         region[offset:offset + len(data)] = data
 
     def fill_config(self):
-        """The registers of config space that each device has"""
+        """Fill the header of config space"""
         value = lambda key: number(self.description.get(key, 0))
         struct.pack_into("<HH", self.config, 0, value("vendor"), value("device"))
         struct.pack_into("<I", self.config, 8, value("class") << 8 | value("revision"))
         struct.pack_into("<HH", self.config, 0x2c, value("subsystem_vendor"),
                          value("subsystem_device"))
         self.config[0x3d] = self.num_irqs[INTX_IRQ]
-        # Decoding, bus mastering, error responses, and no INTx
+        # I/O and memory decode, bus master, error responses, INTx disable
         struct.pack_into("<H", self.writable, 4, 0x0547)
         self.writable[0x3c] = 0xff
         if 0x34 in (number(offset) for offset in self.description.get("config", {})):
-            # There is a list of capabilities
+            # PCI_STATUS_CAP_LIST
             self.config[6] = 0x10
 
     def add_bar(self, index, bar):
-        """A BAR, and the register that it is named by"""
+        """Add a BAR and its base address register"""
         size = number(bar.get("size", 0))
         kind = bar.get("kind", "mem")
         kinds = ("mem", "mem64", "io") if index < 5 else ("mem", "io")
         if not 0 <= index < 6 or kind not in kinds:
-            raise Failure(f"BAR {index} cannot be {kind!r}")
+            raise Failure(f"BAR {index} cannot have the kind {kind!r}")
         if size < 16 or size & (size - 1):
-            raise Failure(f"the size of BAR {index} is no power of two: {size}")
+            raise Failure(f"the size of BAR {index} is not a power of two from 16 on: {size}")
         if kind == "io" and bar.get("mmap"):
-            raise Failure(f"BAR {index} has ports, which cannot be mapped")
+            raise Failure(f"BAR {index} has I/O ports, which QEMU cannot map")
         fd = os.memfd_create(f"bar{index}")
         os.ftruncate(fd, max(size, mmap.PAGESIZE))
         region = memoryview(mmap.mmap(fd, 0))[:size]
@@ -193,26 +193,26 @@ class Device:
             struct.pack_into("<I", self.writable, 0x14 + 4 * index, mask >> 32)
 
     def add_rom(self, size):
-        """An option ROM: a header, what it is for, and bytes that tell where they are"""
+        """Add an option ROM: header, PCI data structure, a byte pattern"""
         if size < 2048 or size & (size - 1):
-            raise Failure(f"the size of the ROM is no power of two from 2048 on: {size}")
+            raise Failure(f"the size of the ROM is not a power of two from 2048 on: {size}")
         rom = bytearray((i * 7 + (i >> 8) * 3) & 0xff for i in range(size))
         rom[0:0x1c] = bytes(0x1c)
         struct.pack_into("<H", rom, 0, 0xaa55)
         rom[2] = size // 512
         struct.pack_into("<H", rom, 0x18, 0x1c)
-        # Code for a processor that no one has, in the one and only image
+        # One image of the unknown code type 0x7f, so that no firmware runs it
         rom[0x1c:0x34] = b"PCIR" + self.config[0:4] + struct.pack("<HHB3sHHBBH", 0, 24, 3,
             bytes(self.config[9:12]), size // 512, 1, 0x7f, 0x80, 0)
         self.regions[ROM_REGION] = rom
         struct.pack_into("<I", self.writable, 0x30, -size & 0xffffffff | 1)
 
     def read(self, region, offset, count):
-        """What the device answers to a read"""
+        """Return the bytes that a read of the device gets"""
         return bytes(self.regions[region][offset:offset + count])
 
     def write(self, region, offset, data):
-        """What a write does to the device"""
+        """Handle a write to the device"""
         if region == ROM_REGION:
             return
         if region != CONFIG_REGION:
@@ -223,11 +223,11 @@ class Device:
             self.config[i] = self.config[i] & ~mask | byte & mask
 
     def reset(self):
-        """Registers are as at first, memory stays"""
+        """Reset config space; memory keeps its content"""
         self.config[:] = self.initial
 
     def set_irqs(self, index, start, fds):
-        """The eventfds of interrupts from @start on; none to take them back"""
+        """Set eventfds of the interrupts from @start on; without fds, close all"""
         irqs = self.irqs.setdefault(index, {})
         for number_ in list(irqs) if not fds else range(start, start + len(fds)):
             if number_ in irqs:
@@ -241,7 +241,7 @@ class Device:
 
 
 class Connection:
-    """The protocol, between QEMU and a device"""
+    """A vfio-user connection between QEMU and a device"""
 
     def __init__(self, connection, device):
         self.connection = connection
@@ -253,7 +253,7 @@ class Connection:
                          RESET: self.reset}
 
     def receive(self, size, fds):
-        """So many bytes, None at the end; file descriptors are added to @fds"""
+        """Receive @size bytes, append file descriptors to @fds; return None at EOF"""
         data = b""
         while len(data) < size:
             part, passed, _, _ = socket.recv_fds(self.connection, size - len(data), MAX_FDS)
@@ -269,7 +269,7 @@ class Connection:
         while (header := self.receive(HEADER.size, fds)) is not None:
             ident, command, size, flags, _ = HEADER.unpack(header)
             if not HEADER.size <= size <= MAX_MESSAGE or flags & TYPE_MASK == TYPE_REPLY:
-                raise Failure(f"a message of type {flags & TYPE_MASK} with {size} bytes")
+                raise Failure(f"invalid message: type {flags & TYPE_MASK}, {size} bytes")
             payload = self.receive(size - HEADER.size, fds)
             if payload is None:
                 break
@@ -294,11 +294,11 @@ class Connection:
                 self.connection.sendall(message[sent:])
 
     def nothing(self, payload, fds):
-        """A command to which no answer is needed"""
+        """Acknowledge a command and ignore it"""
         return b"", []
 
     def version(self, payload, fds):
-        """The first command"""
+        """Negotiate the protocol version"""
         major, _ = struct.unpack_from("<HH", payload)
         if major:
             raise OSError(errno.EINVAL, "")
@@ -307,15 +307,15 @@ class Connection:
         return struct.pack("<HH", 0, 0) + reply, []
 
     def dma_unmap(self, payload, fds):
-        """Nothing was mapped"""
+        """Acknowledge DMA_UNMAP; the device does not map memory"""
         return payload[:24], []
 
     def get_info(self, payload, fds):
-        """What there is of the device"""
+        """Return the device info"""
         return struct.pack("<IIII", 16, DEVICE_FLAGS, NUM_REGIONS, NUM_IRQS), []
 
     def get_region_info(self, payload, fds):
-        """How large a region is, and its file to map"""
+        """Return the size and flags of a region, and its fd if QEMU may map it"""
         index = REGION_INFO.unpack_from(payload)[2]
         if index >= NUM_REGIONS:
             raise OSError(errno.EINVAL, "")
@@ -327,7 +327,7 @@ class Connection:
         return REGION_INFO.pack(REGION_INFO.size, flags, index, 0, size, 0), passed
 
     def get_irq_info(self, payload, fds):
-        """How many interrupts of a kind there are"""
+        """Return the number of interrupts of one type"""
         index = struct.unpack_from("<IIII", payload)[2]
         if index >= NUM_IRQS:
             raise OSError(errno.EINVAL, "")
@@ -335,7 +335,7 @@ class Connection:
         return struct.pack("<IIII", 16, flags, index, self.device.num_irqs.get(index, 0)), []
 
     def set_irqs(self, payload, fds):
-        """The eventfds of interrupts; masks are QEMU's"""
+        """Set eventfds of interrupts; QEMU handles masks itself"""
         _, flags, index, start, count = struct.unpack_from("<IIIII", payload)
         if index >= NUM_IRQS or start + count > max(self.device.num_irqs.get(index, 0), 1):
             raise OSError(errno.EINVAL, "")
@@ -345,19 +345,19 @@ class Connection:
         return b"", []
 
     def check(self, payload):
-        """Where an access is; all of it has to be in the region"""
+        """Decode an access; fail with EINVAL if it is not inside its region"""
         offset, region, count = ACCESS.unpack_from(payload)
         if offset + count > len(self.device.regions.get(region, b"")):
             raise OSError(errno.EINVAL, "")
         return offset, region, count
 
     def region_read(self, payload, fds):
-        """An access"""
+        """Read from a region"""
         offset, region, count = self.check(payload)
         return ACCESS.pack(offset, region, count) + self.device.read(region, offset, count), []
 
     def region_write(self, payload, fds):
-        """An access"""
+        """Write to a region"""
         offset, region, count = self.check(payload)
         if len(payload) < ACCESS.size + count:
             raise OSError(errno.EINVAL, "")
@@ -365,13 +365,13 @@ class Connection:
         return ACCESS.pack(offset, region, count), []
 
     def reset(self, payload, fds):
-        """QEMU resets the device"""
+        """Reset the device"""
         self.device.reset()
         return b"", []
 
 
 def accept(listener, device, fail):
-    """In a thread of its own: be the device of whoever connects, one after another"""
+    """Thread function: serve the device to one connection after another"""
     try:
         while True:
             with listener.accept()[0] as connection, contextlib.suppress(ConnectionError):
@@ -381,7 +381,7 @@ def accept(listener, device, fail):
 
 
 def run(devices, command):
-    """Run the command with the devices at their sockets; returns its status"""
+    """Run the command and serve the devices; return the status of the command"""
     failures = []
     child = None
 
@@ -399,7 +399,7 @@ def run(devices, command):
         listener.listen(1)
         threading.Thread(target=accept, args=(listener, device, fail), daemon=True).start()
     try:
-        # It may not live longer than this process, which may be killed.
+        # Have the kernel kill the command when this process dies.
         libc = ctypes.CDLL(None)
         child = subprocess.Popen(command, preexec_fn=lambda: libc.prctl(1, signal.SIGKILL))
     except OSError as error:
@@ -415,7 +415,7 @@ def run(devices, command):
 
 
 def main(arguments):
-    """See above"""
+    """Parse the command line"""
     if "--" not in arguments:
         raise Failure("usage: vfio_user.py SOCKET=DESCRIPTION... -- COMMAND...")
     end = arguments.index("--")
