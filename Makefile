@@ -10,6 +10,8 @@ make test       run all test suites; T='NAME...' selects suites in scripts/test
 make checks     run static checkers on the patches: checkpatch, sparse, ...
 make bench      count instructions per operation, stock against ours
 make docs       build the guides and the reference as HTML in out/docs
+make edit       check the series out as a git tree in edit/
+make import     bring the commits in edit/ back into patches/ and the files
 make series     write the patches for git am to out/series
 make vm RUN='COMMAND'   run a command in a VM
 make shell      start a shell in a VM
@@ -35,7 +37,7 @@ endif
 $(foreach v,$(VARIABLES),$(if $(filter undefined,$(origin $(v))),,$(eval override $(v) := $$(value $(v)))$(eval export $(v))))
 
 SCRIPTS := $(dir $(lastword $(MAKEFILE_LIST)))scripts
-COMMANDS := demo test checks bench docs series vm vendor
+COMMANDS := demo test checks bench docs edit import series vm vendor
 
 .PHONY: help $(COMMANDS) shell clean distclean
 .NOTPARALLEL:

@@ -149,7 +149,7 @@ first_version()
 	for patch in ${later[@]+"${later[@]}"}; do
 		(cd "$tmp/first" && env -u GIT_DIR -u GIT_WORK_TREE GIT_CEILING_DIRECTORIES="$tmp" \
 			git apply -R --include="$2" --whitespace=nowarn "$REPO/patches/$patch" 2>"$tmp/errors") ||
-			die "$2 does not match patches/$patch: $(sed -n 's/^error: //p;q' "$tmp/errors")"
+			die "$2 does not match patches/$patch: $(sed -n 's/^error: //p;q' "$tmp/errors"); restore the file, and change it in a tree of make edit"
 	done
 	mkdir -p "$(dirname "$2")"
 	cp "$tmp/first/$2" "$2"

@@ -4,7 +4,7 @@
 # Check that every file has an SPDX line. Skip patches, which have the license of the
 # patched files, and prose without a comment syntax; COPYING applies to it.
 
-own_files | grep -v -E '^(patches/|COPYING$|MAINTAINERS$|README\.md$|\.gitignore$)' | while read -r file; do
+own_files | grep -v -E '^(patches/|COPYING$|MAINTAINERS$|(README|CONTRIBUTING)\.md$|\.gitignore$)' | while read -r file; do
 	[ "$(head -n 3 "$REPO/$file" | grep -a -c 'SPDX-License-Identifier: GPL-2\.0-only')" -gt 0 ] || echo "$file"
 done >"$tmp/out"
 empty "every file has an SPDX line with GPL-2.0-only" "$tmp/out"

@@ -222,7 +222,7 @@ check "test.sh: refuses an unknown suite" refused "no test suite 'nosuch'"
 
 # --- make vendor, in a copy of the checkout ---
 mkdir -p "$tmp/clone" "$tmp/driver"
-tar -c -C "$REPO" --exclude=./out --exclude=./.git . | tar -x -C "$tmp/clone"
+tar -c -C "$REPO" --exclude=./out --exclude=./edit --exclude=./.git . | tar -x -C "$tmp/clone"
 cp "$REPO/samples/vfio-pci/vfio_pci_edu.c" "$tmp/driver/my_edu.c"
 vendor() { try make --no-print-directory -C "$tmp/clone" vendor M="$tmp/driver"; }
 try "$SCRIPTS/vendor.sh"
@@ -401,6 +401,39 @@ echo new >"$kernel/drivers/file4.c"
 try "$import" "$kernel" base
 check "series-import.sh: names an uncommitted file in the tree" says "is not imported: drivers/file4.c"
 unset GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
+
+# --- make edit and make import ---
+edit=$tmp/clone/edit
+edit() { try "$tmp/clone/scripts/edit.sh"; }
+git -C "$tmp/clone" init -q -b main
+git -C "$tmp/clone" add -A
+git -C "$tmp/clone" -c user.name=test -c user.email=test@example.org commit -q -m clone
+before=$(grep -c . "$tmp/clone/patches/series")
+edit
+check "make edit: succeeds" status_is 0
+check "make edit: makes one commit per patch" [ "$(git -C "$edit" rev-list --count base..HEAD)" -eq "$before" ]
+edit
+check "make edit: keeps an unchanged tree" says 'edit/ is up to date'
+echo '/* edited */' >>"$edit/drivers/vfio/pci/vfio_pci_range.c"
+edit
+check "make edit: refuses to drop uncommitted changes" refused 'has uncommitted changes'
+git -C "$edit" -c user.name=test -c user.email=test@example.org commit -q -a -m 'vfio/pci: Test'
+edit
+check "make edit: refuses to drop commits" refused 'has commits that patches/ lacks'
+try "$tmp/clone/scripts/import.sh"
+check "make import: succeeds" status_is 0
+check "make import: adds a patch" [ "$(grep -c . "$tmp/clone/patches/series")" -eq $((before + 1)) ]
+check "make import: updates the file" grep -q '/[*] edited' "$tmp/clone/drivers/vfio/pci/vfio_pci_range.c"
+git -C "$edit" branch other
+edit
+check "make edit: refuses to drop branches" refused 'has other branches'
+git -C "$edit" branch -D -q other
+edit
+# shellcheck disable=SC2016 # for eval
+check "make edit: follows an import" eval 'status_is 0 && [ "$(git -C "$edit" log -1 --format=%s)" = "vfio/pci: Test" ]'
+rm -rf "$edit"
+try "$tmp/clone/scripts/import.sh"
+check "make import: refuses to run without edit/" refused 'run make edit'
 
 # --- problems of the host ---
 LINUX=$tmp try "$SCRIPTS/source.sh"
