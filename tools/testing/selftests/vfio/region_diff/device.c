@@ -25,7 +25,10 @@ void sleep_ms(u32 ms)
 #define EDU_STATUS		0x20
 #define EDU_STATUS_COMPUTING	0x01
 
-/* QEMU computes the factorial in a thread: wait for it */
+/*
+ * QEMU computes the factorial in a thread: wait for it.  The factorial of a
+ * large number takes seconds, and more on a busy machine.
+ */
 static void edu_settle(u64 pos, size_t n)
 {
 	u32 status;
@@ -33,7 +36,7 @@ static void edu_settle(u64 pos, size_t n)
 
 	if (pos > EDU_FACTORIAL || pos + n <= EDU_FACTORIAL)
 		return;
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < 60000; i++) {
 		if (do_pread(subject.fd, &status, 4, EDU_STATUS) != 4 ||
 		    !(status & EDU_STATUS_COMPUTING))
 			return;
