@@ -73,8 +73,8 @@ slug() {
 	tgit show -s --format=%f "$1" | cut -c1-52 | sed 's/[-.]*$//'
 }
 
-# message COMMIT: print the head of a patch. The sender signs the series off. Zero the
-# hash: nobody else has this commit.
+# message COMMIT: print the head of a patch, without a sign-off and with a zero hash:
+# the sender signs the series off, and no reader has this commit.
 message() {
 	tgit show -s --pretty=email "$1" |
 		sed -e '1s/^From [0-9a-f]*/From 0000000000000000000000000000000000000000/' -e '/^Signed-off-by:/d' |

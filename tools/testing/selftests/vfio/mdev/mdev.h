@@ -9,6 +9,8 @@
 
 #include <libvfio.h>
 
+#include "../torture/edu.h"
+
 #define MDEV_DRIVER		"vfio-mdev-pci"
 #define MDEV_DRIVERS		"/sys/bus/pci/drivers/vfio-mdev-pci/"
 #define MDEV_TYPE		"mdev_supported_types/vfio-mdev-pci-type1/"
@@ -20,8 +22,6 @@
 #define EDU_LIVENESS		4
 #define EDU_IRQ_RAISE		0x60
 #define EDU_IRQ_LOWER		0x64
-#define EDU_BUFFER		0x40000
-#define EDU_BUFFER_SIZE		4096
 
 /* Bind a device to a driver, or to none if NULL; return 0 or an errno */
 int mdev_try_bind(const char *bdf, const char *driver);
@@ -49,11 +49,5 @@ bool line_becomes(const char *path, const char *text);
 /* Search the kernel log after the mark */
 void log_mark(void);
 bool log_has(const char *text);
-
-u32 edu_read(struct vfio_pci_device *device, u64 reg);
-void edu_write(struct vfio_pci_device *device, u64 reg, u32 value);
-/* Copy between an IOVA and the buffer of the device */
-void edu_dma_from(struct vfio_pci_device *device, u64 iova, u32 count);
-void edu_dma_to(struct vfio_pci_device *device, u64 iova, u32 count);
 
 #endif

@@ -12,12 +12,12 @@ MDEV_PROGS := $(OUTPUT)/vfio_mdev_pci_device \
 	      $(OUTPUT)/vfio_mdev_pci_lifecycle \
 	      $(OUTPUT)/vfio_mdev_pci_races
 # Shared objects
-MDEV_LIB := $(MDEV_OUTPUT)/mdev.o $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/nth.o $(TORTURE_OUTPUT)/racer.o
+MDEV_LIB := $(MDEV_OUTPUT)/mdev.o $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/edu.o $(TORTURE_OUTPUT)/nth.o $(TORTURE_OUTPUT)/racer.o
 
 $(MDEV_OUTPUT):
 	mkdir -p $@
 
-$(MDEV_OUTPUT)/%.o: $(MDEV_SRCDIR)/%.c $(MDEV_SRCDIR)/mdev.h $(TORTURE_SRCDIR)/nth.h $(TORTURE_SRCDIR)/racer.h $(TORTURE_SRCDIR)/torture.h | $(MDEV_OUTPUT)
+$(MDEV_OUTPUT)/%.o: $(MDEV_SRCDIR)/%.c $(MDEV_SRCDIR)/mdev.h $(TORTURE_SRCDIR)/edu.h $(TORTURE_SRCDIR)/nth.h $(TORTURE_SRCDIR)/racer.h $(TORTURE_SRCDIR)/torture.h | $(MDEV_OUTPUT)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
 $(MDEV_PROGS): $(OUTPUT)/vfio_mdev_pci_%: $(MDEV_OUTPUT)/%.o $(MDEV_LIB) $(LIBVFIO_O)

@@ -18,17 +18,10 @@
 #include <linux/iommufd.h>
 #include <linux/sizes.h>
 
+#include "edu.h"
 #include "torture.h"
 
 #include "../kselftest_harness.h"
-
-#define EDU_DMA_SOURCE		0x80
-#define EDU_DMA_DESTINATION	0x88
-#define EDU_DMA_COUNT		0x90
-#define EDU_DMA_COMMAND		0x98
-#define EDU_DMA_START		1
-#define EDU_DMA_TO_MEMORY	2
-#define EDU_DMA_BUFFER		0x40000
 
 /* Two writable pages, then a read-only page */
 #define IOVA			SZ_4M
@@ -209,31 +202,14 @@ TEST_F(dma, driver_reads_and_writes_across_mappings)
 	ASSERT_EQ(0, memcmp(self->memory, copy, PAGE - 3));
 }
 
-static void edu_dma(struct vfio_pci_device *device, u64 source, u64 destination,
-		    u64 command)
-{
-	const u64 bar = region_offset(0);
-	u64 registers[] = { source, destination, PAGE, command };
-	u64 value;
-	int i;
-
-	for (i = 0; i < 4; i++)
-		VFIO_ASSERT_EQ(pwrite(device->fd, &registers[i], 8,
-				      bar + EDU_DMA_SOURCE + 8 * i), 8);
-	do {
-		VFIO_ASSERT_EQ(pread(device->fd, &value, 8, bar + EDU_DMA_COMMAND), 8);
-	} while (value & EDU_DMA_START);
-}
-
 TEST_F(dma, device_and_driver_reach_the_same_memory)
 {
 	u8 buf[PAGE], copy[PAGE];
 
 	fill(buf, PAGE, 42);
 	ASSERT_EQ(0, driver_writes(self->device, IOVA, buf, PAGE));
-	edu_dma(self->device, IOVA, EDU_DMA_BUFFER, EDU_DMA_START);
-	edu_dma(self->device, EDU_DMA_BUFFER, IOVA + PAGE,
-		EDU_DMA_START | EDU_DMA_TO_MEMORY);
+	edu_dma_from(self->device, IOVA, PAGE);
+	edu_dma_to(self->device, IOVA + PAGE, PAGE);
 	ASSERT_EQ(0, driver_reads(self->device, IOVA + PAGE, copy, PAGE));
 	ASSERT_EQ(0, memcmp(buf, copy, PAGE));
 }

@@ -18,6 +18,7 @@
 #include <linux/compiler.h>
 #include <linux/sizes.h>
 
+#include "edu.h"
 #include "torture.h"
 
 #include "../kselftest_harness.h"
@@ -28,13 +29,6 @@
 
 /* Reads the complement of the last write */
 #define EDU_LIVENESS	4
-#define EDU_DMA_SOURCE		0x80
-#define EDU_DMA_DESTINATION	0x88
-#define EDU_DMA_COUNT		0x90
-#define EDU_DMA_COMMAND		0x98
-#define EDU_DMA_START		1
-#define EDU_DMA_TO_MEMORY	2
-#define EDU_DMA_BUFFER		0x40000
 /* Offset of region 9, which the setup adds */
 #define ADDED		region_offset(VFIO_PCI_NUM_REGIONS)
 #define ADD		"add 0xffff 1 0x1000 7"
@@ -241,32 +235,12 @@ TEST_F_TIMEOUT(lifecycle, driver_loaded_while_open_attaches_at_the_next_open, 12
 	vfio_pci_device_cleanup(device);
 }
 
-static void write_reg64(struct vfio_pci_device *device, u64 offset, u64 value)
-{
-	VFIO_ASSERT_EQ(pwrite(device->fd, &value, sizeof(value), offset), sizeof(value));
-}
-
-static void edu_dma(struct vfio_pci_device *device, u64 source, u64 destination,
-		    u64 command)
-{
-	u64 value;
-
-	write_reg64(device, EDU_DMA_SOURCE, source);
-	write_reg64(device, EDU_DMA_DESTINATION, destination);
-	write_reg64(device, EDU_DMA_COUNT, sizeof(u32));
-	write_reg64(device, EDU_DMA_COMMAND, command);
-	do {
-		VFIO_ASSERT_EQ(pread(device->fd, &value, sizeof(value), EDU_DMA_COMMAND),
-			       sizeof(value));
-	} while (value & EDU_DMA_START);
-}
-
 /* Have the device read @iova into its buffer, and copy that to @mem by DMA */
 static u32 read_by_dma(struct vfio_pci_device *device, u64 iova, u64 to, u32 *mem)
 {
 	*mem = 0;
-	edu_dma(device, iova, EDU_DMA_BUFFER, EDU_DMA_START);
-	edu_dma(device, EDU_DMA_BUFFER, to, EDU_DMA_START | EDU_DMA_TO_MEMORY);
+	edu_dma_from(device, iova, sizeof(*mem));
+	edu_dma_to(device, to, sizeof(*mem));
 
 	return READ_ONCE(*mem);
 }

@@ -23,13 +23,13 @@ TORTURE_PROGS := $(OUTPUT)/vfio_pci_torture_bypass \
 		 $(OUTPUT)/vfio_pci_torture_sriov \
 		 $(OUTPUT)/vfio_pci_torture_tracing
 # Shared objects
-TORTURE_LIB := $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/events.o $(TORTURE_OUTPUT)/nth.o \
+TORTURE_LIB := $(TORTURE_OUTPUT)/control.o $(TORTURE_OUTPUT)/edu.o $(TORTURE_OUTPUT)/events.o $(TORTURE_OUTPUT)/nth.o \
 	       $(TORTURE_OUTPUT)/racer.o $(TORTURE_OUTPUT)/torture.o
 
 $(TORTURE_OUTPUT):
 	mkdir -p $@
 
-$(TORTURE_OUTPUT)/%.o: $(TORTURE_SRCDIR)/%.c $(TORTURE_SRCDIR)/events.h $(TORTURE_SRCDIR)/nth.h $(TORTURE_SRCDIR)/racer.h $(TORTURE_SRCDIR)/torture.h | $(TORTURE_OUTPUT)
+$(TORTURE_OUTPUT)/%.o: $(TORTURE_SRCDIR)/%.c $(TORTURE_SRCDIR)/edu.h $(TORTURE_SRCDIR)/events.h $(TORTURE_SRCDIR)/nth.h $(TORTURE_SRCDIR)/racer.h $(TORTURE_SRCDIR)/torture.h | $(TORTURE_OUTPUT)
 	$(CC) $(CFLAGS) $(CPPFLAGS) $(TARGET_ARCH) -c $< -o $@
 
 $(TORTURE_PROGS): $(OUTPUT)/vfio_pci_torture_%: $(TORTURE_OUTPUT)/%.o $(TORTURE_LIB) $(LIBVFIO_O)
