@@ -6,7 +6,8 @@ override VARIABLES := RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT TIMEO
 
 define HELP
 make demo       boot a VM and drive a PCI device in it through our vfio-pci
-make test       run all test suites; T='NAME...' selects suites in scripts/test
+make test       run all test suites but the long ones; T='NAME...' selects suites in
+                scripts/test, T=long the long ones
 make checks     run static checkers on the patches: checkpatch, sparse, ...
 make bench      count instructions per operation, stock against ours
 make docs       build the guides and the reference as HTML in out/docs

@@ -108,7 +108,7 @@ in_guest()
 	vendor()
 	{
 		[ -z "$3" ] || [ "$3" = "\$1" ] || return 0
-		echo "\$3" >/sys/module/vfio_pci_torture/parameters/setup
+		echo "\$3" >/sys/module/vfio_pci_testdrv/parameters/setup
 		$prog -r 0x10 -o "\$2" "\$bdf" | sed -n "s/^\$2\t/\$1\t/p"
 	}
 	set -e
@@ -127,26 +127,26 @@ in_guest()
 	case "${3:-mig}" in
 	mig* | memfd*) cat <<-END ;;
 		scripts/guest/bind.sh "\$bdf" none
-		modprobe vfio_pci_torture_migration ids=1234:11e8 size=$((17 << 20)) cheap=1
+		modprobe vfio_pci_testdrv_migration ids=1234:11e8 size=$((17 << 20)) cheap=1
 		scripts/guest/bind.sh "\$bdf" vfio-pci
 		$1/vfio_pci_migration_bench -d $((1 << SHIFT)) "\$bdf"
 		scripts/guest/bind.sh "\$bdf" none
-		rmmod vfio_pci_torture_migration
+		rmmod vfio_pci_testdrv_migration
 		END
 	esac
 	cat <<-END
 	scripts/guest/bind.sh "\$bdf" none
 	echo 0 >/sys/bus/pci/devices/\$bdf/enable
 	scripts/guest/bind.sh "\$bdf" vfio-pci
-	modprobe vfio_pci_torture ids=1234:11e8
+	modprobe vfio_pci_testdrv ids=1234:11e8
 	vendor near_rd4 bar_rd4 "range 0 0x80 4"
 	vendor handled_rd4 bar_rd4 "range 0 0x10 4"
 	vendor near1000_rd4 bar_rd4 "ranges 0 0x80 4 8 1000"
 	vendor handled1000_rd4 bar_rd4 "range 0 0x10 4; ranges 0 0x80 4 8 999"
-	scripts/guest/without-vendor.sh vfio_pci_torture
-	modprobe vfio_pci_torture nr_ids=10000
+	scripts/guest/without-vendor.sh vfio_pci_testdrv
+	modprobe vfio_pci_testdrv nr_ids=10000
 	vendor ids_open open ""
-	rmmod vfio_pci_torture
+	rmmod vfio_pci_testdrv
 	scripts/guest/bind.sh "\$bdf" none
 	modprobe -a vfio_pci_edu vfio_pci_edu_migration
 	scripts/guest/bind.sh "\$bdf" vfio-pci
@@ -184,7 +184,7 @@ identity()
 {
 	"$SCRIPTS/modules.sh" "$kernel" stock
 	"$SCRIPTS/in-root.sh" qemu-system-x86_64 --version | head -n 1
-	cat "$REPO"/tools/testing/selftests/vfio/vfio_pci_{region,migration}_bench.c "$SCRIPTS"/{bench,vm}.sh | key
+	cat "$REPO"/programs/vfio_pci_{region,migration}_bench.c "$SCRIPTS"/{bench,vm}.sh | key
 }
 
 # table STOCK OURS: print the rows of out/bench.tsv. Return an error if a metric

@@ -8,9 +8,9 @@
 load_driver()
 {
 	scripts/guest/bind.sh all none
-	modprobe -r -a vfio_pci_torture_migration vfio_pci_edu_migration vfio_pci_edu
+	modprobe -r -a vfio_pci_testdrv_migration vfio_pci_edu_migration vfio_pci_edu
 	if [ "$1" = guest_memory ]; then
-		modprobe vfio_pci_torture_migration ids=1234:11e8 p2p=1 log=1 precopy=2097152 size=8388608 dirty=65536
+		modprobe vfio_pci_testdrv_migration ids=1234:11e8 p2p=1 log=1 precopy=2097152 size=8388608 dirty=65536
 	else
 		modprobe -a vfio_pci_edu vfio_pci_edu_migration
 	fi

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# modules.sh KERNEL ours|stock: build drivers/vfio for a kernel if it changed, and print
-# the folder in the root with the modules. "ours" builds the patched source with iommufd
-# and our samples, "stock" the pristine source. The folder has:
+# modules.sh KERNEL ours|stock|fixes: build drivers/vfio for a kernel if it changed, and
+# print the folder in the root with the modules. "ours" builds the patched source with
+# iommufd and our samples, "stock" the pristine source, and "fixes" the pristine source
+# with only the first series. The folder has:
 #
 #     lib/modules/RELEASE  the vfio modules and the kernel's other modules
 #     devel/               our headers and symbols, for vendor.sh
@@ -11,14 +12,15 @@
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: modules.sh release|debug|stock ours|stock"
+usage="usage: modules.sh release|debug|stock ours|stock|fixes"
 [ $# -eq 2 ] || die "modules.sh needs two arguments; $usage"
 case "$2" in
-ours | stock) ;;
+ours | stock | fixes) ;;
 *) die "unknown modules '$2'; $usage" ;;
 esac
 
 # compile WORK KERNEL SRC TREE DIR JOBS OPTIONS COMPILER: in the root, build the modules.
+# OPTIONS is empty for stock modules.
 compile()
 {
 	local work=$1 kernel=$2 src=$3 tree=$4 dir=$5 jobs=$6 options=$7 compiler=$8
@@ -41,7 +43,7 @@ compile()
 		[[ "$name" != *KUNIT* ]] || grep -q '^CONFIG_KUNIT=' "$kernel/build/.config" || continue
 		args+=("$name=$value")
 		[ "$value" = m ] && defines+=("-D${name}_MODULE=1") || defines+=("-D$name=1")
-	done < <([ "$tree" = "$src" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$options")
+	done < <([ -z "$options" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$options")
 	# make does not detect other options or another compiler: rebuild all objects.
 	if [ "$(cat "$work/args" 2>/dev/null)" != "${args[*]} $compiler" ]; then
 		rm -rf "$work/obj"
@@ -52,8 +54,8 @@ compile()
 	args+=(NOSTDINC_FLAGS="-nostdinc -I$work/patched/include" KCFLAGS="${defines[*]}")
 	[ "$tree" = "$src" ] || rsync -rcR "$tree"/./drivers/iommu/*.h "$work/src/"
 	# In this order: a folder uses symbols of the previous folders.
-	for folder in $([ "$tree" = "$src" ] || ! grep -q ^CONFIG_IOMMUFD=m "$kernel/build/.config" || echo drivers/iommu/iommufd) \
-		drivers/vfio $([ "$tree" = "$src" ] || echo samples/vfio-pci samples/vfio-mdev); do
+	for folder in $([ -z "$options" ] || ! grep -q ^CONFIG_IOMMUFD=m "$kernel/build/.config" || echo drivers/iommu/iommufd) \
+		drivers/vfio $([ -z "$options" ] || echo samples/vfio-pci samples/vfio-mdev); do
 		mkdir -p "$work/src/$folder" "$work/obj/$folder"
 		# Compare contents, so that an unchanged file keeps its time and make skips it.
 		rsync -rc --delete --exclude=.git "$tree/$folder/" "$work/src/$folder/"
@@ -64,7 +66,7 @@ compile()
 	done
 	# pci_endpoint_test requests a bus reset after any PCI error. A test needs this,
 	# and our kernels do not have the driver.
-	if [ "$tree" != "$src" ]; then
+	if [ -n "$options" ]; then
 		mkdir -p "$work/src/misc" "$work/obj/misc"
 		rsync -c "$src/drivers/misc/pci_endpoint_test.c" "$work/src/misc/"
 		echo 'obj-m := pci_endpoint_test.o' >"$work/src/misc/Kbuild"
@@ -86,7 +88,7 @@ compile()
 				"$obj/${file#"$obj/"}"
 		done
 	done
-	if [ "$tree" != "$src" ]; then
+	if [ -n "$options" ]; then
 		# modpost of an unpatched kernel makes no aliases of vendor drivers.
 		/repo/scripts/vendor-aliases.sh "$dir.new/lib/modules/$release/updates/"*.ko
 		mkdir "$dir.new/devel"
@@ -103,7 +105,14 @@ compile()
 kernel=$("$SCRIPTS/kernel.sh" "$1")
 src=$("$SCRIPTS/source.sh")
 tree=$src
-[ "$2" = stock ] || tree=$("$SCRIPTS/tree.sh")
+options=
+case $2 in
+ours)
+	tree=$("$SCRIPTS/tree.sh")
+	options=/repo/configs/modules.config
+	;;
+fixes) tree=$(WITHOUT=$(cd "$REPO/patches" && printf '%s\n' */ | sed '1d; s,/,,' | xargs) "$SCRIPTS/tree.sh") ;;
+esac
 compiler=$(cat "$("$SCRIPTS/root.sh")/etc/vfio-regops/gcc")
 dir=modules-$1-$2-$({ echo "$kernel $tree $compiler"; cat "$REPO/configs/modules.config" "$SCRIPTS/vendor-aliases.sh"; declare -f compile; } | key)
 
@@ -114,7 +123,7 @@ if [ ! -e "$CACHE/$dir" ]; then
 		step "building the $2 vfio modules for the kernel $1" "$CACHE/log/modules-$1-$2.log" \
 			"$SCRIPTS/in-root.sh" bash -c "$(declare -f compile prune)"'; compile "$@"' - \
 			"/cache/build-${kernel#/cache/}-$2" "$kernel" "$src" "$tree" "/cache/$dir" "$JOBS" \
-			/repo/configs/modules.config "$compiler"
+			"$options" "$compiler"
 	fi
 	unlock
 fi

@@ -5,10 +5,8 @@ opregions.py FOLDER: write descriptions of graphics devices for vfio_user.py, wi
 different OpRegions, to FOLDER/NAME.json. Write all OpRegions to FOLDER/opregions; the
 VM must load this file at address 0x30000000. Print each name with its expected result:
 
-opens    userspace can open the device, and sees the same with stock and our modules
+opens    userspace can open the device
 fails    the open fails
-differs  the device opens, but with our modules its data differs
-refused  the device opens only with stock modules
 """
 
 import json
@@ -73,10 +71,10 @@ REGIONS = (
     OpRegion("wraps", 0x0201, vbt=0x2000, length=0x1800, kilobytes=0x400002),
     OpRegion("vast", 0x0200, vbt=0x40000000, length=0xbfff0000),
     OpRegion("past", 0x0201, vbt=0x2000, length=0x2000, kilobytes=16),
-    # With stock, the first one exposes memory after its VBT, and the second one is an
-    # empty region
-    OpRegion("leaks", 0x0201, vbt=0x2000, length=0x1c01, kilobytes=16, result="differs"),
-    OpRegion("empty", 0x0200, kilobytes=0x400000, result="refused"),
+    # Without the fixes, the first one exposes memory after its VBT, and the second one
+    # is an empty region
+    OpRegion("leaks", 0x0201, vbt=0x2000, length=0x1c01, kilobytes=16),
+    OpRegion("empty", 0x0200, kilobytes=0x400000),
 )
 
 
@@ -89,7 +87,7 @@ def main(folder):
             asls = base if region.asls is None else region.asls
             with open(os.path.join(folder, region.name + ".json"), "w", encoding="utf-8") as out:
                 json.dump({
-                    "like": "/repo/tools/testing/selftests/vfio/vfio_user/gpu.json",
+                    "like": "/repo/programs/vfio_user/gpu.json",
                     "config": {ASLS: struct.pack("<I", asls).hex()},
                 }, out)
             print(region.name, region.result)

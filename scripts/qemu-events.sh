@@ -6,6 +6,8 @@
 # serve_events FOLDER PID: execute the requests that programs in a VM print to
 # FOLDER/log, by QEMU's monitor on the pipes FOLDER/monitor.in and monitor.out:
 #
+# run_kselftest.sh prints "# " before them.
+#
 #     inject ERROR      inject an AER error into the device "faulty"
 #     inject ERROR BDF  inject an AER error into a root port that vm.sh made
 #     unplug            unplug the device "victim", and return
@@ -18,11 +20,11 @@ serve_events()
 	cat "$1/monitor.out" >"$1/monitor" &
 	exec {monitor}>"$1/monitor.in"
 	while kill -0 "$2" 2>/dev/null; do
-		if grep -q -s '^unplug' "$1/log"; then
+		if grep -q -s -E '^(# )?unplug' "$1/log"; then
 			echo 'device_del victim' >&"$monitor"
 			return
 		fi
-		read -r error port < <(sed -n 's/^inject //p' "$1/log" | sed -n "$((injected + 1))p") || true
+		read -r error port < <(sed -n -E 's/^(# )?inject //p' "$1/log" | sed -n "$((injected + 1))p") || true
 		if [ -n "$error" ]; then
 			[ -z "$port" ] || port=port${port:8:2}
 			echo "pcie_aer_inject_error ${port:-faulty} $error" >&"$monitor"

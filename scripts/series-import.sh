@@ -4,10 +4,11 @@
 # series-import.sh [--shrink] [--overwrite] TREE BASE: import the commits BASE..HEAD of
 # the kernel git tree TREE. TREE may be a copy of the tree that scripts/tree.sh makes.
 #
-# Each commit becomes patches/NNNN-name.patch with its edits of existing files. A file
-# that a commit adds goes to its kernel path, with the content of the last commit.
-# patches/series lists the patches and their new files. A patch of this repository
-# stays at the end of the series if it only adds files, and TREE has none of them.
+# A series starts with an empty commit, "[FOLDER] subject", whose message becomes
+# patches/FOLDER/cover-letter.txt. Each other commit becomes
+# patches/FOLDER/NNNN-name.patch with its edits of existing files. A file that a commit
+# adds goes to its kernel path, with the content of the last commit. patches/series lists
+# the patches and their new files.
 #
 #     --shrink     accept fewer patches or fewer new files than before
 #     --overwrite  replace files with uncommitted changes
@@ -84,15 +85,38 @@ message() {
 
 declare -A added_by=()
 number=0
+total=0
+folder=
+
+# start_series COMMIT SUBJECT: write the cover letter of a series.
+start_series() {
+	[[ "$2" =~ ^\[([0-9]+-[a-z0-9-]+)\]\ (.+)$ ]] ||
+		die "commit \"$2\" is empty; drop it, or call it \"[N-name] subject\" to start a series"
+	folder=${BASH_REMATCH[1]}
+	[ ! -e "$tmp/patches/$folder" ] || die "two commits start the series $folder; drop or rename one"
+	number=0
+	mkdir "$tmp/patches/$folder"
+	{ echo "${BASH_REMATCH[2]}"; echo; tgit show -s --format=%b "$1"; } | git stripspace \
+		>"$tmp/patches/$folder/cover-letter.txt"
+	[ "$(wc -l <"$tmp/patches/$folder/cover-letter.txt")" -gt 2 ] ||
+		die "commit \"$2\" has no text; it is the cover letter of its series"
+	echo "$folder/cover-letter.txt: ${BASH_REMATCH[2]}"
+}
 
 import() {
 	local commit=$1 name new=() keep=() status path to mode subject
-	number=$((number + 1))
-	name=$(printf '%04d-%s.patch' "$number" "$(slug "$commit")")
 	subject=$(tgit show -s --format=%s "$commit")
 
 	[ "$(tgit show -s --format=%P "$commit" | wc -w)" -eq 1 ] ||
 		die "commit \"$subject\" is a merge; make the series linear"
+	if tgit diff --quiet "$commit^" "$commit"; then
+		start_series "$commit" "$subject"
+		return
+	fi
+	[ -n "$folder" ] || die "commit \"$subject\" is before the first series; start one by an empty commit, \"[N-name] subject\""
+	number=$((number + 1))
+	total=$((total + 1))
+	name=$folder/$(printf '%04d-%s.patch' "$number" "$(slug "$commit")")
 
 	while IFS= read -r -d '' status; do
 		IFS= read -r -d '' path
@@ -121,12 +145,13 @@ import() {
 			[ "$to" = "$path" ] || keep+=("$to")
 		fi
 	done < <(tgit diff-tree -r -z -M --no-commit-id --name-status "$commit^" "$commit")
-	[ $((${#new[@]} + ${#keep[@]})) -gt 0 ] || die "commit \"$subject\" is empty; drop it"
 
 	message "$commit" >"$tmp/patches/$name"
 	if [ ${#keep[@]} -gt 0 ]; then
-		tgit diff -M -U3 --abbrev=12 --no-ext-diff --no-textconv --binary "$commit^" "$commit" -- "${keep[@]}" >"$tmp/diff"
-		{ echo; cat "$tmp/diff"; } >>"$tmp/patches/$name"
+		# An index line would change with each edit of an earlier patch.
+		tgit diff -M -U3 --no-ext-diff --no-textconv "$commit^" "$commit" -- "${keep[@]}" >"$tmp/diff"
+		! grep -q '^Binary files ' "$tmp/diff" || die "commit \"$subject\" changes a binary file; only text can be changed"
+		{ echo; sed '/^index [0-9a-f]*\.\./d' "$tmp/diff"; } >>"$tmp/patches/$name"
 	fi
 	echo "$name${new[*]:+ ${new[*]}}" >>"$tmp/patches/series"
 
@@ -154,30 +179,6 @@ done
 tgit ls-files --others --exclude-standard -- '*.[chS]' '*.rst' '*.sh' '*.py' '*Kconfig*' '*Makefile*' ':!*.mod.c' |
 	sed "s,^,note: an uncommitted file in $tree is not imported: ," >&2
 
-# keep_patch NAME FILE...: keep a patch if it only adds files and TREE has none of them.
-keep_patch() {
-	local name=$1 path to
-	shift
-	[ $# -gt 0 ] && ! grep -q '^diff --git ' "$repo/patches/$name" || return 0
-	for path; do
-		[ ! -e "$tmp/new/$path" ] && [ -f "$repo/$path" ] || return 0
-	done
-	number=$((number + 1))
-	to=$(printf '%04d-%s' "$number" "${name#[0-9][0-9][0-9][0-9]-}")
-	cp "$repo/patches/$name" "$tmp/patches/$to"
-	echo "$to $*" >>"$tmp/patches/series"
-	kept+=" $*"
-	echo "$to: kept, $# new files"
-}
-
-kept=
-if [ -f "$repo/patches/series" ]; then
-	while read -r name paths; do
-		# shellcheck disable=SC2086 # a list of files without white space
-		[ ! -f "$repo/patches/$name" ] || keep_patch "$name" $paths
-	done <"$repo/patches/series"
-fi
-
 # old_files, new_files: print the files that the series adds, before and after the
 # import.
 old_files() { [ ! -f "$repo/patches/series" ] || cut -s -d' ' -f2- "$repo/patches/series" | tr ' ' '\n' | sed '/^$/d' | sort; }
@@ -186,10 +187,10 @@ new_files() { cut -s -d' ' -f2- "$tmp/patches/series" | tr ' ' '\n' | sed '/^$/d
 # A smaller series is most likely a mistake.
 if [ -z "$shrink" ] && [ -f "$repo/patches/series" ]; then
 	old=$(grep -c . "$repo/patches/series" || true)
-	[ "$number" -ge "$old" ] ||
-		die "the import has $number patches and patches/series has $old; pass --shrink to accept that." \
-			"Missing: $(comm -23 <(sed -n 's/^[0-9]*-\([^ ]*\)\.patch.*/\1/p' "$repo/patches/series" | sort) \
-				<(sed -n 's/^[0-9]*-\([^ ]*\)\.patch.*/\1/p' "$tmp/patches/series" | sort) | xargs)"
+	[ "$total" -ge "$old" ] ||
+		die "the import has $total patches and patches/series has $old; pass --shrink to accept that." \
+			"Missing: $(comm -23 <(sed -n 's,^.*/[0-9]*-\([^ ]*\)\.patch.*,\1,p' "$repo/patches/series" | sort) \
+				<(sed -n 's,^.*/[0-9]*-\([^ ]*\)\.patch.*,\1,p' "$tmp/patches/series" | sort) | xargs)"
 	[ "$(new_files | wc -l)" -ge "$(old_files | wc -l)" ] ||
 		die "the import has $(new_files | wc -l) new files and patches/series has $(old_files | wc -l);" \
 			"pass --shrink to accept that. Missing: $(comm -23 <(old_files) <(new_files) | xargs)"
@@ -206,7 +207,7 @@ known() {
 if [ -z "$overwrite" ] && git -C "$repo" rev-parse --git-dir >/dev/null 2>&1; then
 	lost=$({
 		(cd "$tmp/new" && find . -type f -printf '%P\n')
-		(cd "$repo" && ls -d patches/series patches/[0-9][0-9][0-9][0-9]-*.patch 2>/dev/null) || true
+		(cd "$repo" && ls -d patches/series patches/*/*.patch patches/*/cover-letter.txt 2>/dev/null) || true
 	} | while read -r path; do
 		[ -f "$repo/$path" ] || continue
 		by=$tmp/new/$path
@@ -234,13 +235,14 @@ done
 	cp -p "$tmp/new/$path" "$repo/$path"
 done
 mkdir -p "$repo/patches"
-rm -f "$repo"/patches/[0-9][0-9][0-9][0-9]-*.patch
-cp "$tmp"/patches/* "$repo/patches/"
+rm -f "$repo"/patches/*/[0-9][0-9][0-9][0-9]-*.patch "$repo"/patches/*/cover-letter.txt
+cp -r "$tmp"/patches/. "$repo/patches/"
+find "$repo/patches" -mindepth 1 -type d -empty -delete
 # Store the files in git, so that known() finds them at the next import.
 if git -C "$repo" rev-parse --git-dir >/dev/null 2>&1; then
 	{
 		(cd "$tmp/new" && find . -type f -printf '%P\n')
-		(cd "$tmp" && ls patches/*)
+		(cd "$tmp" && find patches -type f)
 	} | git -C "$repo" hash-object -w --no-filters --stdin-paths >/dev/null
 fi
-echo "imported: $number patches"
+echo "imported: $total patches"

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# series.sh [--build]: export the series to out/series by git format-patch, with a cover
-# letter. Check that git am on the pristine source gives the tested tree. --build also
-# compiles every step, with all drivers and with the options of vfio-pci off; a warning
-# is an error.
+# series.sh [--build]: export each series to out/series/N-NAME by git format-patch, with
+# its cover letter. Check that git am on the pristine source gives the tested tree, that
+# each patch of the first series applies alone, and that the last two series can be left
+# out. --build also compiles every step, with all drivers, and with the options of
+# vfio-pci off; a warning is an error.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -23,23 +24,56 @@ src=${VFIO_REGOPS_SOURCE:-$("$SCRIPTS/source.sh")}
 . "$SCRIPTS/vfio-build.sh"
 . "$SCRIPTS/result.sh"
 
-cover=$REPO/patches/cover-letter.txt
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=false
 
-# export_series DIR: write the patches of $tree to DIR.
-export_series()
+# is_start COMMIT: check whether an empty commit starts a series.
+is_start()
 {
+	git -C "$tree" diff --quiet "$1^" "$1"
+}
+
+# patches: print the commits of $tree that are patches.
+patches()
+{
+	local commit
+
+	for commit in $(git -C "$tree" rev-list --reverse base..series); do
+		is_start "$commit" || echo "$commit"
+	done
+}
+
+# export_one DIR FOLDER RANGE: write one series to DIR/FOLDER.
+export_one()
+{
+	local last=${3#*..}
+
 	# The cover letter has the author and the date of the last patch, so that
 	# exports are reproducible.
-	GIT_COMMITTER_NAME=$(git -C "$tree" log -1 --format=%an) \
-	GIT_COMMITTER_EMAIL=$(git -C "$tree" log -1 --format=%ae) \
-	GIT_COMMITTER_DATE=$(git -C "$tree" log -1 --format=%aI) \
-		git -C "$tree" format-patch -q -M --zero-commit --no-signature --abbrev=12 \
-		--cover-letter --description-file="$cover" --cover-from-description=subject \
-		-o "$1" base..series
+	GIT_COMMITTER_NAME=$(git -C "$tree" log -1 --format=%an "$last") \
+	GIT_COMMITTER_EMAIL=$(git -C "$tree" log -1 --format=%ae "$last") \
+	GIT_COMMITTER_DATE=$(git -C "$tree" log -1 --format=%aI "$last") \
+		git -C "$tree" format-patch -q -M --zero-commit --no-signature --abbrev=12 --cover-letter \
+		--description-file="$REPO/patches/$2/cover-letter.txt" --cover-from-description=subject \
+		-o "$1/$2" "$3"
 	# Name the release: nobody else has the base commit.
-	printf 'base: %s\n' "$(git -C "$tree" log -1 --format=%s base)" >>"$1/0000-cover-letter.patch"
+	printf 'base: %s%s\n' "$(git -C "$tree" log -1 --format=%s base)" "${folders[*]:+ with ${folders[*]}}" \
+		>>"$1/$2/0000-cover-letter.patch"
+}
+
+# export_series DIR: write each series of $tree to DIR, and set folders.
+export_series()
+{
+	local commit start='' name=''
+
+	for commit in $(git -C "$tree" rev-list --reverse base..series); do
+		is_start "$commit" || continue
+		[ -z "$name" ] || { export_one "$1" "$name" "$start..$commit^"; folders+=("$name"); }
+		start=$commit
+		name=$(git -C "$tree" log -1 --format=%s "$commit" | sed 's/^\[\(.*\)\] .*/\1/')
+	done
+	export_one "$1" "$name" "$start..series"
+	folders+=("$name")
 }
 
 # blobs REPO REV [PATH...]: print mode, hash and name of files.
@@ -48,29 +82,46 @@ blobs()
 	git -C "$1" ls-tree -r "$2" -- "${@:3}"
 }
 
-# prove DIR: apply the patches in DIR to the pristine source and compare the result
-# with $tree.
+# am WHAT DIR FOLDER...: apply series to the pristine files.
+am()
+{
+	local what=$1 dir=$2 patches status=0
+	shift 2
+
+	mapfile -t patches < <(cd "$dir" && find "$@" -name '0*.patch' ! -name '0000-*' | sort | sed "s,^,$dir/,")
+	git -C "$tmp/am" checkout -q -f -B main base
+	git -C "$tmp/am" am "${patches[@]}" >"$tmp/why" 2>&1 || status=1
+	result "$status" "git am applies $what: ${#patches[@]} patches" "$tmp/why"
+	[ "$status" -eq 0 ] || git -C "$tmp/am" am --abort
+	return "$status"
+}
+
+# prove DIR: apply the series in DIR to the pristine source, and compare the result with
+# $tree.
 prove()
 {
-	local am=$tmp/am files patches=("$1"/0*.patch)
+	local files status=0 n=${#folders[@]}
 
-	git init -q -b main "$am"
+	git init -q -b main "$tmp/am"
 	mapfile -t files < <(git -C "$tree" diff --no-renames --name-only base series)
-	(cd "$src" && { find "${files[@]}" -prune 2>/dev/null || true; } | cpio -pdm --quiet "$am")
-	git -C "$am" add -A -f
+	(cd "$src" && { find "${files[@]}" -prune 2>/dev/null || true; } | cpio -pdm --quiet "$tmp/am")
+	git -C "$tmp/am" add -A -f
 	export GIT_COMMITTER_NAME=prove GIT_COMMITTER_EMAIL=prove GIT_AUTHOR_NAME=prove GIT_AUTHOR_EMAIL=prove
-	git -C "$am" commit -q --allow-empty -m pristine
-	git -C "$am" tag base
-	if ! git -C "$am" am "${patches[@]:1}" >"$tmp/why" 2>&1; then
-		result 1 "git am applies all $((${#patches[@]} - 1)) patches to the pristine source" "$tmp/why"
-		return
-	fi
-	result 0 "git am applies all $((${#patches[@]} - 1)) patches to the pristine source"
+	git -C "$tmp/am" commit -q --allow-empty -m pristine
+	git -C "$tmp/am" tag base
 
-	diff <(blobs "$tree" series "${files[@]}") <(blobs "$am" HEAD) >"$tmp/why" || true
+	find "$1/${folders[0]}" -name '0*.patch' ! -name '0000-*' | sort | while read -r patch; do
+		git -C "$tmp/am" apply --check "$patch" 2>&1 || true
+	done >"$tmp/why"
+	empty "each patch of ${folders[0]} applies alone" "$tmp/why"
+	am "${folders[*]:0:n-2}" "$1" "${folders[@]:0:n-2}" || true
+	am "${folders[*]:0:n-2} ${folders[n-1]}" "$1" "${folders[@]:0:n-2}" "${folders[n-1]}" || true
+	am "all series" "$1" "${folders[@]}" || return 0
+
+	diff <(blobs "$tree" series "${files[@]}") <(blobs "$tmp/am" HEAD) >"$tmp/why" || true
 	empty "git am gives the ${#files[@]} tested files" "$tmp/why"
-	diff <(git -C "$tree" log --format='%an <%ae> %aI%n%B' base..series) \
-		<(git -C "$am" log --format='%an <%ae> %aI%n%B' base..HEAD) >"$tmp/why" || true
+	diff <(patches | git -C "$tree" log --stdin --no-walk=unsorted --format='%an <%ae> %aI%n%B') \
+		<(git -C "$tmp/am" log --reverse --format='%an <%ae> %aI%n%B' base..HEAD) >"$tmp/why" || true
 	empty "git am gives the tested commits" "$tmp/why"
 	blobs "$tree" base | while read -r _ _ blob file; do
 		[ -L "$src/$file" ] || [ "$(git hash-object --no-filters "$src/$file")" = "$blob" ] || echo "$file"
@@ -78,30 +129,28 @@ prove()
 	empty "the rest of the tested tree is pristine" "$tmp/why"
 }
 
-# build_steps WHAT [PATTERN]: compile every step in the open build folder. With PATTERN,
-# compile only steps that change a file with a matching line, and the last one. Skip
-# steps that compiled before with the same content.
+# build_steps WHAT [PATH...]: compile every step in the open build folder. With PATH,
+# compile only steps that change it, and the last one. Skip steps that compiled before
+# with the same content.
 build_steps()
 {
-	local n=0 of commit id name status options
+	local n=0 commit id name status options what=$1
+	shift
 
 	# The options depend on the whole series.
 	options=$({ printf '%s\n' ${symbols[@]+"${symbols[@]}"}; new_symbols "$tree"; changed_symbols "$tree"; } | key)
 
-	of=$(git -C "$tree" rev-list --count base..series)
-	for commit in $(git -C "$tree" rev-list --reverse base..series); do
+	for commit in $(patches); do
 		n=$((n + 1))
-		[ -z "${2-}" ] || [ "$n" -eq "$of" ] || git -C "$tree" diff --name-only "$commit^" "$commit" |
-			sed "s,^,$commit:," | while read -r file; do
-				git -C "$tree" show "$file" 2>/dev/null | grep -q "$2" && echo y
-			done | grep -q . || continue
+		[ $# -eq 0 ] || [ "$commit" = "$(git -C "$tree" rev-parse series)" ] ||
+			! git -C "$tree" diff --quiet "$commit^" "$commit" -- "$@" || continue
 		id=$({ git -C "$tree" rev-parse "$commit:drivers" "$commit:include"; echo "$options"; } | key)
-		name="step $n of $of compiles, $1: $(git -C "$tree" log -1 --format=%s "$commit")"
+		name="step $n compiles, $what: $(git -C "$tree" log -1 --format=%s "$commit")"
 		if grep -qsx "$id" "$work/steps"; then
 			result 0 "$name"
 			continue
 		fi
-		say "compiling step $n of $of, $1"
+		say "compiling step $n, $what"
 		status=0
 		build_rev "$tree" "$commit" || status=$?
 		[ ! -s "$work/new" ] || status=1
@@ -112,29 +161,31 @@ build_steps()
 	unlock
 }
 
-[ -s "$cover" ] || die "patches/cover-letter.txt is missing; write the subject, an empty line and the text to it"
 tree=$("$SCRIPTS/tree.sh")
 tmp=$(mktemp -d "$CACHE/tmp-series.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 
 # If the export fails, leave no older series behind.
 rm -rf "$OUT/series" "$OUT/series.new"
+folders=()
 export_series "$tmp/series"
 prove "$tmp/series"
 if [ "$failed" -eq 0 ]; then
 	mkdir -p "$OUT"
 	cp -r "$tmp/series" "$OUT/series.new"
 	mv "$OUT/series.new" "$OUT/series"
-	say "the series is in out/series"
+	say "the series are in out/series"
 fi
 
 if [ -n "$build" ]; then
 	open_build x86_64 steps plain
 	build_steps "all drivers"
-	# vfio-pci alone, with its options off.
-	mapfile -t off < <(printf '%s n\n' VFIO_PCI_VGA VFIO_PCI_IGD VFIO_PCI_DMABUF
+	# vfio-pci alone, with its options off
+	mapfile -t off < <(printf '%s n\n' VFIO_PCI_VGA VFIO_PCI_IGD VFIO_PCI_DMABUF VFIO_PCI_VENDOR \
+			VFIO_PCI_MIGRATION VFIO_PCI_MIGRATION_V1 VFIO_PCI_VENDOR_KUNIT_TEST \
+			VFIO_PCI_MIGRATION_KUNIT_TEST VFIO_PCI_TEST_DRIVERS
 		sed -n -E 's/^CONFIG_([A-Z0-9_]+_VFIO_PCI|VFIO_(PLATFORM[A-Z_]*|AMBA|MDEV|FSL_MC|CDX))=m$/\1 n/p' "$kobj/.config")
 	open_build x86_64 steps-off plain "${off[@]}"
-	build_steps "VGA, IGD and DMABUF off" 'CONFIG_VFIO_PCI_\(VGA\|IGD\|DMABUF\)'
+	build_steps "options off" drivers/vfio include
 fi
 totals

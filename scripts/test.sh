@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # test.sh [NAME...]: run the test suites scripts/test/NAME.sh and count their
-# results. Without arguments, T='NAME...' selects suites; the default is all.
+# results. Without arguments, T='NAME...' selects suites. The default is all but the long
+# ones; "long" selects these.
 #
 # A suite prints lines "ok - NAME", "not ok - NAME" and "ok - NAME # SKIP WHY".
 # It counts as one failed test if it prints no result, or exits with an error
@@ -12,7 +13,7 @@
 #     SUITE_CPUS=1      one CPU is enough: run the suite beside another one,
 #                       after all suites that need the whole machine
 #     SUITE_SECONDS=N   expected run time; longer ones start first
-#     SUITE_MANUAL=1    run the suite only if it is named
+#     SUITE_LONG=1      a long suite
 
 . "$(dirname "$0")/lib.sh"
 
@@ -26,13 +27,18 @@ setting()
 	sed -n -E "s/^(SUITE_[A-Z]+=[0-9]+ )*$2=([0-9]+)( .*)?\$/\2/p" "$SCRIPTS/test/$1.sh"
 }
 
-if [ ${#names[@]} -eq 0 ]; then
-	for name in "${all[@]}"; do
-		[ "$(setting "$name" SUITE_MANUAL)" = 1 ] || names+=("$name")
-	done
-fi
+short=() long=()
+for name in "${all[@]}"; do
+	if [ "$(setting "$name" SUITE_LONG)" = 1 ]; then
+		long+=("$name")
+	else
+		short+=("$name")
+	fi
+done
+[ ${#names[@]} -gt 0 ] || names=("${short[@]}")
+[ "${names[*]}" != long ] || names=("${long[@]}")
 for name in "${names[@]}"; do
-	[ -x "$SCRIPTS/test/$name.sh" ] || die "there is no test suite '$name'; choose from: ${all[*]}"
+	[ -x "$SCRIPTS/test/$name.sh" ] || die "there is no test suite '$name'; choose from: ${all[*]} long"
 done
 
 logs=$OUT/test

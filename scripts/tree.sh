@@ -7,6 +7,10 @@
 # holds each new file as of the last patch. To get the first version, tree.sh reverts the
 # edits of later patches.
 #
+# The patches are in folders, one for each series. A series starts with an empty commit,
+# "[FOLDER] subject", whose message is the cover letter. WITHOUT='FOLDER...' leaves series
+# out.
+#
 # Every build runs this script, so the tree has only files of vfio and files that the
 # series touches.
 
@@ -19,6 +23,7 @@ if [ -z "$IN_ROOT" ]; then
 fi
 src=${VFIO_REGOPS_SOURCE:-$("$SCRIPTS/source.sh")}
 series=$REPO/patches/series
+without=" ${WITHOUT-} "
 
 # The upstream files in every tree
 base_files=(
@@ -65,6 +70,9 @@ read_series()
 	patches=()
 	while read -r patch new; do
 		[ -n "$patch" ] || continue
+		[[ "$patch" == */* ]] || die "patches/series: $patch is in no folder; write FOLDER/NAME"
+		[ -s "$REPO/patches/${patch%%/*}/cover-letter.txt" ] ||
+			die "patches/${patch%%/*}/cover-letter.txt is missing; write the subject, an empty line and the text to it"
 		[ -f "$REPO/patches/$patch" ] || die "patches/series lists $patch, which is not in patches/; add the file or remove the line"
 		[ -z "${adds[$patch]+x}" ] || die "patches/series lists $patch twice; remove one line"
 		patches+=("$patch")
@@ -76,8 +84,9 @@ read_series()
 			adder[$file]=$patch
 		done
 	done <"$series"
-	for patch in "$REPO"/patches/*.patch; do
-		[ -n "${adds[${patch##*/}]+x}" ] || die "patches/${patch##*/} is not in patches/series; add it there or remove it"
+	for patch in "$REPO"/patches/*/*.patch; do
+		patch=${patch#"$REPO"/patches/}
+		[ -n "${adds[$patch]+x}" ] || die "patches/$patch is not in patches/series; add it there or remove it"
 	done
 	while read -r file; do
 		[ -n "${adder[$file]:-}" ] || die "no line of patches/series has $file; add it to the line of its patch"
@@ -98,7 +107,8 @@ tree_key()
 	{
 		echo "$src"
 		cat "$0" "$series"
-		(cd "$REPO/patches" && sha256sum "${patches[@]}")
+		(cd "$REPO/patches" && sha256sum "${patches[@]}" ./*/cover-letter.txt)
+		echo "$without"
 		ours | while read -r file; do
 			stat -c %A "$REPO/$file" | cut -c4
 			sha256sum "$REPO/$file"
@@ -155,6 +165,19 @@ first_version()
 	cp "$tmp/first/$2" "$2"
 }
 
+# left_out PATCH: check whether WITHOUT leaves the series of a patch out.
+left_out()
+{
+	[[ "$without" == *" ${1%%/*} "* ]]
+}
+
+# start_series FOLDER: commit the cover letter of a series.
+start_series()
+{
+	{ printf '[%s] ' "$1"; cat "$REPO/patches/$1/cover-letter.txt"; } | git stripspace >"$tmp/message"
+	parent=$(commit "$tmp/message" "$parent")
+}
+
 # commit_patch PATCH: commit one line of patches/series.
 commit_patch()
 {
@@ -167,6 +190,13 @@ commit_patch()
 	{ sed -n 's/^Subject: //p' "$tmp/info"; echo; cat "$tmp/body"; } | git stripspace >"$tmp/message"
 	if [ -z "$GIT_AUTHOR_NAME" ] || [ -z "$GIT_AUTHOR_EMAIL" ] || [ -z "$GIT_AUTHOR_DATE" ] || [ ! -s "$tmp/message" ]; then
 		die "patches/$patch lacks From:, Date: or Subject:; write it by git format-patch"
+	fi
+
+	if [ "${patch%%/*}" != "$folder" ]; then
+		folder=${patch%%/*}
+		cp "$tmp/message" "$tmp/message.patch"
+		start_series "$folder"
+		mv "$tmp/message.patch" "$tmp/message"
 	fi
 
 	file=$(awk '
@@ -203,13 +233,14 @@ if [ ! -d "$result" ]; then
 	commit_base
 	export GIT_WORK_TREE=$tmp/tree
 	cd "$tmp/tree"
+	folder=''
 	for patch in "${patches[@]}"; do
-		commit_patch "$patch"
+		left_out "$patch" || commit_patch "$patch"
 	done
 	git update-ref HEAD "$parent"
 	git checkout-index -q -f -a
 	git update-index -q --refresh
-	for file in $(ours); do
+	for file in $([ "$without" != "  " ] || ours); do
 		cmp -s "$REPO/$file" "$file" || die "$file differs from the result of the series; check the patches that edit it"
 	done
 	cd "$CACHE"

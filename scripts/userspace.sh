@@ -22,43 +22,53 @@ build_upstream()
 	mv -T "$1.new" "$1"
 }
 
-# build_ours FOLDER SOURCE JOBS UPSTREAM LIB: in the root, build our programs. LIB is
-# libvfio with the changes of the series.
+# build_ours FOLDER SOURCE JOBS UPSTREAM TREE: in the root, build our programs. FOLDER/kselftest
+# has all vfio selftests of TREE as the kernel installs them, FOLDER/source has libvfio
 build_ours()
 {
+	local source=$1.new/source
+	local tests=$source/tools/testing/selftests
+
 	set -euo pipefail
 	rm -rf "$1.new"
-	mkdir -p "$1.new/self/vfio"
-	cp -rs "$2/tools/testing/selftests/vfio/lib" "$1.new/self/vfio/lib"
-	ln -s "$2"/tools/testing/selftests/*.h "$1.new/self/"
+	mkdir -p "$tests" "$1.new/objects"
+	ln -s "$2"/{drivers,scripts} "$source/"
+	cp -rs "$2"/tools/{arch,include} "$source/tools/"
+	cp -rs "$2"/tools/testing/selftests/{*.h,*.mk,Makefile,run_kselftest.sh,kselftest,vfio} "$tests/"
+	(cd "$5/tools/testing/selftests/vfio" && find . -type f) | while read -r file; do
+		mkdir -p "$tests/vfio/${file%/*}"
+		cp --remove-destination "$5/tools/testing/selftests/vfio/$file" "$tests/vfio/$file"
+	done
 	# Emulation and a busy machine make tests slow: multiply their timeout by 5.
+	rm "$tests/kselftest_harness.h"
 	sed 's/poll(&poll_child, 1, t->timeout \* 1000)/poll(\&poll_child, 1, t->timeout * 5 * 1000)/' \
-		"$2/tools/testing/selftests/kselftest_harness.h" >"$1.new/self/harness"
-	if cmp -s "$2/tools/testing/selftests/kselftest_harness.h" "$1.new/self/harness"; then
+		"$2/tools/testing/selftests/kselftest_harness.h" >"$tests/kselftest_harness.h"
+	if cmp -s "$2/tools/testing/selftests/kselftest_harness.h" "$tests/kselftest_harness.h"; then
 		echo "error: kselftest_harness.h does not wait by poll() any more; change build_ours in scripts/userspace.sh"
 		exit 1
 	fi
-	mv "$1.new/self/harness" "$1.new/self/kselftest_harness.h"
-	(cd "$5" && find . -type f) | while read -r file; do
-		cmp -s "$5/$file" "$1.new/self/vfio/lib/$file" ||
-			cp --remove-destination "$5/$file" "$1.new/self/vfio/lib/$file"
-	done
-	make -f scripts/userspace.mk -j"$3" SRC="$2" SELF="$1.new/self" HEADERS="$4/headers/usr/include" \
-		OURS=/repo/tools/testing/selftests/vfio OUTPUT="$1.new"
+	# The selftests look for the headers in O
+	ln -s "$4/headers/usr" "$1.new/objects/usr"
+	make -C "$tests" -j"$3" TARGETS=vfio FORCE_TARGETS=1 O="$1.new/objects" KSFT_INSTALL_PATH="$1.new/kselftest" \
+		USERCFLAGS='-O2 -g' install
+	(cd "$1.new" && ln -s kselftest/vfio/vfio_* .)
+	make -C programs -j"$3" SRC="$source" HEADERS="$4/headers/usr/include" OUTPUT="$1.new"
+	rm -r "$1.new"/{objects,region_diff}
 	ln -s "../${4##*/}" "$1.new/upstream"
 	mv -T "$1.new" "$1"
 }
 
 src=$("$SCRIPTS/source.sh")
-lib=$("$SCRIPTS/tree.sh")/tools/testing/selftests/vfio/lib
+tree=$("$SCRIPTS/tree.sh")
 root=$("$SCRIPTS/root.sh")
 compiler=$(cat "$root/etc/vfio-regops/gcc")
 
 upstream=selftests-$({ echo "$src $compiler"; declare -f build_upstream; } | key)
-ours=userspace-$({ echo "$upstream"; declare -f build_ours; cat "$SCRIPTS/userspace.mk"
-	(cd "$CACHE/${lib#/cache/}" && find . -type f | sort | xargs sha256sum)
-	cd "$REPO/tools/testing/selftests/vfio"
-	find . -type f \( -name '*.c' -o -name '*.h' -o -name '*.mk' \) | sort | xargs sha256sum; } | key)
+ours=userspace-$({ echo "$upstream"; declare -f build_ours
+	cd "$CACHE/${tree#/cache/}"
+	find tools/testing/selftests/vfio -type f | sort | xargs sha256sum
+	cd "$REPO"
+	find programs -type f \( -name '*.c' -o -name '*.h' -o -name Makefile \) | sort | xargs sha256sum; } | key)
 
 # run LABEL NAME FUNCTION ARGUMENT...: build $CACHE/NAME if it is missing.
 run()
@@ -80,5 +90,5 @@ run()
 }
 
 run "upstream's vfio selftests" "$upstream" build_upstream
-run "our test programs" "$ours" build_ours "/cache/$upstream" "$lib"
+run "our test programs" "$ours" build_ours "/cache/$upstream" "$tree"
 echo "/cache/$ours"

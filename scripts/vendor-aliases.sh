@@ -3,7 +3,7 @@
 #
 # vendor-aliases.sh MODULE.ko...: add the vfio-pci-vendor: aliases of its id table to a
 # vendor module. modpost of a patched kernel makes these aliases from
-# MODULE_VFIO_PCI_VENDOR_TABLE(). External modules are built by modpost of an unpatched
+# MODULE_DEVICE_TABLE(). External modules are built by modpost of an unpatched
 # kernel, which ignores that table.
 #
 # vendor-aliases.sh --print MODULE.ko: print the aliases

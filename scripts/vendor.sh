@@ -103,7 +103,7 @@ while read -r file; do
 	loaded+=("${found[@]}")
 done < <(sed 's/\.o$/.ko/' "$REPO/$obj/modules.order")
 [ ${#loaded[@]} -gt 0 ] ||
-	die "no module in $folder has an alias vfio-pci-vendor:..., so binding a device loads none; add MODULE_VFIO_PCI_VENDOR_TABLE(), see Documentation/driver-api/vfio-pci-regops.rst"
+	die "no module in $folder has an alias vfio-pci-vendor:..., so binding a device loads none; add MODULE_DEVICE_TABLE(vfio_pci_vendor, ...), see Documentation/driver-api/vfio-pci-regops.rst"
 "$SCRIPTS/in-root.sh" bash -c "$(declare -f add)"'; add "$@"' - "/repo/$to" "/repo/$obj" "$kernel" "$modules" "$name" \
 	>>"$log" 2>&1 || die "$(sed -n 's/^error: //p' "$log" | tail -n 1) (log: $log)"
 unlock

@@ -68,8 +68,8 @@ make_vfio()
 	s390) cross=s390x-linux-gnu- ;;
 	esac
 	# make uses the last value of a symbol
-	mapfile -t all < <(changed_symbols "$work/src"; printf '%s\n' ${symbols[@]+"${symbols[@]}"}
-		new_symbols "$work/src")
+	mapfile -t all < <(changed_symbols "$work/src"; new_symbols "$work/src"
+		printf '%s\n' ${symbols[@]+"${symbols[@]}"})
 	for symbol in "${all[@]}"; do
 		read -r name value <<<"$symbol"
 		[ -n "$name" ] || continue

@@ -7,12 +7,12 @@
 #
 #     RUN      the command, if there are no arguments
 #     KERNEL   release (default), debug or stock
-#     MODULES  ours (default) or stock
+#     MODULES  ours (default), stock, or fixes: stock with the first series
 #     DEVICES  QEMU devices with options: "edu igb nvme,serial=x". The first one is
 #              0000:00:02.0. Each has its own IOMMU group. In the guest, VM_DEVICES
 #              lists them as "0000:00:02.0=edu ...". "port/igb" puts the device behind
 #              a PCIe root port. Block devices get an empty disk. "user:NAME" is the
-#              device in tools/testing/selftests/vfio/vfio_user/NAME.json; NAME may also
+#              device in programs/vfio_user/NAME.json; NAME may also
 #              be the path of such a file in the checkout. The VM then uses QEMU 11.
 #     QEMU     more arguments for QEMU
 #     APPEND   more kernel parameters
@@ -60,7 +60,7 @@ else
 fi
 
 [[ "$KERNEL" =~ ^(release|debug|stock)$ ]] || die "unknown KERNEL '$KERNEL'; use release, debug or stock"
-[[ "$MODULES" =~ ^(ours|stock)$ ]] || die "unknown MODULES '$MODULES'; use ours or stock"
+[[ "$MODULES" =~ ^(ours|stock|fixes)$ ]] || die "unknown MODULES '$MODULES'; use ours, stock or fixes"
 [[ "$ACCEL" =~ ^(auto|kvm|tcg)$ ]] || die "unknown ACCEL '$ACCEL'; use auto, kvm or tcg"
 [[ "$TIMEOUT" =~ ^[0-9]+$ ]] || die "TIMEOUT is a number of seconds, not '$TIMEOUT'"
 [[ "$SMP" =~ ^[1-9][0-9]*$ ]] || die "SMP is a number of CPUs, not '$SMP'"
@@ -111,7 +111,7 @@ for device in $DEVICES; do
 	[[ "$device" == *,bus=* ]] || device+=,bus=$bus
 	if [[ "$type" == user:* ]]; then
 		description=${type#user:}
-		[[ "$description" == */* ]] || description=tools/testing/selftests/vfio/vfio_user/$description.json
+		[[ "$description" == */* ]] || description=programs/vfio_user/$description.json
 		[ -f "$REPO/$description" ] || die "DEVICES: there is no file $description in the checkout"
 		sockets+=("/run/device$at=$description")
 		device="{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"/run/device$at\"}$(
@@ -175,7 +175,7 @@ printf '%s\n' "$run" >"$files.run"
 qemu=(qemu-system-x86_64) machine=
 if [ ${#sockets[@]} -gt 0 ]; then
 	# vfio_user.py starts QEMU and exits with it. It maps the guest's memory by a memfd.
-	qemu=(tools/testing/selftests/vfio/vfio_user/vfio_user.py "${sockets[@]}" -- "$("$SCRIPTS/qemu.sh" trixie-backports)")
+	qemu=(programs/vfio_user/vfio_user.py "${sockets[@]}" -- "$("$SCRIPTS/qemu.sh" trixie-backports)")
 	args+=(-object "memory-backend-memfd,id=memory,size=$MEM,share=on")
 	machine=,memory-backend=memory
 fi

@@ -268,7 +268,12 @@ struct vfio_pci_vendor_driver {
 	/** @name: Unique name, for messages and debugfs. */
 	const char *name;
 
-	/** @id_table: Supported devices.  May be NULL if @ids is set. */
+	/**
+	 * @id_table: Supported devices.  May be NULL if @ids is set.  Pass the
+	 * table to MODULE_DEVICE_TABLE(vfio_pci_vendor, ...), too.  modpost
+	 * then writes one "vfio-pci-vendor:" alias for each entry, and vfio-pci
+	 * requests the alias of a device at bind.
+	 */
 	const struct pci_device_id *id_table;
 
 	/**
@@ -375,16 +380,6 @@ void vfio_pci_unregister_vendor_driver(const struct vfio_pci_vendor_driver *driv
 #define module_vfio_pci_vendor_driver(driver) \
 	module_driver(driver, vfio_pci_register_vendor_driver, \
 		      vfio_pci_unregister_vendor_driver)
-
-/**
- * MODULE_VFIO_PCI_VENDOR_TABLE() - add a module alias for each supported device
- * @table: constant array of struct pci_device_id, also the driver's id_table
- *
- * modpost writes one "vfio-pci-vendor:" alias for each entry.  vfio-pci
- * requests the alias of a device at bind.
- */
-#define MODULE_VFIO_PCI_VENDOR_TABLE(table) \
-	MODULE_DEVICE_TABLE(vfio_pci_vendor, table)
 
 /* Add and override regions: call these only in the open callback */
 struct vfio_pci_region *

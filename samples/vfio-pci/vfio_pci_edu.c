@@ -184,6 +184,6 @@ static const struct vfio_pci_vendor_driver edu_driver = {
 
 module_vfio_pci_vendor_driver(edu_driver);
 
-MODULE_VFIO_PCI_VENDOR_TABLE(edu_ids);
+MODULE_DEVICE_TABLE(vfio_pci_vendor, edu_ids);
 MODULE_DESCRIPTION("Sample vfio-pci vendor driver for QEMU's edu device");
 MODULE_LICENSE("GPL");

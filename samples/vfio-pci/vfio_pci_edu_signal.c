@@ -119,6 +119,6 @@ static const struct vfio_pci_vendor_driver signal_driver = {
 };
 
 module_vfio_pci_vendor_driver(signal_driver);
-MODULE_VFIO_PCI_VENDOR_TABLE(signal_ids);
+MODULE_DEVICE_TABLE(vfio_pci_vendor, signal_ids);
 MODULE_DESCRIPTION("Sample vfio-pci vendor driver that signals an eventfd");
 MODULE_LICENSE("GPL");

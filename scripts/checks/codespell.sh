@@ -6,12 +6,12 @@
 
 if command -v codespell >/dev/null; then
 	mkdir "$tmp/patches"
-	for patch in "$REPO"/patches/*.patch; do
-		sed '/^[-@ ]/s/.*//' "$patch" >"$tmp/patches/${patch##*/}"
+	for patch in "$REPO"/patches/*/*.patch; do
+		sed '/^[-@ ]/s/.*//' "$patch" >"$tmp/patches/$(basename "${patch%/*}")-${patch##*/}"
 	done
 	{
-		own_files | grep -v '^patches/.*\.patch$' | (cd "$REPO" && xargs -d '\n' codespell -L aer)
-		cd "$tmp" && codespell -L aer patches
+		own_files | grep -v '^patches/.*\.patch$' | (cd "$REPO" && xargs -d '\n' codespell -L aer,embedd)
+		cd "$tmp" && codespell -L aer,embedd patches
 	} >"$tmp/out" 2>&1 || true
 	empty "codespell finds no misspelling" "$tmp/out"
 else

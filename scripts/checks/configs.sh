@@ -100,7 +100,8 @@ compile built-in x86_64 "$(base y; sed -n 's/./CONFIG_&/;T;s/$/=m/p' <<<"$module
 compile vendor-modules x86_64 "$(base m; printf 'CONFIG_%s\n' IOMMUFD=y VFIO=y VFIO_PCI=y)" "$built_in $(set_to m <<<"$ours")"
 s390="SMP=y PCI=y HOTPLUG_PCI=y HOTPLUG_PCI_S390=y MODULES=y EVENTFD=y EXPERT=y DEBUG_FS=y VIRTUALIZATION=y KVM=y
 	IOMMU_SUPPORT=y S390_IOMMU=y IOMMUFD=y VFIO_GROUP=y VFIO_DEVICE_CDEV=y SAMPLES=y
-	$built_in VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m $(set_to m <<<"$samples")"
+	$built_in VFIO_PCI_VENDOR=y VFIO_PCI_MIGRATION=y VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m
+	$(set_to m <<<"$samples")"
 # shellcheck disable=SC2086 # a list of options
 compile s390 s390 "$(printf 'CONFIG_%s\n' $s390)" "$built_in VFIO_PCI_ZDEV_KVM=y VFIO_DEBUGFS=y ISM_VFIO_PCI=m $(set_to m <<<"$samples")"
 umount "$linux"

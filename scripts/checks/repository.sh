@@ -20,7 +20,7 @@ own_files | grep -v -x COPYING | while read -r file; do
 done >"$tmp/out"
 empty "no file is a copy of an upstream file" "$tmp/out"
 
-grep -n -i '^Signed-off-by:' "$REPO"/patches/* | sed "s,^$REPO/,," >"$tmp/out" || true
+grep -rn -i '^Signed-off-by:' "$REPO/patches" | sed "s,^$REPO/,," >"$tmp/out" || true
 empty "no patch is signed off" "$tmp/out"
 
 # Scripts take the Debian mirror from the host's apt configuration and paths from

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154 # igd.sh sets the variables
 #
-# Sourced by igd.sh: test vfio_pci_igd together with vfio_pci_torture, which overrides
+# Sourced by igd.sh: test vfio_pci_igd together with vfio_pci_testdrv, which overrides
 # registers and adds a region. Load the two in both orders, and unload each.
 
 bdf=${bdfs[0]}
 read -r vendor <"/sys/bus/pci/devices/$bdf/vendor"
 read -r device <"/sys/bus/pci/devices/$bdf/device"
 
-torture()
+load()
 {
-	modprobe vfio_pci_torture "ids=${vendor#0x}:${device#0x}"
-	echo "range 0 0x1008 8; add 0xffff 1 0x2000 3" >/sys/module/vfio_pci_torture/parameters/setup
+	modprobe vfio_pci_testdrv "ids=${vendor#0x}:${device#0x}"
+	echo "range 0 0x1008 8; add 0xffff 1 0x2000 3" >/sys/module/vfio_pci_testdrv/parameters/setup
 }
 
 # while_open COMMAND...: run a command while the device is open.
@@ -29,12 +29,12 @@ record()
 }
 
 transcript alone iommufd "$bdf" --stage added
-torture
+load
 record igd-first
 # The bound device pins both modules, closed or open
 rmmod vfio_pci_igd >"$folder/pinned" 2>&1 || true
-while_open rmmod vfio_pci_torture >>"$folder/pinned" 2>&1 || true
-scripts/guest/without-vendor.sh vfio_pci_igd vfio_pci_torture
+while_open rmmod vfio_pci_testdrv >>"$folder/pinned" 2>&1 || true
+scripts/guest/without-vendor.sh vfio_pci_igd vfio_pci_testdrv
 lsmod >"$folder/unloaded"
 
 # Without vfio_pci_igd the device still opens, and the log names the module
@@ -46,8 +46,8 @@ modprobe vfio_pci_igd
 transcript late iommufd "$bdf" --stage added
 scripts/guest/without-vendor.sh vfio_pci_igd
 
-torture
+load
 modprobe vfio_pci_igd
 record igd-last
-scripts/guest/without-vendor.sh vfio_pci_torture
+scripts/guest/without-vendor.sh vfio_pci_testdrv
 transcript again iommufd "$bdf" --stage added

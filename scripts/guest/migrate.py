@@ -8,7 +8,7 @@ previous case, and passes only if the guest and its device keep working. Print a
 result and times for each case. Write the output of the guests and of QEMU to FOLDER.
 
 The version of QEMU determines the migration protocol. If the test driver
-vfio_pci_torture_migration is loaded, it migrates the devices with a large synthetic
+vfio_pci_testdrv_migration is loaded, it migrates the devices with a large synthetic
 state; PAYLOAD must then be guest_memory.c.
 """
 
@@ -32,7 +32,7 @@ PARTS = {1: "precopy", 2: "data", 3: "end"}
 RECORD = re.compile(rb"(?=([\1-\3])\0{3}(..[\0-\3]\0)\0{4}(.{4}))", re.DOTALL)
 RECORD_HEAD = 16
 
-MODULE = "/sys/module/vfio_pci_torture_migration/parameters/"
+MODULE = "/sys/module/vfio_pci_testdrv_migration/parameters/"
 
 DEADLINE = 600          # seconds
 

@@ -20,16 +20,16 @@ for subject; do
 	if [ "$MODULES" = ours ] && [[ "$mode" == *type1* ]]; then
 		read -r vendor <"/sys/bus/pci/devices/$bdf/vendor"
 		read -r device <"/sys/bus/pci/devices/$bdf/device"
-		modprobe vfio_pci_torture ids="${vendor#0x}:${device#0x}"
-		printf 'over %d;' {0..8} >/sys/module/vfio_pci_torture/parameters/setup_high
+		modprobe vfio_pci_testdrv ids="${vendor#0x}:${device#0x}"
+		printf 'over %d;' {0..8} >/sys/module/vfio_pci_testdrv/parameters/setup_high
 	fi
 	status=0
 	# shellcheck disable=SC2086 # options are words
 	"$program" --iommu "$mode" ${options-} "$bdf" >"/tmp/$name.$mode" 2>"/tmp/$name.$mode.err" || status=$?
-	if [ -e /sys/module/vfio_pci_torture ]; then
+	if [ -e /sys/module/vfio_pci_testdrv ]; then
 		# Fail if the vendor drivers were not attached
-		[ "$(cat /sys/module/vfio_pci_torture/parameters/releases)" -ge 9 ] || status=1
-		scripts/guest/without-vendor.sh vfio_pci_torture
+		[ "$(cat /sys/module/vfio_pci_testdrv/parameters/releases)" -ge 9 ] || status=1
+		scripts/guest/without-vendor.sh vfio_pci_testdrv
 	fi
 	[ "$status" -eq 0 ] || tail -n 5 "/tmp/$name.$mode.err" >&2
 	cp "/tmp/$name.$mode" "$folder/$name.$mode.txt"

@@ -26,8 +26,8 @@ echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 if [ -n "${VENDOR-}" ]; then
 	read -r vendor <"/sys/bus/pci/devices/$bdf/vendor"
 	read -r device <"/sys/bus/pci/devices/$bdf/device"
-	modprobe vfio_pci_torture ids="${vendor#0x}:${device#0x}"
-	printf 'over %d;' {0..8} >/sys/module/vfio_pci_torture/parameters/setup_high
+	modprobe vfio_pci_testdrv ids="${vendor#0x}:${device#0x}"
+	printf 'over %d;' {0..8} >/sys/module/vfio_pci_testdrv/parameters/setup_high
 fi
 
 bash "$folder/scripts/setup.sh" "$bdf" >/dev/null
@@ -53,6 +53,6 @@ done
 bash "$folder/scripts/cleanup.sh" "$bdf" >/dev/null
 if [ -n "${VENDOR-}" ]; then
 	# The suite checks that the vendor drivers were attached
-	grep -H . /sys/module/vfio_pci_torture/parameters/{releases,opens,closes} >"$output/vendor"
-	scripts/guest/without-vendor.sh vfio_pci_torture
+	grep -H . /sys/module/vfio_pci_testdrv/parameters/{releases,opens,closes} >"$output/vendor"
+	scripts/guest/without-vendor.sh vfio_pci_testdrv
 fi

@@ -116,8 +116,8 @@ run nvme blocks
 lsmod | cut -d ' ' -f 1 >"$folder/modules"
 
 [ "$MODULES" = ours ] || exit 0
-modprobe vfio_pci_torture ids=8086:10c9,1b36:0010
-overrides=/sys/module/vfio_pci_torture/parameters/setup
+modprobe vfio_pci_testdrv ids=8086:10c9,1b36:0010
+overrides=/sys/module/vfio_pci_testdrv/parameters/setup
 
 # Override a register in the last page of BAR0, which neither driver uses
 echo 'range 0 0x1f000 4' >$overrides

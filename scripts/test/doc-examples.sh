@@ -51,7 +51,7 @@ result "$status" "make vendor builds the modules without a warning" "$folder/log
 status=0
 src=$("$SCRIPTS/source.sh")
 # shellcheck disable=SC2016 # for the shell in the root
-"$SCRIPTS/in-root.sh" bash -c 'cc -O2 -Wall -isystem "$1/upstream/headers/usr/include" -I"$1/self/vfio/lib/include" \
+"$SCRIPTS/in-root.sh" bash -c 'cc -O2 -Wall -isystem "$1/upstream/headers/usr/include" -I"$1/source/tools/testing/selftests/vfio/lib/include" \
 	-I"$2/tools/include" -D_GNU_SOURCE -o /repo/out/doc-examples/doc-examples /repo/scripts/guest/doc-examples.c \
 	$(find "$1/libvfio" -name "*.o") -luuid -lpthread' - "$userspace" "$src" >"$folder/cc.log" 2>&1 || status=$?
 result "$status" "the test program compiles" "$folder/cc.log"

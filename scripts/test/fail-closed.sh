@@ -36,7 +36,7 @@ reload()
 	scripts/guest/bind.sh all none
 	# Keep vfio-pci from binding the devices when it is loaded
 	for device in $VM_DEVICES; do echo >"/sys/bus/pci/devices/${device%%=*}/driver_override"; done
-	modprobe -r vfio_pci_edu vfio_pci_torture vfio-pci vfio_pci_core
+	modprobe -r vfio_pci_edu vfio_pci_testdrv vfio-pci vfio_pci_core
 	[ ! -e /sys/module/vfio_pci_core ] || { echo "vfio_pci_core is stuck"; exit 1; }
 	modprobe vfio_pci_core "$@" && modprobe vfio-pci
 }
@@ -66,40 +66,40 @@ scripts/guest/while-open.py "$other" >$out/not-required 2>&1
 reload require_vendor_driver=1234:11e8=vfio_pci_edu
 mkdir -p /run/modprobe.d
 echo blacklist vfio_pci_edu >/run/modprobe.d/edu.conf
-modprobe vfio_pci_torture ids=1234:11e8
+modprobe vfio_pci_testdrv ids=1234:11e8
 bind "$edu"
 try required-other
 reload require_vendor_driver=1234:11e8
 bind "$edu"
 try required-any-missing
-modprobe vfio_pci_torture ids=1234:11e8
+modprobe vfio_pci_testdrv ids=1234:11e8
 try required-any
 rm /run/modprobe.d/edu.conf
 
 # A required driver that declines the device does not guard it
-reload require_vendor_driver=1234:11e8=vfio_pci_torture
-modprobe vfio_pci_torture ids=1234:11e8
-echo 'fail 19' >/sys/module/vfio_pci_torture/parameters/setup
+reload require_vendor_driver=1234:11e8=vfio_pci_testdrv
+modprobe vfio_pci_testdrv ids=1234:11e8
+echo 'fail 19' >/sys/module/vfio_pci_testdrv/parameters/setup
 bind "$edu"
 try required-declines
-echo >/sys/module/vfio_pci_torture/parameters/setup
+echo >/sys/module/vfio_pci_testdrv/parameters/setup
 try required-accepts
 
 # A driver that fails to bind the device
 reload
-modprobe vfio_pci_torture ids=1234:11e8 bind_errno=5
+modprobe vfio_pci_testdrv ids=1234:11e8 bind_errno=5
 dmesg -C
 bind "$edu" >$out/bind-fails 2>&1
 dmesg | sed 's/^\[[^]]*\] //' >$out/bind-fails.log
-cat /sys/module/vfio_pci_torture/refcnt >$out/bind-fails.refcnt
-rmmod vfio_pci_torture
+cat /sys/module/vfio_pci_testdrv/refcnt >$out/bind-fails.refcnt
+rmmod vfio_pci_testdrv
 bind "$edu" >$out/bind-works 2>&1; echo $? >>$out/bind-works
 # A driver loaded after bind fails the open instead
-modprobe vfio_pci_torture ids=1234:11e8 bind_errno=5
+modprobe vfio_pci_testdrv ids=1234:11e8 bind_errno=5
 try late-bind-fails
-echo 0 >/sys/module/vfio_pci_torture/parameters/bind_errno
+echo 0 >/sys/module/vfio_pci_testdrv/parameters/bind_errno
 try late-bind-works
-cat /sys/module/vfio_pci_torture/refcnt >>$out/late-bind-works
+cat /sys/module/vfio_pci_testdrv/refcnt >>$out/late-bind-works
 
 reload require_vendor_driver=1234
 dmesg | sed 's/^\[[^]]*\] //' | tail -n 5 >$out/malformed
@@ -141,7 +141,7 @@ has missing '^open: ok' "without a policy, a device opens without the module"
 has_not missing "$guard" "without the module, no override is active"
 has loaded-at-open "$guard" "open loads a module that could not be loaded at bind"
 has required-missing '^open: ENODEV' "without its required driver, the open fails"
-has required-missing.log "^vfio-pci $(printf '0000:00:..\\..'): .*open refused: vendor driver vfio_pci_edu is missing; load it with modprobe" \
+has required-missing.log "^vfio-pci $(printf '0000:00:..\\..'): open refused: vendor driver vfio_pci_edu is missing; load it with modprobe" \
 	"the log names the device, the missing driver and the remedy"
 has required-again "$guard" "an open that loads the required module succeeds"
 has not-required '^open: ok' "a policy does not affect other devices"
@@ -150,10 +150,10 @@ has required-any-missing '^open: ENODEV' "a policy without a name needs a driver
 has required-any-missing.log 'no vendor driver is loaded for 1234:11e8' "the log names the ids of a device without a driver"
 has required-any '^open: ok' "any driver satisfies a policy without a name"
 has required-declines '^open: ENODEV' "the open fails if the required driver declines the device"
-has required-declines.log 'required vendor driver vfio_pci_torture does not support the device' "the log names the driver that declines"
+has required-declines.log 'required vendor driver vfio_pci_testdrv does not support the device' "the log names the driver that declines"
 has required-accepts '^open: ok' "the open succeeds when the required driver accepts the device"
 has bind-fails 'did not bind' "a failing bind callback fails the bind"
-has bind-fails.log 'vendor driver vfio_pci_torture failed to bind the device: -5' "the log names the driver that fails to bind"
+has bind-fails.log 'vendor driver vfio_pci_testdrv failed to bind the device: -5' "the log names the driver that fails to bind"
 has bind-fails.refcnt '^0$' "a failed bind does not pin the module"
 has bind-works '^0$' "the device binds after the driver is unloaded"
 has late-bind-fails '^open: EIO' "a driver loaded after bind fails the open"

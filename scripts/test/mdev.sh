@@ -34,6 +34,7 @@ prepare()
 {
 	cat <<-END
 	out=/repo/out/mdev/$1
+	export VFIO_SELFTESTS_EVENTS=1
 	bdfs=(\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//'))
 	shared=\$(basename /sys/bus/pci/devices/0000:00:10.0/0000:*:01.0)
 	# record NAME PROGRAM OPTIONS...: run a test program, keep output and status

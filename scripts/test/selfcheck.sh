@@ -195,7 +195,7 @@ echo '{ "vendor": 1, "device": 2, "class": "0x20000", "bars": { "0": { "size": 3
 DEVICES=user:out/selfcheck/odd.json try "$vm" true
 check "vm.sh: reports an invalid description of a device" says 'out/selfcheck/odd.json: the size of BAR 0 is not a power of two from 16 on: 3000'
 check "vm.sh: an invalid description gives status 125" status_is 125
-echo '{ "like": "/repo/tools/testing/selftests/vfio/vfio_user/gpu.json", "class": "0x28000" }' >"$OUT/selfcheck/odd.json"
+echo '{ "like": "/repo/programs/vfio_user/gpu.json", "class": "0x28000" }' >"$OUT/selfcheck/odd.json"
 # shellcheck disable=SC2016 # for the guest
 DEVICES='user:out/selfcheck/odd.json port/user:gpu,rombar=0' try "$vm" 'echo $VM_DEVICES; cat /sys/bus/pci/devices/0000:0[0-1]:0[0-2].0/class | tail -n 2 | xargs'
 check "vm.sh: boots with two user: devices, one derived from the other" \
@@ -281,14 +281,17 @@ try "$tmp/checkout/scripts/test.sh"
 check "test.sh: fails if a test fails" status_is 1
 check "test.sh: counts a failed test, an error and an empty suite" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
-suite long 'echo "ok - a"; echo "ok - b"; echo "ok - c"'
-sed -i '1a SUITE_CPUS=1 SUITE_MANUAL=1' "$tmp/checkout/scripts/test/long.sh"
+suite slow 'echo "ok - a"; echo "ok - b"; echo "ok - c"'
+sed -i '1a SUITE_CPUS=1 SUITE_LONG=1' "$tmp/checkout/scripts/test/slow.sh"
 try "$tmp/checkout/scripts/test.sh"
-check "test.sh: a manual suite does not run by default" \
+check "test.sh: a long suite does not run by default" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
-try "$tmp/checkout/scripts/test.sh" good long
-check "test.sh: a manual suite runs if it is named" \
+try "$tmp/checkout/scripts/test.sh" good slow
+check "test.sh: a long suite runs if it is named" \
 	[ "$(tail -n 1 "$tmp/out")" = "4 passed, 0 failed, 1 skipped" ]
+try "$tmp/checkout/scripts/test.sh" long
+check "test.sh: 'long' selects the long suites" \
+	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 0 failed, 0 skipped" ]
 for name in good dies; do
 	sed -i '1a SUITE_CPUS=1 SUITE_SECONDS=60' "$tmp/checkout/scripts/test/$name.sh"
 done
@@ -298,7 +301,8 @@ check "test.sh: two parallel suites give the same totals" \
 check "test.sh: reports the start of two parallel suites" [ "$(grep -c 'output appears when it ends' "$tmp/err")" -eq 2 ]
 
 # --- series-import.sh ---
-# Import a series of three patches. Each one adds a file and edits an upstream file.
+# Import a series with a cover letter and three patches. Each patch adds a file and edits
+# an upstream file.
 import=$tmp/import/scripts/series-import.sh
 kernel=$tmp/kernel
 mkdir -p "$tmp/import/scripts" "$kernel"
@@ -312,6 +316,7 @@ seq 100 >"$kernel/Makefile"
 in_tree add -A
 in_tree commit -m base
 in_tree tag base
+in_tree commit --allow-empty -m '[1-test] vfio: Add files' -m 'The text of the cover letter.'
 for n in 1 2 3; do
 	mkdir -p "$kernel/drivers"
 	echo "$n" >"$kernel/drivers/file$n.c"
@@ -324,7 +329,8 @@ imported()
 {
 	[ "$(find "$tmp/import/drivers" -type f -printf "%f\n" | sort | xargs)" = "$1" ] &&
 		[ "$(grep -c . "$tmp/import/patches/series")" -eq "$2" ] &&
-		[ "$(find "$tmp/import/patches" -name '*.patch' | wc -l)" -eq "$2" ]
+		[ "$(find "$tmp/import/patches/1-test" -name '*.patch' | wc -l)" -eq "$2" ] &&
+		[ "$(head -n 1 "$tmp/import/patches/1-test/cover-letter.txt")" = 'vfio: Add files' ]
 }
 all='file1.c file2.c file3.c'
 try "$import" "$kernel" base
@@ -332,12 +338,22 @@ check "series-import.sh: succeeds" status_is 0
 check "series-import.sh: writes files and patches" imported "$all" 3
 try "$import" "$kernel" base
 check "series-import.sh: imports the same series again" status_is 0
+check "series-import.sh: writes no index lines" [ -z "$(grep -r '^index ' "$tmp/import/patches")" ]
+in_tree commit --allow-empty -m 'vfio: Empty'
+try "$import" "$kernel" base
+check "series-import.sh: refuses an empty commit that starts no series" refused 'is empty; drop it'
+in_tree commit --allow-empty --amend -m '[1-test] vfio: Again' -m 'Text.'
+try "$import" "$kernel" base
+check "series-import.sh: refuses two series of one name" refused 'two commits start the series 1-test'
+in_tree reset --hard HEAD~1
+try "$import" "$kernel" "$(git -C "$kernel" rev-list --reverse base..HEAD | head -n 1)"
+check "series-import.sh: refuses a patch before the first series" refused 'is before the first series'
 try "$import" "$kernel"
 check "series-import.sh: refuses one argument" refused 'two arguments needed'
 try "$import" --force "$kernel" base
 check "series-import.sh: refuses an unknown option" refused "unknown option '--force'"
 
-GIT_SEQUENCE_EDITOR='sed -i 1s/^pick/edit/' in_tree rebase -i base
+GIT_SEQUENCE_EDITOR='sed -i 2s/^pick/edit/' in_tree rebase -i base
 try "$import" "$kernel" base
 check "series-import.sh: refuses to run during a rebase" refused 'a rebase is in progress'
 check "series-import.sh: changes nothing during a rebase" imported "$all" 3
@@ -392,9 +408,9 @@ git -C "$tmp/import" add drivers/file1.c
 try "$import" "$kernel" base
 # shellcheck disable=SC2016 # for eval
 check "series-import.sh: overwrites a staged file" eval 'status_is 0 && ! grep -q edited "$tmp/import/drivers/file1.c"'
-echo edited >>"$tmp/import/patches/0001-vfio-Add-file-1.patch"
+echo edited >>"$tmp/import/patches/1-test/0001-vfio-Add-file-1.patch"
 try "$import" "$kernel" base
-check "series-import.sh: refuses to overwrite an uncommitted patch" refused 'would be lost: patches/0001-vfio-Add-file-1.patch'
+check "series-import.sh: refuses to overwrite an uncommitted patch" refused 'would be lost: patches/1-test/0001-vfio-Add-file-1.patch'
 try "$import" --overwrite "$kernel" base
 check "series-import.sh --overwrite: overwrites an uncommitted patch" status_is 0
 echo new >"$kernel/drivers/file4.c"
@@ -409,9 +425,11 @@ git -C "$tmp/clone" init -q -b main
 git -C "$tmp/clone" add -A
 git -C "$tmp/clone" -c user.name=test -c user.email=test@example.org commit -q -m clone
 before=$(grep -c . "$tmp/clone/patches/series")
+folders=$(find "$tmp/clone/patches" -mindepth 1 -type d | wc -l)
 edit
 check "make edit: succeeds" status_is 0
-check "make edit: makes one commit per patch" [ "$(git -C "$edit" rev-list --count base..HEAD)" -eq "$before" ]
+check "make edit: makes one commit per patch and series" \
+	[ "$(git -C "$edit" rev-list --count base..HEAD)" -eq $((before + folders)) ]
 edit
 check "make edit: keeps an unchanged tree" says 'edit/ is up to date'
 echo '/* edited */' >>"$edit/drivers/vfio/pci/vfio_pci_range.c"

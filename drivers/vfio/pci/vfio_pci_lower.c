@@ -216,51 +216,6 @@ int vfio_pci_region_write_reg(struct vfio_pci_region *region, u64 pos,
 }
 EXPORT_SYMBOL_GPL(vfio_pci_region_write_reg);
 
-/**
- * vfio_pci_region_get_dmabuf_phys() - look up physical addresses of a region
- * @region: the region
- * @provider: out: peer-to-peer DMA provider of the region
- * @phys_vec: out: @nr_ranges entries
- * @dma_ranges: page-aligned parts of the region, not empty
- * @nr_ranges: number of entries, at least 1
- *
- * Return: 0 on success; -ENODEV if the region does not support the export;
- * -EINVAL if userspace cannot map a range; -EOVERFLOW if the end of a range
- * overflows; or the errno of the region's operation.
- */
-int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
-				    struct p2pdma_provider **provider,
-				    struct phys_vec *phys_vec,
-				    struct vfio_region_dma_range *dma_ranges,
-				    size_t nr_ranges)
-{
-	struct vfio_pci_core_region *core = to_core_region(region);
-	size_t i;
-	u64 end;
-
-	if (!region || !core->ops.get_dmabuf_phys)
-		return -ENODEV;
-
-	/* Without the MMAP flag, the lower region checks the ranges */
-	for (i = 0; region->flags & VFIO_REGION_INFO_FLAG_MMAP && i < nr_ranges;
-	     i++) {
-		if (vfio_pci_region_mappable(core, dma_ranges[i].offset,
-					     dma_ranges[i].length))
-			continue;
-
-		return check_add_overflow(dma_ranges[i].offset,
-					  dma_ranges[i].length, &end) ?
-		       -EOVERFLOW : -EINVAL;
-	}
-
-	return vfio_pci_vendor_ret(core,
-				   core->ops.get_dmabuf_phys(region, provider,
-							     phys_vec,
-							     dma_ranges,
-							     nr_ranges));
-}
-EXPORT_SYMBOL_GPL(vfio_pci_region_get_dmabuf_phys);
-
 /* Clip an access if the override is smaller than the lower region */
 static ssize_t vfio_pci_lower_clip(struct vfio_pci_core_region *region,
 				   size_t count, loff_t pos)

@@ -143,13 +143,14 @@ struct vfio_pci_mig_log {
 void vfio_pci_mig_log_init(struct vfio_pci_mig_log *log);
 int vfio_pci_mig_log_begin(struct vfio_pci_mig_log *log,
 			   struct rb_root_cached *root, u32 nnodes);
+bool vfio_pci_mig_log_has_begun(struct vfio_pci_mig_log *log);
 bool vfio_pci_mig_log_end(struct vfio_pci_mig_log *log);
 int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length);
 int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 			  struct iova_bitmap *dirty);
 
 /* Migration of an open device */
-struct vfio_pci_migration {
+struct vfio_pci_mig {
 	/* Held by the open device, its vendor driver and each data file */
 	struct kref			kref;
 	/* Protects the members below; outer to the locks of region accesses */
@@ -186,40 +187,99 @@ struct vfio_pci_migration {
 	wait_queue_head_t		more;
 };
 
+#ifdef CONFIG_VFIO_PCI_MIGRATION
 void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
 		       const struct vfio_pci_migration_ops *ops);
 bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
 			const struct vfio_pci_migration_ops *ops);
 int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver);
 int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev);
-void vfio_pci_mig_close(struct vfio_pci_migration *mig);
-void vfio_pci_mig_reset_prepare(struct vfio_pci_migration *mig);
-void vfio_pci_mig_reset(struct vfio_pci_migration *mig);
-void vfio_pci_mig_reset_done(struct vfio_pci_migration *mig);
+void vfio_pci_mig_close(struct vfio_pci_mig *mig);
+void vfio_pci_mig_reset_prepare(struct vfio_pci_mig *mig);
+void vfio_pci_mig_reset(struct vfio_pci_mig *mig);
+void vfio_pci_mig_reset_done(struct vfio_pci_mig *mig);
+void vfio_pci_mig_put(struct vfio_pci_mig *mig);
+#else
+static inline void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
+				     const struct vfio_pci_migration_ops *ops)
+{
+}
 
-struct vfio_pci_migration *vfio_pci_mig_get(struct vfio_device *core_vdev);
-void vfio_pci_mig_put(struct vfio_pci_migration *mig);
-DEFINE_FREE(vfio_pci_mig_put, struct vfio_pci_migration *, vfio_pci_mig_put(_T))
+static inline bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
+				      const struct vfio_pci_migration_ops *ops)
+{
+	return false;
+}
 
-void vfio_pci_mig_lock(struct vfio_pci_migration *mig);
-void vfio_pci_mig_unlock(struct vfio_pci_migration *mig);
-DEFINE_GUARD(vfio_pci_mig, struct vfio_pci_migration *,
+static inline int
+vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
+{
+	return 0;
+}
+
+static inline int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
+{
+	return 0;
+}
+
+static inline void vfio_pci_mig_close(struct vfio_pci_mig *mig)
+{
+}
+
+static inline void vfio_pci_mig_reset_prepare(struct vfio_pci_mig *mig)
+{
+}
+
+static inline void vfio_pci_mig_reset(struct vfio_pci_mig *mig)
+{
+}
+
+static inline void vfio_pci_mig_reset_done(struct vfio_pci_mig *mig)
+{
+}
+
+static inline void vfio_pci_mig_put(struct vfio_pci_mig *mig)
+{
+}
+#endif
+
+struct vfio_pci_mig *vfio_pci_mig_get(struct vfio_device *core_vdev);
+DEFINE_FREE(vfio_pci_mig_put, struct vfio_pci_mig *, vfio_pci_mig_put(_T))
+
+void vfio_pci_mig_lock(struct vfio_pci_mig *mig);
+void vfio_pci_mig_unlock(struct vfio_pci_mig *mig);
+DEFINE_GUARD(vfio_pci_mig, struct vfio_pci_mig *,
 	     vfio_pci_mig_lock(_T), vfio_pci_mig_unlock(_T))
 
-int vfio_pci_mig_claim(struct vfio_pci_migration *mig,
+/*
+ * Check whether a reset waits for the lock, which the caller holds: the device
+ * runs, and the caller must abort.
+ */
+static inline bool vfio_pci_mig_was_reset(struct vfio_pci_mig *mig)
+{
+	guard(spinlock)(&mig->reset_lock);
+
+	return mig->deferred_reset;
+}
+
+int vfio_pci_mig_claim(struct vfio_pci_mig *mig,
 		       enum vfio_pci_mig_protocol protocol);
-void *vfio_pci_mig_window(struct vfio_pci_migration *mig);
-bool vfio_pci_mig_was_reset(struct vfio_pci_migration *mig);
+void *vfio_pci_mig_window(struct vfio_pci_mig *mig);
 bool vfio_pci_mig_is_saving(enum vfio_device_mig_state state);
 bool vfio_pci_mig_is_stopped(enum vfio_device_mig_state state);
-int vfio_pci_mig_set_state(struct vfio_pci_migration *mig,
+int vfio_pci_mig_set_state(struct vfio_pci_mig *mig,
 			   enum vfio_device_mig_state state);
-int vfio_pci_mig_pending(struct vfio_pci_migration *mig, u64 *initial,
+int vfio_pci_mig_pending(struct vfio_pci_mig *mig, u64 *initial,
 			 u64 *dirty);
-void vfio_pci_mig_stop_logging(struct vfio_pci_migration *mig);
+void vfio_pci_mig_stop_logging(struct vfio_pci_mig *mig);
 
-extern const struct vfio_pci_regops vfio_pci_mig_regops;
-extern const struct vfio_pci_user_regops vfio_pci_mig_user_regops;
-extern const struct vfio_log_ops vfio_pci_mig_log_ops;
+#ifdef CONFIG_VFIO_PCI_MIGRATION_V1
+int vfio_pci_mig_add_region(struct vfio_pci_mig *mig);
+#else
+static inline int vfio_pci_mig_add_region(struct vfio_pci_mig *mig)
+{
+	return 0;
+}
+#endif
 
 #endif /* VFIO_PCI_MIG_H */

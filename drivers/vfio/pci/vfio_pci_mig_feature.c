@@ -2,8 +2,8 @@
 /*
  * VFIO PCI migration by device features
  *
- * Implements VFIO_DEVICE_FEATURE_MIGRATION, the related features and the data
- * files.  A data file may outlive its data transfer session and the open
+ * Implements VFIO_DEVICE_FEATURE_MIGRATION, the related features, DMA logging
+ * and the data files.  A data file may outlive its data transfer session and the open
  * device; it then fails with -ENODEV.  A read does not wait for data: it calls
  * the driver to save some.
  */
@@ -25,14 +25,14 @@
 #include "vfio_pci_priv.h"
 
 struct vfio_pci_mig_file {
-	struct vfio_pci_migration	*mig;
+	struct vfio_pci_mig		*mig;
 	u64				session;
 };
 
 /* Lock the migration, if the session of the file still exists */
 static int vfio_pci_mig_file_lock(struct vfio_pci_mig_file *mig_file)
 {
-	struct vfio_pci_migration *mig = mig_file->mig;
+	struct vfio_pci_mig *mig = mig_file->mig;
 	int ret = -ENODEV;
 
 	vfio_pci_mig_lock(mig);
@@ -46,13 +46,13 @@ static int vfio_pci_mig_file_lock(struct vfio_pci_mig_file *mig_file)
 
 static void vfio_pci_mig_file_unlock(struct vfio_pci_mig_file *mig_file)
 {
-	struct vfio_pci_migration *mig = mig_file->mig;
+	struct vfio_pci_mig *mig = mig_file->mig;
 
 	vfio_pci_access_end(mig->vdev);
 	vfio_pci_mig_unlock(mig);
 }
 
-static ssize_t vfio_pci_mig_read(struct vfio_pci_migration *mig,
+static ssize_t vfio_pci_mig_read(struct vfio_pci_mig *mig,
 				 struct iov_iter *to)
 {
 	struct vfio_pci_mig_stream *stream = &mig->stream;
@@ -131,7 +131,7 @@ static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
 				    unsigned long arg)
 {
 	struct vfio_pci_mig_file *mig_file = file->private_data;
-	struct vfio_pci_migration *mig = mig_file->mig;
+	struct vfio_pci_mig *mig = mig_file->mig;
 	struct vfio_precopy_info info = {};
 	u64 initial, dirty;
 	int ret;
@@ -166,7 +166,7 @@ static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 {
 	const __poll_t readable = EPOLLIN | EPOLLRDNORM;
 	struct vfio_pci_mig_file *mig_file = file->private_data;
-	struct vfio_pci_migration *mig = mig_file->mig;
+	struct vfio_pci_mig *mig = mig_file->mig;
 	u64 initial = 0, dirty = 0;
 	__poll_t mask = readable;
 
@@ -201,7 +201,7 @@ void vfio_pci_vendor_precopy_ready(struct vfio_pci_vendor_device *dev)
 {
 	struct vfio_pci_vendor *vendor = to_vfio_pci_vendor(dev);
 	/* Pairs with the release in vfio_pci_mig_open() */
-	struct vfio_pci_migration *mig = smp_load_acquire(&vendor->migration);
+	struct vfio_pci_mig *mig = smp_load_acquire(&vendor->migration);
 
 	if (mig)
 		wake_up_all(&mig->more);
@@ -234,7 +234,7 @@ static const struct file_operations vfio_pci_mig_load_fops = {
 };
 
 /* Create a file for the current data transfer session */
-static struct file *vfio_pci_mig_data_file(struct vfio_pci_migration *mig)
+static struct file *vfio_pci_mig_data_file(struct vfio_pci_mig *mig)
 {
 	bool saving = vfio_pci_mig_is_saving(mig->state);
 	struct vfio_pci_mig_file *mig_file;
@@ -261,7 +261,7 @@ static struct file *vfio_pci_mig_data_file(struct vfio_pci_migration *mig)
 	return file;
 }
 
-static struct file *vfio_pci_mig_change_state(struct vfio_pci_migration *mig,
+static struct file *vfio_pci_mig_change_state(struct vfio_pci_mig *mig,
 					      enum vfio_device_mig_state state)
 {
 	u64 session = mig->session;
@@ -293,7 +293,7 @@ static struct file *
 vfio_pci_mig_feature_set_state(struct vfio_device *core_vdev,
 			       enum vfio_device_mig_state state)
 {
-	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
+	struct vfio_pci_mig *mig __free(vfio_pci_mig_put) =
 		vfio_pci_mig_get(core_vdev);
 	int ret;
 
@@ -314,7 +314,7 @@ vfio_pci_mig_feature_set_state(struct vfio_device *core_vdev,
 static int vfio_pci_mig_feature_get_state(struct vfio_device *core_vdev,
 					  enum vfio_device_mig_state *state)
 {
-	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
+	struct vfio_pci_mig *mig __free(vfio_pci_mig_put) =
 		vfio_pci_mig_get(core_vdev);
 
 	*state = VFIO_DEVICE_STATE_RUNNING;
@@ -331,7 +331,7 @@ static int vfio_pci_mig_feature_get_state(struct vfio_device *core_vdev,
 static int vfio_pci_mig_feature_data_size(struct vfio_device *core_vdev,
 					  unsigned long *length)
 {
-	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
+	struct vfio_pci_mig *mig __free(vfio_pci_mig_put) =
 		vfio_pci_mig_get(core_vdev);
 	const struct vfio_pci_mig_stream none = {}, *stream = &none;
 	u64 bytes;
@@ -356,6 +356,85 @@ static const struct vfio_migration_ops vfio_pci_mig_feature_ops = {
 	.migration_get_data_size	= vfio_pci_mig_feature_data_size,
 };
 
+static int vfio_pci_mig_feature_log_start(struct vfio_device *core_vdev,
+					  struct rb_root_cached *ranges,
+					  u32 nnodes, u64 *page_size)
+{
+	struct vfio_pci_mig *mig __free(vfio_pci_mig_put) =
+		vfio_pci_mig_get(core_vdev);
+	int ret;
+
+	if (!mig)
+		return -ENODEV;
+	if (!is_power_of_2(*page_size))
+		return -EINVAL;
+
+	guard(vfio_pci_mig)(mig);
+
+	ret = vfio_pci_mig_log_begin(&mig->log, ranges, nnodes);
+	if (ret)
+		return ret;
+
+	ret = mig->ops->log_start(mig->dev);
+	if (ret) {
+		vfio_pci_mig_log_end(&mig->log);
+		return vfio_pci_mig_errno(mig->dev, "log_start", ret);
+	}
+
+	/* The size of a logged page, also if userspace asks for larger ones */
+	*page_size = PAGE_SIZE;
+
+	return 0;
+}
+
+static int vfio_pci_mig_feature_log_stop(struct vfio_device *core_vdev)
+{
+	struct vfio_pci_mig *mig __free(vfio_pci_mig_put) =
+		vfio_pci_mig_get(core_vdev);
+
+	if (!mig)
+		return -ENODEV;
+
+	guard(vfio_pci_mig)(mig);
+
+	vfio_pci_mig_stop_logging(mig);
+
+	return 0;
+}
+
+static int vfio_pci_mig_feature_log_read(struct vfio_device *core_vdev,
+					 unsigned long iova,
+					 unsigned long length,
+					 struct iova_bitmap *dirty)
+{
+	struct vfio_pci_mig *mig __free(vfio_pci_mig_put) =
+		vfio_pci_mig_get(core_vdev);
+	int ret;
+
+	if (!mig)
+		return -ENODEV;
+	if (!length)
+		return -EINVAL;
+
+	if (mig->ops->log_sync) {
+		guard(vfio_pci_mig)(mig);
+
+		if (!vfio_pci_mig_log_has_begun(&mig->log))
+			return -EINVAL;
+		ret = mig->ops->log_sync(mig->dev, iova, length);
+		if (ret)
+			return vfio_pci_mig_errno(mig->dev, "log_sync", ret);
+	}
+
+	return vfio_pci_mig_log_read(&mig->log, iova, length, dirty);
+}
+
+static const struct vfio_log_ops vfio_pci_mig_feature_log_ops = {
+	.log_start		= vfio_pci_mig_feature_log_start,
+	.log_stop		= vfio_pci_mig_feature_log_stop,
+	.log_read_and_clear	= vfio_pci_mig_feature_log_read,
+};
+
 static u32 vfio_pci_mig_flags(const struct vfio_pci_migration_ops *ops)
 {
 	return VFIO_MIGRATION_STOP_COPY |
@@ -367,7 +446,7 @@ static const struct vfio_log_ops *
 vfio_pci_mig_logs(const struct vfio_pci_migration_ops *ops)
 {
 	return IS_ENABLED(CONFIG_IOMMUFD_DRIVER) && ops->log_start ?
-	       &vfio_pci_mig_log_ops : NULL;
+	       &vfio_pci_mig_feature_log_ops : NULL;
 }
 
 /**

@@ -94,7 +94,13 @@ int vfio_pci_mig_log_begin(struct vfio_pci_mig_log *log,
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_begin);
 
-static bool vfio_pci_mig_log_has_begun(struct vfio_pci_mig_log *log)
+/**
+ * vfio_pci_mig_log_has_begun() - check whether logging is on
+ * @log: the log
+ *
+ * Return: true between vfio_pci_mig_log_begin() and vfio_pci_mig_log_end().
+ */
+bool vfio_pci_mig_log_has_begun(struct vfio_pci_mig_log *log)
 {
 	guard(mutex)(&log->lock);
 
@@ -287,7 +293,7 @@ void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 {
 	struct vfio_pci_vendor *vendor = to_vfio_pci_vendor(dev);
 	/* Pairs with the release in vfio_pci_mig_open() */
-	struct vfio_pci_migration *mig = smp_load_acquire(&vendor->migration);
+	struct vfio_pci_mig *mig = smp_load_acquire(&vendor->migration);
 
 	if (mig && vfio_pci_mig_log_write(&mig->log, iova, length))
 		dev_warn_ratelimited(&dev->pdev->dev,
@@ -300,89 +306,10 @@ EXPORT_SYMBOL_GPL(vfio_pci_vendor_log_dma);
  * vfio_pci_mig_stop_logging() - stop the logging of a device
  * @mig: the migration, locked
  */
-void vfio_pci_mig_stop_logging(struct vfio_pci_migration *mig)
+void vfio_pci_mig_stop_logging(struct vfio_pci_mig *mig)
 {
 	if (vfio_pci_mig_log_end(&mig->log) && mig->ops->log_stop)
 		mig->ops->log_stop(mig->dev);
 }
-
-static int vfio_pci_mig_log_start(struct vfio_device *core_vdev,
-				  struct rb_root_cached *ranges, u32 nnodes,
-				  u64 *page_size)
-{
-	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
-		vfio_pci_mig_get(core_vdev);
-	int ret;
-
-	if (!mig)
-		return -ENODEV;
-	if (!is_power_of_2(*page_size))
-		return -EINVAL;
-
-	guard(vfio_pci_mig)(mig);
-
-	ret = vfio_pci_mig_log_begin(&mig->log, ranges, nnodes);
-	if (ret)
-		return ret;
-
-	ret = mig->ops->log_start(mig->dev);
-	if (ret) {
-		vfio_pci_mig_log_end(&mig->log);
-		return vfio_pci_mig_errno(mig->dev, "log_start", ret);
-	}
-
-	/* The size of a logged page, also if userspace asks for larger ones */
-	*page_size = PAGE_SIZE;
-
-	return 0;
-}
-
-static int vfio_pci_mig_log_stop(struct vfio_device *core_vdev)
-{
-	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
-		vfio_pci_mig_get(core_vdev);
-
-	if (!mig)
-		return -ENODEV;
-
-	guard(vfio_pci_mig)(mig);
-
-	vfio_pci_mig_stop_logging(mig);
-
-	return 0;
-}
-
-static int vfio_pci_mig_log_read_and_clear(struct vfio_device *core_vdev,
-					   unsigned long iova,
-					   unsigned long length,
-					   struct iova_bitmap *dirty)
-{
-	struct vfio_pci_migration *mig __free(vfio_pci_mig_put) =
-		vfio_pci_mig_get(core_vdev);
-	int ret;
-
-	if (!mig)
-		return -ENODEV;
-	if (!length)
-		return -EINVAL;
-
-	if (mig->ops->log_sync) {
-		guard(vfio_pci_mig)(mig);
-
-		if (!vfio_pci_mig_log_has_begun(&mig->log))
-			return -EINVAL;
-		ret = mig->ops->log_sync(mig->dev, iova, length);
-		if (ret)
-			return vfio_pci_mig_errno(mig->dev, "log_sync", ret);
-	}
-
-	return vfio_pci_mig_log_read(&mig->log, iova, length, dirty);
-}
-
-const struct vfio_log_ops vfio_pci_mig_log_ops = {
-	.log_start		= vfio_pci_mig_log_start,
-	.log_stop		= vfio_pci_mig_log_stop,
-	.log_read_and_clear	= vfio_pci_mig_log_read_and_clear,
-};
 
 MODULE_IMPORT_NS("IOMMUFD");

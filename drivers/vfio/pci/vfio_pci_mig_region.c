@@ -21,7 +21,7 @@
 #define VFIO_PCI_MIG_V1_ERROR	(VFIO_DEVICE_STATE_V1_SAVING | \
 				 VFIO_DEVICE_STATE_V1_RESUMING)
 
-static u32 vfio_pci_mig_v1_state(const struct vfio_pci_migration *mig)
+static u32 vfio_pci_mig_v1_state(const struct vfio_pci_mig *mig)
 {
 	switch (mig->state) {
 	case VFIO_DEVICE_STATE_RUNNING:
@@ -43,7 +43,7 @@ static u32 vfio_pci_mig_v1_state(const struct vfio_pci_migration *mig)
 	}
 }
 
-static int vfio_pci_mig_v1_set_state(struct vfio_pci_migration *mig, u32 val)
+static int vfio_pci_mig_v1_set_state(struct vfio_pci_mig *mig, u32 val)
 {
 	enum vfio_device_mig_state state;
 	bool saving = false;
@@ -83,7 +83,7 @@ static int vfio_pci_mig_v1_set_state(struct vfio_pci_migration *mig, u32 val)
 }
 
 /* A read of pending_bytes confirms that userspace took the offered data */
-static int vfio_pci_mig_v1_pending(struct vfio_pci_migration *mig, u64 *val)
+static int vfio_pci_mig_v1_pending(struct vfio_pci_mig *mig, u64 *val)
 {
 	struct vfio_pci_mig_stream *stream = &mig->stream;
 	u64 initial, dirty;
@@ -112,7 +112,7 @@ static int vfio_pci_mig_v1_pending(struct vfio_pci_migration *mig, u64 *val)
 }
 
 /* A read of data_offset asks for data */
-static int vfio_pci_mig_v1_offset(struct vfio_pci_migration *mig, u64 *val)
+static int vfio_pci_mig_v1_offset(struct vfio_pci_mig *mig, u64 *val)
 {
 	int ret;
 
@@ -129,7 +129,7 @@ static int vfio_pci_mig_v1_offset(struct vfio_pci_migration *mig, u64 *val)
 }
 
 /* Load @size bytes from the window; userspace may change them concurrently */
-static int vfio_pci_mig_v1_consume(struct vfio_pci_migration *mig, u64 size)
+static int vfio_pci_mig_v1_consume(struct vfio_pci_mig *mig, u64 size)
 {
 	struct iov_iter from;
 	struct kvec kvec;
@@ -149,7 +149,7 @@ static int vfio_pci_mig_v1_consume(struct vfio_pci_migration *mig, u64 size)
 }
 
 /* Read the 8 bytes at offset @pos of struct vfio_device_migration_info */
-static int vfio_pci_mig_v1_read_field(struct vfio_pci_migration *mig,
+static int vfio_pci_mig_v1_read_field(struct vfio_pci_mig *mig,
 				      unsigned int pos, u64 *val)
 {
 	struct vfio_device_migration_info info = {};
@@ -171,7 +171,7 @@ static int vfio_pci_mig_v1_read_field(struct vfio_pci_migration *mig,
 	}
 }
 
-static int vfio_pci_mig_v1_read_info(struct vfio_pci_migration *mig, void *buf,
+static int vfio_pci_mig_v1_read_info(struct vfio_pci_mig *mig, void *buf,
 				     size_t count, unsigned int pos)
 {
 	while (count) {
@@ -193,7 +193,7 @@ static int vfio_pci_mig_v1_read_info(struct vfio_pci_migration *mig, void *buf,
 	return 0;
 }
 
-static int vfio_pci_mig_v1_write_info(struct vfio_pci_migration *mig,
+static int vfio_pci_mig_v1_write_info(struct vfio_pci_mig *mig,
 				      const void *buf, size_t count,
 				      unsigned int pos)
 {
@@ -219,7 +219,7 @@ static int vfio_pci_mig_v1_write_info(struct vfio_pci_migration *mig,
 	return -EINVAL;
 }
 
-static int vfio_pci_mig_v1_read(struct vfio_pci_migration *mig,
+static int vfio_pci_mig_v1_read(struct vfio_pci_mig *mig,
 				struct iov_iter *to, loff_t pos)
 {
 	struct vfio_device_migration_info info;
@@ -267,7 +267,7 @@ static int vfio_pci_mig_v1_read(struct vfio_pci_migration *mig,
 	       0 : -EFAULT;
 }
 
-static int vfio_pci_mig_v1_write(struct vfio_pci_migration *mig,
+static int vfio_pci_mig_v1_write(struct vfio_pci_mig *mig,
 				 struct iov_iter *from, loff_t pos)
 {
 	size_t count = iov_iter_count(from);
@@ -366,7 +366,7 @@ static ssize_t vfio_pci_mig_user_write(struct vfio_pci_core_region *region,
 static int vfio_pci_mig_region_mmap(struct vfio_pci_region *region,
 				    struct vm_area_struct *vma)
 {
-	struct vfio_pci_migration *mig = region->data;
+	struct vfio_pci_mig *mig = region->data;
 	int ret;
 
 	ret = vfio_pci_mig_claim(mig, VFIO_PCI_MIG_BY_REGION);
@@ -384,7 +384,7 @@ static vm_fault_t vfio_pci_mig_region_fault(struct vfio_pci_region *region,
 					    struct vm_fault *vmf,
 					    unsigned int order)
 {
-	struct vfio_pci_migration *mig = region->data;
+	struct vfio_pci_mig *mig = region->data;
 	struct vm_area_struct *vma = vmf->vma;
 	u64 pos = vfio_pci_region_vma_offset(vma) +
 		  ((vmf->address & PAGE_MASK) - vma->vm_start);
@@ -402,18 +402,56 @@ static vm_fault_t vfio_pci_mig_region_fault(struct vfio_pci_region *region,
 
 static void vfio_pci_mig_region_release(struct vfio_pci_region *region)
 {
-	vfio_pci_mig_close(region->data);
+	vfio_pci_mig_put(region->data);
 }
 
-const struct vfio_pci_user_regops vfio_pci_mig_user_regops = {
+static const struct vfio_pci_user_regops vfio_pci_mig_user_regops = {
 	.read	= vfio_pci_mig_user_read,
 	.write	= vfio_pci_mig_user_write,
 };
 
-const struct vfio_pci_regops vfio_pci_mig_regops = {
+static const struct vfio_pci_regops vfio_pci_mig_regops = {
 	.read		= vfio_pci_mig_region_read,
 	.write		= vfio_pci_mig_region_write,
 	.mmap		= vfio_pci_mig_region_mmap,
 	.fault		= vfio_pci_mig_region_fault,
 	.release	= vfio_pci_mig_region_release,
 };
+
+/**
+ * vfio_pci_mig_add_region() - add the v1 migration region to a device
+ * @mig: the migration; the region holds a reference
+ *
+ * Return: 0 on success; -EINVAL if the core cannot add a region; -ENOMEM if out
+ * of memory.
+ */
+int vfio_pci_mig_add_region(struct vfio_pci_mig *mig)
+{
+	const struct vfio_region_sparse_mmap_area area = {
+		.offset	= PAGE_SIZE,
+		.size	= VFIO_PCI_MIG_WINDOW,
+	};
+	const struct vfio_pci_region_desc desc = {
+		.ops		= &vfio_pci_mig_regops,
+		.data		= mig,
+		.size		= PAGE_SIZE + VFIO_PCI_MIG_WINDOW,
+		.flags		= VFIO_REGION_INFO_FLAG_READ |
+				  VFIO_REGION_INFO_FLAG_WRITE |
+				  VFIO_REGION_INFO_FLAG_MMAP,
+		.type		= VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
+		.subtype	= VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED,
+		.areas		= &area,
+		.nr_areas	= 1,
+	};
+	struct vfio_pci_region *region;
+
+	kref_get(&mig->kref);
+	region = vfio_pci_vendor_add_region_user(mig->dev, &desc,
+						 &vfio_pci_mig_user_regops);
+	if (IS_ERR(region)) {
+		vfio_pci_mig_put(mig);
+		return PTR_ERR(region);
+	}
+
+	return 0;
+}

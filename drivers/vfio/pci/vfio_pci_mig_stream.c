@@ -488,7 +488,7 @@ static int vfio_pci_mig_step(struct vfio_pci_mig_stream *stream,
 int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 {
 	struct vfio_pci_vendor *vendor = to_vfio_pci_vendor(stream->dev);
-	struct vfio_pci_migration *mig = vendor->migration;
+	struct vfio_pci_mig *mig = vendor->migration;
 	int ret = stream->error;
 
 	while (!ret && iov_iter_count(from)) {

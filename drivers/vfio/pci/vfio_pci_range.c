@@ -13,7 +13,6 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
-#include "trace.h"
 #include "vfio_pci_priv.h"
 
 static bool vfio_pci_range_handles(const struct vfio_pci_core_range *range,
@@ -448,32 +447,29 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
-			      unsigned int index, u64 start, u64 size,
-			      const struct vfio_pci_range_ops *ops, void *data)
+/**
+ * vfio_pci_range_insert() - add a range to the ranges of a vendor driver
+ * @dev: the device of the vendor driver
+ * @index: index of the region
+ * @start: byte offset of the first byte
+ * @end: byte offset after the last byte, inside the region
+ * @ops: the handlers
+ * @data: private data of @ops
+ *
+ * The caller has checked that no other override contains one of the bytes.
+ *
+ * Return: 0 on success, -ENOMEM if out of memory, or -ENOSPC if there are too
+ * many mmap areas.
+ */
+int vfio_pci_range_insert(struct vfio_pci_vendor_device *dev,
+			  unsigned int index, u64 start, u64 end,
+			  const struct vfio_pci_range_ops *ops, void *data)
 {
 	struct vfio_pci_core_region *region;
 	struct vfio_pci_core_range *range;
 	struct vfio_pci_ranges *ranges;
 	unsigned int at;
-	u64 end;
 	int ret;
-
-	/* U64_MAX is past the end of every region, so the checks below fail */
-	if (!size || check_add_overflow(start, size, &end))
-		end = U64_MAX;
-
-	ret = vfio_pci_vendor_check_override(dev, index, start, end);
-	if (ret)
-		return ret;
-
-	if (!ops || end > dev->vdev->regions[index]->region.size) {
-		dev_err_ratelimited(&dev->pdev->dev,
-				    "vendor driver %s: cannot override %#llx bytes at %#llx of region %u: %s\n",
-				    dev->driver->name, size, start, index,
-				    ops ? "out of bounds" : "no ops");
-		return -EINVAL;
-	}
 
 	region = vfio_pci_range_region(dev, index);
 	if (IS_ERR(region))
@@ -487,6 +483,7 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 	ret = vfio_pci_region_cut_areas(region, start, end);
 	if (ret)
 		return ret;
+	vfio_pci_region_apply_flags(region);
 
 	range = vfio_pci_range_find(ranges, start);
 	at = range - ranges->range;
@@ -510,39 +507,3 @@ static int vfio_pci_range_add(struct vfio_pci_vendor_device *dev,
 
 	return 0;
 }
-
-/**
- * vfio_pci_vendor_override_range() - override a range of registers
- * @dev: the device, in the open callback of the vendor driver
- * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or the
- *	   return value of vfio_pci_vendor_find_region()
- * @start: byte offset of the first byte in the region
- * @size: number of bytes
- * @ops: the handlers
- * @data: private data of @ops; the driver frees it
- *
- * The core calls @ops for each access to the range.  Userspace can neither map
- * nor export the pages of the range.  If @ops has a write handler, userspace
- * cannot set an ioeventfd in the range.  In config space, the lower region
- * includes vfio-pci's emulation.
- *
- * Context: Process context, may sleep.
- * Return: 0 on success; -EINVAL if @ops is NULL, the region does not exist, or
- * the range exceeds it; -EBUSY outside of the open callback, or if a driver of
- * the same priority, including this one, has overridden some of the bytes;
- * -ENOSPC if the region would have too many mmap areas; -ENOMEM if out of
- * memory.
- */
-int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
-				   unsigned int index, u64 start, u64 size,
-				   const struct vfio_pci_range_ops *ops,
-				   void *data)
-{
-	int ret = vfio_pci_range_add(dev, index, start, size, ops, data);
-
-	trace_vfio_pci_vendor_override(dev->pdev, dev->driver->name, index,
-				       start, size, ret);
-
-	return ret;
-}
-EXPORT_SYMBOL_GPL(vfio_pci_vendor_override_range);

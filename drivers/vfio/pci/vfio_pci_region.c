@@ -9,8 +9,10 @@
  * region.
  */
 
+#include <linux/overflow.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/vfio_pci_core.h>
 #include <kunit/visibility.h>
 
@@ -78,8 +80,8 @@ int vfio_pci_regions_alloc(struct vfio_pci_core_device *vdev)
 
 	vdev->regions = regions;
 	vdev->num_regions = VFIO_PCI_NUM_REGIONS;
-	vdev->regions_frozen = false;
-	vdev->vendors_asked = false;
+	vdev->regions_final = false;
+	vdev->vendors_opened = false;
 
 	return 0;
 }
@@ -168,21 +170,21 @@ void vfio_pci_regions_fill(struct vfio_pci_core_device *vdev)
 }
 
 /**
- * vfio_pci_regions_freeze() - make the region table final
+ * vfio_pci_regions_finalize() - make the region table final
  * @vdev: the device, which userspace cannot access yet
  */
-void vfio_pci_regions_freeze(struct vfio_pci_core_device *vdev)
+void vfio_pci_regions_finalize(struct vfio_pci_core_device *vdev)
 {
-	vdev->regions_frozen = true;
+	vdev->regions_final = true;
 }
-EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_freeze);
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_finalize);
 
 /*
  * Remove an override from the top of its index, or an added region from the
  * table.  The migration region has the last index, but the core removes it
  * after the regions of drivers.  Do not grow the table again then.
  */
-static void vfio_pci_region_remove(struct vfio_pci_core_region *region)
+void vfio_pci_region_remove(struct vfio_pci_core_region *region)
 {
 	struct vfio_pci_core_device *vdev = region->vdev;
 
@@ -195,23 +197,6 @@ static void vfio_pci_region_remove(struct vfio_pci_core_region *region)
 		region->own->release(&region->region);
 	kvfree(region->sparse);
 	kfree(region);
-}
-
-/**
- * vfio_pci_regions_free_vendor() - release the regions of a vendor driver
- * @dev: the device of the vendor driver; drivers above it have no regions left
- */
-void vfio_pci_regions_free_vendor(struct vfio_pci_vendor_device *dev)
-{
-	struct list_head *regions = &to_vfio_pci_vendor(dev)->regions;
-	struct vfio_pci_core_region *region;
-
-	while (!list_empty(regions)) {
-		region = list_last_entry(regions, struct vfio_pci_core_region,
-					 node);
-		list_del(&region->node);
-		vfio_pci_region_remove(region);
-	}
 }
 
 /**
@@ -239,7 +224,7 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_free);
 
 /**
  * vfio_pci_regions_append() - append a region to the table
- * @vdev: the device, before vfio_pci_regions_freeze()
+ * @vdev: the device, before vfio_pci_regions_finalize()
  * @region: the region
  *
  * Return: 0 on success, or -ENOMEM if out of memory.
@@ -264,6 +249,161 @@ int vfio_pci_regions_append(struct vfio_pci_core_device *vdev,
 
 	return 0;
 }
+
+/* Check whether the lower region serves all dma-buf exports */
+static bool
+vfio_pci_region_is_transparent(const struct vfio_pci_core_region *region)
+{
+	return region->lower && !vfio_pci_regops_trap(region->own) &&
+	       !region->own->get_dmabuf_phys &&
+	       region->region.flags == region->lower->region.flags &&
+	       region->region.size == region->lower->region.size;
+}
+
+/**
+ * vfio_pci_region_apply_flags() - remove the handlers that flags do not permit
+ * @region: the region
+ */
+void vfio_pci_region_apply_flags(struct vfio_pci_core_region *region)
+{
+	u32 flags = region->region.flags;
+
+	if (!(flags & VFIO_REGION_INFO_FLAG_READ)) {
+		region->user.read = NULL;
+		region->user.read_reg = NULL;
+		region->ops.read = NULL;
+	}
+	if (!(flags & VFIO_REGION_INFO_FLAG_WRITE)) {
+		region->user.write = NULL;
+		region->user.write_reg = NULL;
+		region->user.ioeventfd = NULL;
+		region->ops.write = NULL;
+	}
+	if (!(flags & VFIO_REGION_INFO_FLAG_MMAP)) {
+		region->ops.mmap = NULL;
+		region->ops.fault = NULL;
+	}
+	if ((flags & VFIO_PCI_REGION_RWM) != VFIO_PCI_REGION_RWM &&
+	    !vfio_pci_region_is_transparent(region))
+		region->ops.get_dmabuf_phys = NULL;
+}
+
+/**
+ * vfio_pci_vendor_errno() - sanitize the error of a driver operation
+ * @region: the region
+ * @ret: the return value of a failed operation
+ *
+ * Return: @ret, or -EIO if @ret is not an errno.
+ */
+int vfio_pci_vendor_errno(struct vfio_pci_core_region *region, ssize_t ret)
+{
+	const struct vfio_pci_vendor_device *dev = region->region.dev;
+
+	if (ret < 0 && ret >= -MAX_ERRNO)
+		return ret;
+
+	dev_err_ratelimited(&region->vdev->pdev->dev,
+			    "vendor driver %s: invalid return value %zd from an operation of region %u\n",
+			    dev ? dev->driver->name : "(none)", ret,
+			    region->region.index);
+
+	return -EIO;
+}
+
+/* Serve an access by userspace through a kernel buffer */
+static ssize_t vfio_pci_region_rw_user(struct vfio_pci_core_region *region,
+				       char __user *buf, size_t count,
+				       loff_t pos, bool iswrite)
+{
+	void *allocated __free(kfree) = NULL;
+	u64 small[9];
+	void *base = small;
+	size_t done = 0;
+	ssize_t ret;
+
+	ret = vfio_pci_region_clip(region, count, pos);
+	if (ret < 0)
+		return ret;
+	count = ret;
+
+	if (iswrite ? !region->ops.write : !region->ops.read)
+		return -EINVAL;
+
+	/* Give registers the same alignment in the buffer and in the region */
+	if (count > sizeof(small) - sizeof(u64)) {
+		allocated = kmalloc(min(count + sizeof(u64), PAGE_SIZE),
+				    GFP_KERNEL);
+		if (!allocated)
+			return -ENOMEM;
+		base = allocated;
+	}
+
+	for (ret = 0; done < count; cond_resched()) {
+		/* A page boundary never splits a register */
+		size_t part = min(count - done,
+				  PAGE_SIZE - offset_in_page(pos + done));
+		void *bounce = base + ((pos + done) & (sizeof(u64) - 1));
+
+		if (iswrite && copy_from_user(bounce, buf + done, part)) {
+			ret = -EFAULT;
+		} else if (iswrite) {
+			ret = region->ops.write(&region->region, bounce, part,
+						pos + done);
+		} else {
+			if (region->zero_buf)
+				memset(bounce, 0, part);
+			ret = region->ops.read(&region->region, bounce, part,
+					       pos + done);
+		}
+		if (!ret && !iswrite && copy_to_user(buf + done, bounce, part))
+			ret = -EFAULT;
+		if (ret)
+			break;
+		done += part;
+	}
+
+	/* Same as for BARs: an error in a later part fails the whole access */
+	return ret ? vfio_pci_vendor_errno(region, ret) : done;
+}
+
+/**
+ * vfio_pci_region_read_user() - serve a read with the read operation
+ * @region: the region
+ * @buf: user buffer
+ * @count: number of bytes
+ * @pos: byte offset in the region
+ *
+ * This is the handler of regions whose operations use kernel buffers.
+ *
+ * Return: the number of bytes read, less than @count at the end of the region;
+ * -EINVAL past the end or if the region is not readable; -ENOMEM if out of
+ * memory; -EFAULT if @buf is not accessible; or the errno of the operation.
+ */
+ssize_t vfio_pci_region_read_user(struct vfio_pci_core_region *region,
+				  char __user *buf, size_t count, loff_t pos)
+{
+	return vfio_pci_region_rw_user(region, buf, count, pos, false);
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_read_user);
+
+/**
+ * vfio_pci_region_write_user() - serve a write with the write operation
+ * @region: the region
+ * @buf: user buffer
+ * @count: number of bytes
+ * @pos: byte offset in the region
+ *
+ * Return: the number of bytes written; for errors, see
+ * vfio_pci_region_read_user().
+ */
+ssize_t vfio_pci_region_write_user(struct vfio_pci_core_region *region,
+				   const char __user *buf, size_t count,
+				   loff_t pos)
+{
+	return vfio_pci_region_rw_user(region, (char __user *)buf, count, pos,
+				       true);
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_write_user);
 
 /**
  * vfio_pci_core_register_dev_region() - add a device specific region
@@ -296,7 +436,7 @@ int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 
 	if (!vdev->regions || !ops)
 		return -EINVAL;
-	if (vdev->regions_frozen || vdev->vendors_asked)
+	if (vdev->regions_final || vdev->vendors_opened)
 		return -EBUSY;
 
 	region = kzalloc_obj(*region, GFP_KERNEL_ACCOUNT);
@@ -323,3 +463,48 @@ int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,
 	return ret;
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_register_dev_region);
+
+/**
+ * vfio_pci_region_get_dmabuf_phys() - look up physical addresses of a region
+ * @region: the region
+ * @provider: out: peer-to-peer DMA provider of the region
+ * @phys_vec: out: @nr_ranges entries
+ * @dma_ranges: page-aligned parts of the region, not empty
+ * @nr_ranges: number of entries, at least 1
+ *
+ * Return: 0 on success; -ENODEV if the region does not support the export;
+ * -EINVAL if userspace cannot map a range; -EOVERFLOW if the end of a range
+ * overflows; or the errno of the region's operation.
+ */
+int vfio_pci_region_get_dmabuf_phys(struct vfio_pci_region *region,
+				    struct p2pdma_provider **provider,
+				    struct phys_vec *phys_vec,
+				    struct vfio_region_dma_range *dma_ranges,
+				    size_t nr_ranges)
+{
+	struct vfio_pci_core_region *core = to_core_region(region);
+	size_t i;
+	u64 end;
+
+	if (!region || !core->ops.get_dmabuf_phys)
+		return -ENODEV;
+
+	/* Without the MMAP flag, the lower region checks the ranges */
+	for (i = 0; region->flags & VFIO_REGION_INFO_FLAG_MMAP && i < nr_ranges;
+	     i++) {
+		if (vfio_pci_region_mappable(core, dma_ranges[i].offset,
+					     dma_ranges[i].length))
+			continue;
+
+		return check_add_overflow(dma_ranges[i].offset,
+					  dma_ranges[i].length, &end) ?
+		       -EOVERFLOW : -EINVAL;
+	}
+
+	return vfio_pci_vendor_ret(core,
+				   core->ops.get_dmabuf_phys(region, provider,
+							     phys_vec,
+							     dma_ranges,
+							     nr_ranges));
+}
+EXPORT_SYMBOL_GPL(vfio_pci_region_get_dmabuf_phys);

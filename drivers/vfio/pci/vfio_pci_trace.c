@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 #define CREATE_TRACE_POINTS
-#include "trace.h"
+#include "vfio_pci_trace.h"

@@ -19,9 +19,9 @@
 #include <linux/wait.h>
 #include <kunit/visibility.h>
 
-#include "trace.h"
 #include "vfio_pci_mig.h"
 #include "vfio_pci_priv.h"
+#include "vfio_pci_trace.h"
 
 /**
  * struct vfio_pci_vendor_entry - a registered vendor driver
@@ -579,6 +579,7 @@ static void vfio_pci_vendor_close(struct vfio_pci_core_device *vdev,
 
 	trace_vfio_pci_vendor_close(dev->pdev, dev->driver->name, 0);
 	vfio_pci_vendor_undo_config(vendor);
+	vfio_pci_mig_close(vendor->migration);
 	vfio_pci_regions_free_vendor(dev);
 	if (dev->driver->close)
 		dev->driver->close(dev);
@@ -663,7 +664,7 @@ static int vfio_pci_vendors_open_migration(struct vfio_pci_core_device *vdev)
 	int ret;
 
 	vendor = vfio_pci_vendors_migrating(vdev, true);
-	if (!vendor)
+	if (!vendor || !IS_ENABLED(CONFIG_VFIO_PCI_MIGRATION))
 		return 0;
 
 	/* A variant driver may migrate the device itself */
@@ -679,6 +680,8 @@ static int vfio_pci_vendors_open_migration(struct vfio_pci_core_device *vdev)
 		return ret;
 
 	ret = vfio_pci_mig_open(&vendor->dev);
+	if (!ret)
+		ret = vfio_pci_mig_add_region(vendor->migration);
 
 	return vfio_pci_vendor_open_end(vdev, vendor, ret);
 }
@@ -704,11 +707,11 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 
 	if (!vdev->regions)
 		return -EINVAL;
-	if (vdev->regions_frozen || vdev->vendors_asked)
+	if (vdev->regions_final || vdev->vendors_opened)
 		return -EBUSY;
 
 	/* From here on, only vendor drivers may add regions */
-	vdev->vendors_asked = true;
+	vdev->vendors_opened = true;
 
 	list_for_each_entry(vendor, &vdev->vendors, node) {
 		ret = vfio_pci_vendor_open(vdev, vendor);

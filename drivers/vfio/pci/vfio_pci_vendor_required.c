@@ -122,16 +122,16 @@ int vfio_pci_vendors_check_required(struct vfio_pci_core_device *vdev,
 			continue;
 		if (opened)
 			dev_err_ratelimited(&pdev->dev,
-					    "vfio-pci: open refused: the required vendor driver%s%.*s does not support the device; check require_vendor_driver\n",
+					    "open refused: the required vendor driver%s%.*s does not support the device; check require_vendor_driver\n",
 					    len ? " " : "", (int)len,
 					    len ? name : "");
 		else if (len)
 			dev_err_ratelimited(&pdev->dev,
-					    "vfio-pci: open refused: vendor driver %.*s is missing; load it with modprobe\n",
+					    "open refused: vendor driver %.*s is missing; load it with modprobe\n",
 					    (int)len, name);
 		else
 			dev_err_ratelimited(&pdev->dev,
-					    "vfio-pci: open refused: no vendor driver is loaded for %04x:%04x; load one with modprobe\n",
+					    "open refused: no vendor driver is loaded for %04x:%04x; load one with modprobe\n",
 					    pdev->vendor, pdev->device);
 		return -ENODEV;
 	}
@@ -153,7 +153,7 @@ void vfio_pci_vendors_hint(struct vfio_pci_core_device *vdev)
 		if (pci_match_id(vfio_pci_recommended[i].id, vdev->pdev) &&
 		    !vfio_pci_has_vendor(vdev, name, strlen(name), false))
 			dev_warn_ratelimited(&vdev->pdev->dev,
-					     "vfio-pci: %s without the module %s; load it with modprobe\n",
+					     "%s without the module %s; load it with modprobe\n",
 					     vfio_pci_recommended[i].loss,
 					     vfio_pci_recommended[i].module);
 	}

@@ -146,6 +146,6 @@ static const struct vfio_pci_vendor_driver edu_driver = {
 
 module_vfio_pci_vendor_driver(edu_driver);
 
-MODULE_VFIO_PCI_VENDOR_TABLE(edu_migration_ids);
+MODULE_DEVICE_TABLE(vfio_pci_vendor, edu_migration_ids);
 MODULE_DESCRIPTION("Sample vfio-pci vendor driver that migrates QEMU's edu device");
 MODULE_LICENSE("GPL");

@@ -28,6 +28,7 @@
 #include <libvfio.h>
 
 #include "kselftest_harness.h"
+#include "vendor/need.h"
 #include "vfio_pci_migration_edu.h"
 
 static const char *bdfs[2];
@@ -956,15 +957,16 @@ TEST_F(vfio_pci_migration_edu_test, races_keep_state_and_registers_consistent)
 
 int main(int argc, char *argv[])
 {
+	char **args;
 	int nr;
-	char **args = vfio_selftests_get_bdfs(&argc, argv, &nr);
 
-	if (nr != ARRAY_SIZE(bdfs)) {
-		fprintf(stderr, "usage: %s [options] SOURCE_BDF DESTINATION_BDF\n", argv[0]);
-		return KSFT_FAIL;
-	}
+	args = need_bdfs(&argc, argv, 2, "two edu devices, the second with a reset", &nr);
 	bdfs[0] = args[0];
 	bdfs[1] = args[1];
+	need_edu(bdfs[0]);
+	need_edu(bdfs[1]);
+	need_loaded("vfio_pci_edu_migration", NULL, "CONFIG_SAMPLE_VFIO_PCI_EDU_MIGRATION",
+		    bdfs, 2);
 
 	return test_harness_run(argc, argv);
 }

@@ -21,6 +21,7 @@
 #include <libvfio.h>
 
 #include "kselftest_harness.h"
+#include "vendor/need.h"
 
 #define EDU_VENDOR		0x1234
 #define EDU_REGION_TYPE		(VFIO_REGION_TYPE_PCI_VENDOR_TYPE | EDU_VENDOR)
@@ -43,7 +44,7 @@ struct edu_identity {
 	u32 refused;
 };
 
-static const char *device_bdf;
+const char *device_bdf;
 
 /* Return the index of the region with @type and @subtype, or -1 */
 static int find_region(struct vfio_pci_device *device, u32 type, u32 subtype,
@@ -72,6 +73,20 @@ static int find_region(struct vfio_pci_device *device, u32 type, u32 subtype,
 	}
 
 	return -1;
+}
+
+static bool has_region(void)
+{
+	struct iommu *iommu = iommu_init(NULL);
+	struct vfio_pci_device *device = vfio_pci_device_init(device_bdf, iommu);
+	struct vfio_region_info info;
+	bool found;
+
+	found = find_region(device, EDU_REGION_TYPE, EDU_REGION_IDENTITY, &info) >= 0;
+	vfio_pci_device_cleanup(device);
+	iommu_cleanup(iommu);
+
+	return found;
 }
 
 FIXTURE(vfio_pci_vendor_edu_test) {
@@ -338,6 +353,11 @@ TEST_F(vfio_pci_vendor_edu_test, reset_keeps_added_region_and_overrides)
 
 int main(int argc, char *argv[])
 {
-	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+	device_bdf = need_bdf(&argc, argv);
+	if (!has_region()) {
+		need_edu(device_bdf);
+		need_loaded("vfio_pci_edu", NULL, "CONFIG_SAMPLE_VFIO_PCI_EDU", &device_bdf, 1);
+	}
+
 	return test_harness_run(argc, argv);
 }

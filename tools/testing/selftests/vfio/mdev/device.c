@@ -19,9 +19,10 @@
 #include <linux/sizes.h>
 
 #include "mdev.h"
-#include "../torture/torture.h"
+#include "../vendor/need.h"
+#include "../vendor/testdrv.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 /* IOVAs of the mapped pages; they are not adjacent */
 #define IOVA		0x100000UL
@@ -250,7 +251,8 @@ TEST_F(mdev, group_and_device_file_exclude_each_other)
 
 int main(int argc, char *argv[])
 {
-	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+	mdev_begin(&argc, argv, 1, "one device");
+	need_edu(device_bdf);
 
 	return test_harness_run(argc, argv);
 }

@@ -13,7 +13,8 @@
 #include <sys/eventfd.h>
 
 #include "mdev.h"
-#include "../torture/torture.h"
+#include "../vendor/need.h"
+#include "../vendor/testdrv.h"
 
 /*
  * Request an error and wait up to 60 s for the recovery by the PCI core.  The
@@ -42,7 +43,9 @@ int main(int argc, char *argv[])
 	int fd, i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+	mdev_begin(&argc, argv, 1, "one device");
+	need_events("inject ERROR");
+	need_file(device_file(device_bdf, "aer_dev_fatal"), "a device with AER");
 	/* Unload the module to remove devices of earlier tests */
 	mdev_unload();
 	VFIO_ASSERT_TRUE(mdev_load(NULL));

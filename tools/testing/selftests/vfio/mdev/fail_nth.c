@@ -14,10 +14,11 @@
 #include <sys/ioctl.h>
 
 #include "mdev.h"
-#include "../torture/nth.h"
-#include "../torture/torture.h"
+#include "../vendor/need.h"
+#include "../vendor/nth.h"
+#include "../vendor/testdrv.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 FIXTURE(fail_nth) {
 	struct iommu *iommu;
@@ -185,7 +186,9 @@ TEST_F_TIMEOUT(fail_nth, failed_bind_leaves_nothing_behind, 600)
 
 int main(int argc, char *argv[])
 {
-	device_bdf = vfio_selftests_get_bdf(&argc, argv);
+	need_fail_nth();
+	mdev_begin(&argc, argv, 1, "one device");
+	need_edu(device_bdf);
 
 	return test_harness_run(argc, argv);
 }

@@ -19,9 +19,10 @@
 #include <sys/mount.h>
 
 #include "mdev.h"
-#include "../torture/torture.h"
+#include "../vendor/need.h"
+#include "../vendor/testdrv.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 static const char *port_bdf, *igb_bdf, *shared_bdf;
 
@@ -301,8 +302,11 @@ TEST_F_TIMEOUT(once, removal_during_creation_fails, 60)
 /* A reset works before, during and after the life of a mediated device */
 TEST_F_TIMEOUT(once, reset_works_with_and_without_an_mdev, 60)
 {
-	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
+	struct iommu *iommu;
 
+	if (!getenv("VFIO_SELFTESTS_EVENTS"))
+		SKIP(return, "no caller that unplugs the device; see need_events()");
+	iommu = iommu_init(MODE_IOMMUFD);
 	mdev_bind(port_bdf, MDEV_DRIVER);
 	ASSERT_EQ(0, put_device(port_bdf, "reset", "1"));
 	mdev_create(port_bdf, UUID);
@@ -486,8 +490,11 @@ TEST_F(once, shared_iommu_group_is_refused)
 /* The device does not come back */
 TEST_F_TIMEOUT(once, unplug_waits_for_close, 120)
 {
-	struct iommu *iommu = iommu_init(MODE_IOMMUFD);
+	struct iommu *iommu;
 
+	if (!getenv("VFIO_SELFTESTS_EVENTS"))
+		SKIP(return, "no caller that unplugs the device; see need_events()");
+	iommu = iommu_init(MODE_IOMMUFD);
 	mdev_bind(port_bdf, MDEV_DRIVER);
 	mdev_create(port_bdf, UUID);
 	remove_while_open(iommu, port_bdf, NULL, NULL);
@@ -501,14 +508,14 @@ TEST_F_TIMEOUT(once, unplug_waits_for_close, 120)
 int main(int argc, char *argv[])
 {
 	char **bdfs;
-	int nr;
 
-	bdfs = vfio_selftests_get_bdfs(&argc, argv, &nr);
-	if (nr < 4) {
-		fprintf(stderr, "this program needs four devices\n");
-		return KSFT_FAIL;
-	}
-	device_bdf = bdfs[0];
+	bdfs = mdev_begin(&argc, argv, 4,
+			  "two edu devices, an igb, and a device in a shared IOMMU group");
+	need_edu(bdfs[0]);
+	need_edu(bdfs[1]);
+	need_igb(bdfs[2]);
+	need_vfs();
+	need_loaded("pci_pf_stub", NULL, "CONFIG_PCI_PF_STUB", NULL, 0);
 	port_bdf = bdfs[1];
 	igb_bdf = bdfs[2];
 	shared_bdf = bdfs[3];

@@ -7,15 +7,45 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sys/klog.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "mdev.h"
-#include "../torture/torture.h"
+#include "../vendor/need.h"
+#include "../vendor/testdrv.h"
 
-/* First device of the command line; torture/ uses it, too */
+/* First device of the command line; vendor/ uses it, too */
 const char *device_bdf;
+
+static char **all_bdfs, *all_drivers[8];
+static bool was_loaded;
+
+static void mdev_end(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(all_drivers); i++)
+		if (all_drivers[i] && device_exists(all_bdfs[i]))
+			mdev_try_bind(all_bdfs[i], all_drivers[i]);
+	if (!was_loaded)
+		mdev_unload();
+}
+
+char **mdev_begin(int *argc, char *argv[], int nr, const char *devices)
+{
+	int i, given;
+
+	all_bdfs = need_bdfs(argc, argv, nr, devices, &given);
+	need_module("vfio_mdev_pci", "CONFIG_SAMPLE_VFIO_MDEV_PCI");
+	device_bdf = all_bdfs[0];
+	for (i = 0; i < given && i < ARRAY_SIZE(all_drivers); i++)
+		all_drivers[i] = sysfs_driver_get(all_bdfs[i]);
+	was_loaded = module_is_loaded("vfio_mdev_pci");
+	at_end(mdev_end);
+	if (!was_loaded && !mdev_load(NULL))
+		ksft_exit_skip("loading the module vfio_mdev_pci failed; see dmesg\n");
+
+	return all_bdfs;
+}
 
 int mdev_try_bind(const char *bdf, const char *driver)
 {
@@ -90,40 +120,16 @@ int mdev_available(const char *bdf)
 
 bool mdev_load(const char *options)
 {
-	int status;
-	pid_t pid;
+	char args[256];
 
-	pid = fork();
-	VFIO_ASSERT_GE(pid, 0);
-	if (!pid) {
-		execlp("sh", "sh", "-c", "exec modprobe " MDEV_DRIVER " $1", "sh",
-		       options ?: "", NULL);
-		_exit(127);
-	}
-	VFIO_ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	snprintf_assert(args, sizeof(args), MDEV_DRIVER " %s", options ?: "");
 
-	return !status;
+	return run_modprobe(args);
 }
 
 int mdev_unload(void)
 {
 	return syscall(SYS_delete_module, "vfio_mdev_pci", O_NONBLOCK) ? errno : 0;
-}
-
-const char *line_of(const char *path)
-{
-	static char line[256];
-	FILE *file = fopen(path, "r");
-
-	line[0] = 0;
-	if (file) {
-		if (!fgets(line, sizeof(line), file))
-			line[0] = 0;
-		fclose(file);
-	}
-	line[strcspn(line, "\n")] = 0;
-
-	return line;
 }
 
 bool line_becomes(const char *path, const char *text)
@@ -138,27 +144,32 @@ bool line_becomes(const char *path, const char *text)
 
 static char log_text[1 << 20];
 static size_t log_size;
-
-static void log_read(void)
-{
-	/* SYSLOG_ACTION_READ_ALL */
-	int size = klogctl(3, log_text, sizeof(log_text) - 1);
-
-	VFIO_ASSERT_GE(size, 0);
-	log_text[size] = 0;
-}
+static int log_fd = -1;
 
 void log_mark(void)
 {
-	log_read();
-	log_size = strlen(log_text);
+	if (log_fd < 0)
+		log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	VFIO_ASSERT_GE(log_fd, 0);
+	VFIO_ASSERT_EQ(lseek(log_fd, 0, SEEK_END), 0);
+	log_size = 0;
 }
 
-/* The log must not have dropped the text before the mark */
+/* A read returns one message, or EPIPE if the kernel dropped messages */
 bool log_has(const char *text)
 {
-	log_read();
-	VFIO_ASSERT_GE(strlen(log_text), log_size);
+	ssize_t ret;
 
-	return strstr(log_text + log_size, text);
+	for (;;) {
+		ret = read(log_fd, log_text + log_size, sizeof(log_text) - log_size - 1);
+		if (ret < 0 && errno == EPIPE)
+			continue;
+		if (ret < 0)
+			break;
+		log_size += ret;
+	}
+	VFIO_ASSERT_EQ(errno, EAGAIN);
+	log_text[log_size] = 0;
+
+	return strstr(log_text, text);
 }

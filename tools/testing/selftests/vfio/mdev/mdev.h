@@ -9,7 +9,7 @@
 
 #include <libvfio.h>
 
-#include "../torture/edu.h"
+#include "../vendor/edu.h"
 
 #define MDEV_DRIVER		"vfio-mdev-pci"
 #define MDEV_DRIVERS		"/sys/bus/pci/drivers/vfio-mdev-pci/"
@@ -22,6 +22,12 @@
 #define EDU_LIVENESS		4
 #define EDU_IRQ_RAISE		0x60
 #define EDU_IRQ_LOWER		0x64
+
+/*
+ * Get @nr devices or more, and load the module; skip if impossible.  At exit, bind
+ * the devices to their drivers again, and unload the module if it was not loaded.
+ */
+char **mdev_begin(int *argc, char *argv[], int nr, const char *devices);
 
 /* Bind a device to a driver, or to none if NULL; return 0 or an errno */
 int mdev_try_bind(const char *bdf, const char *driver);
@@ -42,8 +48,6 @@ int mdev_available(const char *bdf);
 bool mdev_load(const char *options);
 int mdev_unload(void);
 
-/* Return the first line of a file, or "" */
-const char *line_of(const char *path);
 /* Wait some seconds for the first line of a file */
 bool line_becomes(const char *path, const char *text);
 /* Search the kernel log after the mark */

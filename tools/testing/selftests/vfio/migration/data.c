@@ -22,9 +22,10 @@
 
 #include "migration.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 #define INITIAL		1000
+#define ONE_DEVICE	"needs two devices with the same ids"
 
 FIXTURE(data) {
 	struct iommu *iommu;
@@ -755,14 +756,6 @@ static void transfer(struct __test_metadata *_metadata, struct data_data *self, 
 	free(buf);
 }
 
-static void open_other(struct __test_metadata *_metadata, struct data_data *self)
-{
-	ASSERT_LT(1, migration_nr_bdfs) {
-		TH_LOG("this test needs two devices with the same ids");
-	}
-	self->other = vfio_pci_device_init(migration_bdfs[1], self->iommu);
-}
-
 TEST_F_TIMEOUT(data, state_moves_to_another_device, 120)
 {
 	static const struct {
@@ -777,7 +770,9 @@ TEST_F_TIMEOUT(data, state_moves_to_another_device, 120)
 	static const size_t chunks[] = { 999, SZ_64K, SZ_1M };
 	int i, j;
 
-	open_other(_metadata, self);
+	if (migration_nr_bdfs < 2)
+		SKIP(return, ONE_DEVICE);
+	self->other = vfio_pci_device_init(migration_bdfs[1], self->iommu);
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		for (j = 0; j < ARRAY_SIZE(chunks); j++)
 			transfer(_metadata, self, cases[i].size, cases[i].seed, chunks[j]);
@@ -792,11 +787,13 @@ FIXTURE_SETUP(large)
 {
 	const struct abilities abilities = {};
 
+	if (migration_nr_bdfs < 2)
+		SKIP(return, ONE_DEVICE);
 	migration_load(&abilities);
 	self->data.iommu = iommu_init(default_iommu_mode);
 	self->data.device = vfio_pci_device_init(device_bdf, self->data.iommu);
 	self->data.fd = self->data.device->fd;
-	open_other(_metadata, &self->data);
+	self->data.other = vfio_pci_device_init(migration_bdfs[1], self->data.iommu);
 }
 
 FIXTURE_TEARDOWN(large)
@@ -814,7 +811,7 @@ TEST_F_TIMEOUT(large, large_state_moves_in_constant_memory, 300)
 
 int main(int argc, char *argv[])
 {
-	migration_main_bdfs(&argc, argv);
+	migration_begin(&argc, argv, 1, "one device");
 
 	return test_harness_run(argc, argv);
 }

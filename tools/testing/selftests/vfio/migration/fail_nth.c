@@ -15,11 +15,12 @@
 #include <linux/compiler.h>
 #include <linux/sizes.h>
 
-#include "../torture/nth.h"
 #include "migration.h"
+#include "../vendor/need.h"
+#include "../vendor/nth.h"
 #include "v1.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 #define STATE_SIZE	300000
 
@@ -256,7 +257,7 @@ static int log_writes(int fd, u64 *dirty)
 		return ret;
 
 	/* If this write fails, the driver reports nothing */
-	ret = put_text("/sys/module/vfio_pci_torture_migration/parameters/mark_dirty",
+	ret = put_text("/sys/module/vfio_pci_testdrv_migration/parameters/mark_dirty",
 		       "0x3000 0x1000");
 	if (ret)
 		return ret;
@@ -295,7 +296,8 @@ TEST_F_TIMEOUT(fail_nth, failed_allocation_loses_no_dirty_page, 300)
 
 int main(int argc, char *argv[])
 {
-	migration_main_bdfs(&argc, argv);
+	need_fail_nth();
+	migration_begin(&argc, argv, 1, "one device");
 
 	return test_harness_run(argc, argv);
 }

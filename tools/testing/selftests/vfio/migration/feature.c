@@ -17,7 +17,7 @@
 
 #include "migration.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 FIXTURE(feature) {
 	struct iommu *iommu;
@@ -680,7 +680,7 @@ TEST_F_TIMEOUT(feature, data_size_covers_the_stream, 120)
 
 int main(int argc, char *argv[])
 {
-	migration_main_bdfs(&argc, argv);
+	migration_begin(&argc, argv, 1, "one device");
 
 	return test_harness_run(argc, argv);
 }

@@ -3,7 +3,7 @@
  * Load mutated streams by the data file, by the mapped window of the region,
  * and by writes to this window.
  *
- * The oracle in fuzz_judge.c predicts the errno and the number of driver calls
+ * The oracle in fuzz_oracle.c predicts the errno and the number of driver calls
  * for each stream.  The core must call load_done() for complete streams only.
  *
  * A device that has refused a stream needs a reset.  A real reset takes long,
@@ -34,7 +34,7 @@
 #include "stream_util.h"
 #include "v1.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 /* Size of the old data in the window if the sender gives a wrong size */
 #define STALE	4096
@@ -520,7 +520,7 @@ TEST_F_TIMEOUT(fuzz, written_window_accepts_only_valid_streams, 600)
 
 int main(int argc, char *argv[])
 {
-	migration_main_bdfs(&argc, argv);
+	migration_begin(&argc, argv, 1, "one device");
 
 	return test_harness_run(argc, argv);
 }

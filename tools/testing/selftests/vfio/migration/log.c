@@ -18,7 +18,7 @@
 
 #include "migration.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 FIXTURE(log) {
 	struct iommu *iommu;
@@ -412,7 +412,7 @@ TEST_F_TIMEOUT(log, log_sync_is_called_before_a_report, 120)
 
 int main(int argc, char *argv[])
 {
-	migration_main_bdfs(&argc, argv);
+	migration_begin(&argc, argv, 1, "one device");
 
 	return test_harness_run(argc, argv);
 }

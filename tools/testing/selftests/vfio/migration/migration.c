@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <glob.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,21 +9,37 @@
 
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "migration.h"
+#include "../vendor/need.h"
 
-#define MODULE		"vfio_pci_torture_migration"
+#define MODULE		"vfio_pci_testdrv_migration"
 #define PARAMETERS	"/sys/module/" MODULE "/parameters/"
 
 const char *device_bdf;
 char **migration_bdfs;
 int migration_nr_bdfs;
 
-void migration_main_bdfs(int *argc, char *argv[])
+static void migration_end(void)
 {
-	migration_bdfs = vfio_selftests_get_bdfs(argc, argv, &migration_nr_bdfs);
+	int i;
+
+	migration_unbind();
+	migration_try_rmmod();
+	for (i = 0; i < migration_nr_bdfs; i++)
+		bind_device(migration_bdfs[i]);
+}
+
+void migration_begin(int *argc, char *argv[], int nr, const char *devices)
+{
+	migration_bdfs = need_bdfs(argc, argv, nr, devices, &migration_nr_bdfs);
 	device_bdf = migration_bdfs[0];
+	need_file(device_file(device_bdf, "reset"), "a device with a reset");
+	need_no_samples();
+	need_module(MODULE, "CONFIG_VFIO_PCI_TEST_DRIVERS, CONFIG_VFIO_PCI_MIGRATION");
+	/* A driver that was loaded before stays loaded */
+	if (!module_is_loaded(MODULE))
+		at_end(migration_end);
 }
 
 /* Read a parameter of the module, or return NULL; valid until the next call */
@@ -151,20 +166,6 @@ static bool is_loaded_with(const struct abilities *abilities)
 	return (*need_param("log") == 'Y') == abilities->log;
 }
 
-static unsigned int get_id(const char *bdf, const char *file)
-{
-	FILE *stream = fopen(device_file(bdf, file), "r");
-	unsigned int id;
-	int ret;
-
-	VFIO_ASSERT_NOT_NULL(stream);
-	ret = fscanf(stream, "%x", &id);
-	VFIO_ASSERT_EQ(ret, 1);
-	fclose(stream);
-
-	return id;
-}
-
 /* Write the ids of all devices in the format of the module */
 static void get_ids(char *ids, size_t size)
 {
@@ -173,34 +174,20 @@ static void get_ids(char *ids, size_t size)
 
 	for (i = 0; i < migration_nr_bdfs; i++) {
 		length += snprintf(ids + length, size - length, "%s%x:%x", i ? "," : "",
-				   get_id(migration_bdfs[i], "vendor"),
-				   get_id(migration_bdfs[i], "device"));
+				   device_id(migration_bdfs[i], "vendor"),
+				   device_id(migration_bdfs[i], "device"));
 		VFIO_ASSERT_LT(length, size);
 	}
 }
 
 void migration_modprobe(const struct abilities *abilities)
 {
-	char ids[128], precopy[64], *args[] = {
-		"modprobe", MODULE, NULL, abilities->p2p ? "p2p=1" : "p2p=0", precopy,
-		abilities->log ? "log=1" : "log=0", NULL,
-	};
-	int status;
-	pid_t pid;
+	char ids[128], args[256];
 
-	strcpy(ids, "ids=");
-	get_ids(ids + strlen(ids), sizeof(ids) - strlen(ids));
-	args[2] = ids;
-	snprintf_assert(precopy, sizeof(precopy), "precopy=%llu",
-			(unsigned long long)abilities->precopy);
-	pid = fork();
-	VFIO_ASSERT_GE(pid, 0);
-	if (!pid) {
-		execvp(args[0], args);
-		_exit(127);
-	}
-	VFIO_ASSERT_EQ(waitpid(pid, &status, 0), pid);
-	VFIO_ASSERT_EQ(status, 0, "the module " MODULE " failed to load\n");
+	get_ids(ids, sizeof(ids));
+	snprintf_assert(args, sizeof(args), MODULE " ids=%s p2p=%d precopy=%llu log=%d", ids,
+			abilities->p2p, (unsigned long long)abilities->precopy, abilities->log);
+	VFIO_ASSERT_TRUE(run_modprobe(args), "modprobe %s failed, see dmesg\n", args);
 }
 
 int migration_try_rmmod(void)
@@ -208,18 +195,13 @@ int migration_try_rmmod(void)
 	return syscall(SYS_delete_module, MODULE, O_NONBLOCK) ? errno : 0;
 }
 
-/* Unbind all devices, because each of them pins the module */
+/* A bound device pins the module */
 void migration_unbind(void)
 {
-	glob_t found;
-	size_t i;
+	int i;
 
-	if (glob("/sys/bus/pci/drivers/vfio-pci/*:*:*", 0, NULL, &found))
-		return;
-	for (i = 0; i < found.gl_pathc; i++)
-		VFIO_ASSERT_EQ(put_text("/sys/bus/pci/drivers/vfio-pci/unbind",
-					strrchr(found.gl_pathv[i], '/') + 1), 0);
-	globfree(&found);
+	for (i = 0; i < migration_nr_bdfs; i++)
+		unbind_device(migration_bdfs[i]);
 }
 
 /* vfio-pci reads the abilities at bind, so bind the devices again to change them */

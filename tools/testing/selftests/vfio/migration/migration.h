@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Shared by the tests of migration: control of the vendor driver in the module
- * vfio_pci_torture_migration (CONFIG_VFIO_PCI_TORTURE_TEST), and helpers for
+ * vfio_pci_testdrv_migration (CONFIG_VFIO_PCI_TEST_DRIVERS), and helpers for
  * both migration protocols.
  */
 #ifndef SELFTESTS_VFIO_MIGRATION_H
@@ -15,7 +15,7 @@
 
 #include <libvfio.h>
 
-#include "../torture/torture.h"
+#include "../vendor/testdrv.h"
 
 #define STATE(x)	VFIO_DEVICE_STATE_##x
 
@@ -23,7 +23,8 @@
 extern char **migration_bdfs;
 extern int migration_nr_bdfs;
 
-void migration_main_bdfs(int *argc, char *argv[]);
+/* Get @nr devices or more, with a reset; skip if one or the module is missing */
+void migration_begin(int *argc, char *argv[], int nr, const char *devices);
 
 /* Abilities of the driver; vfio-pci reads them at bind */
 struct abilities {

@@ -15,7 +15,7 @@
 #include "migration.h"
 #include "v1.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 FIXTURE(power) {
 	struct iommu *iommu;
@@ -175,7 +175,7 @@ TEST_F_TIMEOUT(power, close_resumes_the_device, 60)
 
 int main(int argc, char *argv[])
 {
-	migration_main_bdfs(&argc, argv);
+	migration_begin(&argc, argv, 1, "one device");
 
 	return test_harness_run(argc, argv);
 }

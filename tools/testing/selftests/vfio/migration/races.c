@@ -19,9 +19,9 @@
 #include <linux/sizes.h>
 
 #include "migration.h"
-#include "../torture/racer.h"
+#include "../vendor/racer.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 #define NR_FILES	8
 
@@ -418,7 +418,7 @@ TEST_F_TIMEOUT(races, opens_race_with_dma_reports, 120)
 
 int main(int argc, char *argv[])
 {
-	migration_main_bdfs(&argc, argv);
+	migration_begin(&argc, argv, 1, "one device");
 
 	return test_harness_run(argc, argv);
 }

@@ -19,7 +19,7 @@
 #include "migration.h"
 #include "stream_util.h"
 
-#include "../kselftest_harness.h"
+#include "kselftest_harness.h"
 
 #define SEED	0x1122334455667788ULL
 /* Bytes of one part of the driver, and of the whole state */
@@ -160,7 +160,7 @@ TEST_F_TIMEOUT(stream, stream_has_the_documented_format, 120)
 		  le16toh(header->subdevice));
 	ASSERT_EQ(vfio_pci_config_readb(self->device, PCI_REVISION_ID), header->revision);
 	ASSERT_EQ(3, le32toh(header->version));
-	ASSERT_STREQ("vfio_pci_torture_migration", (const char *)header->driver);
+	ASSERT_STREQ("vfio_pci_testdrv_migration", (const char *)header->driver);
 
 	nr = find_records(&self->bytes, records);
 	ASSERT_EQ(7, nr);
@@ -448,7 +448,7 @@ TEST_F_TIMEOUT(stream, random_bytes_are_refused, 120)
 
 int main(int argc, char *argv[])
 {
-	migration_main_bdfs(&argc, argv);
+	migration_begin(&argc, argv, 1, "one device");
 
 	return test_harness_run(argc, argv);
 }

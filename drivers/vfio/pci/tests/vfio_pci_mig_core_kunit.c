@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the migration state machine of vfio-pci
+ */
+
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+
+#include "vfio_pci_mig_device_kunit.h"
+
+/* Change the state, and check the result, the calls and the new state */
+static void test_expect(struct kunit *test, const char *what,
+			enum vfio_device_mig_state to, int ret,
+			const char *events, enum vfio_device_mig_state state)
+{
+	struct mig_device *t = test->priv;
+
+	memset(t->fake->events, 0, sizeof(t->fake->events));
+	KUNIT_EXPECT_EQ_MSG(test, ret, mig_set(t, to), "%s", what);
+	KUNIT_EXPECT_STREQ_MSG(test, events, t->fake->events, "%s", what);
+	/* The next check depends on this state */
+	KUNIT_ASSERT_EQ_MSG(test, state, t->mig->state, "%s", what);
+}
+
+/* Reset the device and change to a state */
+static void test_reach(struct kunit *test, enum vfio_device_mig_state state)
+{
+	struct mig_device *t = test->priv;
+
+	vfio_pci_mig_reset_done(t->mig);
+	mig_fake_forget(t->fake);
+	if (state == VFIO_DEVICE_STATE_ERROR) {
+		KUNIT_ASSERT_EQ(test, 0,
+				mig_set(t, VFIO_DEVICE_STATE_RESUMING));
+		KUNIT_ASSERT_EQ(test, 0, mig_feed(&t->mig->stream, "V", 1, 1));
+		KUNIT_ASSERT_EQ(test, -EINVAL,
+				mig_set(t, VFIO_DEVICE_STATE_STOP));
+	} else {
+		KUNIT_ASSERT_EQ(test, 0, mig_set(t, state));
+	}
+	KUNIT_ASSERT_EQ(test, state, t->mig->state);
+	mig_fake_forget(t->fake);
+}
+
+/* In the order of enum vfio_device_mig_state */
+static const char * const state_names[MIG_STATES] = {
+	"ERROR", "STOP", "RUNNING", "STOP_COPY", "RESUMING", "RUNNING_P2P",
+	"PRE_COPY", "PRE_COPY_P2P",
+};
+
+/*
+ * Calls on the way from one state (row) to another (column), in the order of
+ * the enum: s stop, r run, q quiesce, p precopy_start, e precopy_stop.  "-"
+ * means that there is no way.
+ */
+struct abilities {
+	const char *name;
+	bool p2p, precopy;
+	const char *calls[MIG_STATES][MIG_STATES];
+};
+
+static const struct abilities abilities[] = {
+	{ "none", false, false, {
+		{ "", "-", "-", "-", "-", "-", "-", "-" },
+		{ "-", "", "r", "", "", "-", "-", "-" },
+		{ "-", "s", "", "s", "s", "-", "-", "-" },
+		{ "-", "", "r", "", "", "-", "-", "-" },
+		{ "-", "", "r", "", "", "-", "-", "-" },
+	} },
+	{ "P2P", true, false, {
+		{ "", "-", "-", "-", "-", "-", "-", "-" },
+		{ "-", "", "qr", "", "", "q", "-", "-" },
+		{ "-", "qs", "", "qs", "qs", "q", "-", "-" },
+		{ "-", "", "qr", "", "", "q", "-", "-" },
+		{ "-", "", "qr", "", "", "q", "-", "-" },
+		{ "-", "s", "r", "s", "s", "", "-", "-" },
+	} },
+	{ "PRE_COPY", false, true, {
+		{ "", "-", "-", "-", "-", "-", "-", "-" },
+		{ "-", "", "r", "", "", "-", "rp", "-" },
+		{ "-", "s", "", "s", "s", "-", "p", "-" },
+		{ "-", "", "r", "", "", "-", "-", "-" },
+		{ "-", "", "r", "", "", "-", "rp", "-" },
+		{},
+		{ "-", "es", "e", "s", "es", "-", "", "-" },
+	} },
+	{ "P2P and PRE_COPY", true, true, {
+		{ "", "-", "-", "-", "-", "-", "-", "-" },
+		{ "-", "", "qr", "", "", "q", "qrp", "qp" },
+		{ "-", "qs", "", "qs", "qs", "q", "p", "qp" },
+		{ "-", "", "qr", "", "", "q", "-", "-" },
+		{ "-", "", "qr", "", "", "q", "qrp", "qp" },
+		{ "-", "s", "r", "s", "s", "", "rp", "p" },
+		{ "-", "eqs", "e", "qs", "eqs", "eq", "", "q" },
+		{ "-", "es", "er", "s", "es", "e", "r", "" },
+	} },
+};
+
+static void abilities_name(const struct abilities *a, char *name)
+{
+	strscpy(name, a->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(abilities, abilities, abilities_name);
+
+/* Fail one call: earlier calls have taken effect, and a retry succeeds */
+static void test_one_failure(struct kunit *test, const struct abilities *a,
+			     unsigned int from, unsigned int to, unsigned int i,
+			     int fail_ret)
+{
+	const char *calls = a->calls[from][to];
+	struct mig_device *t = test->priv;
+	char what[64];
+	int ret;
+
+	/* precopy_stop cannot fail */
+	if (calls[i] == 'e')
+		return;
+
+	snprintf(what, sizeof(what), "%s to %s, %c fails", state_names[from],
+		 state_names[to], calls[i]);
+	test_reach(test, from);
+	t->fake->fails = calls[i];
+	t->fake->fail_ret = fail_ret;
+	ret = fail_ret < 0 && fail_ret >= -MAX_ERRNO ? fail_ret : -EIO;
+	KUNIT_EXPECT_EQ_MSG(test, ret, mig_set(t, to), "%s", what);
+	KUNIT_EXPECT_EQ_MSG(test, i + 1, strlen(t->fake->events), "%s", what);
+	KUNIT_EXPECT_EQ_MSG(test, 0, strncmp(calls, t->fake->events, i + 1),
+			    "%s", what);
+	/* The session ends before the first call */
+	if (!i)
+		KUNIT_EXPECT_EQ_MSG(test,
+				    from == VFIO_DEVICE_STATE_STOP_COPY ||
+				    from == VFIO_DEVICE_STATE_RESUMING ?
+				    VFIO_DEVICE_STATE_STOP : from,
+				    t->mig->state, "%s", what);
+
+	t->fake->fails = 0;
+	test_expect(test, what, to, 0, calls + i, to);
+}
+
+/* All pairs of states, and a failure of each call between them */
+static void test_state_changes_call_operations_in_order(struct kunit *test)
+{
+	static const int fail_rets[] = { -EIO, -ETIMEDOUT, 1, INT_MIN };
+	const struct abilities *a = test->param_value;
+	struct mig_device *t = test->priv;
+	unsigned int from, to, i;
+	const char *calls;
+	char what[64];
+
+	mig_start(test, a->p2p, a->precopy);
+	for (from = 0; from < MIG_STATES; from++) {
+		if (!a->calls[from][0]) {
+			vfio_pci_mig_reset_done(t->mig);
+			mig_fake_forget(t->fake);
+			test_expect(test, state_names[from], from, -EINVAL, "",
+				    VFIO_DEVICE_STATE_RUNNING);
+			continue;
+		}
+		for (to = 0; to < MIG_STATES; to++) {
+			calls = a->calls[from][to];
+			snprintf(what, sizeof(what), "%s to %s",
+				 state_names[from], state_names[to]);
+			test_reach(test, from);
+			if (!strcmp(calls, "-")) {
+				test_expect(test, what, to, -EINVAL, "", from);
+				continue;
+			}
+			test_expect(test, what, to, 0, calls, to);
+			for (i = 0; calls[i]; i++)
+				test_one_failure(test, a, from, to, i,
+						 fail_rets[(from + to) %
+							   ARRAY_SIZE(fail_rets)]);
+		}
+		test_reach(test, from);
+		test_expect(test, state_names[from], MIG_STATES, -EINVAL, "",
+			    from);
+		test_expect(test, state_names[from], U32_MAX, -EINVAL, "",
+			    from);
+	}
+}
+
+/* The state after a failure on the way */
+static void test_failure_keeps_the_last_reached_state(struct kunit *test)
+{
+	static const struct {
+		enum vfio_device_mig_state from, to, at;
+		char fails;
+	} cases[] = {
+		{ VFIO_DEVICE_STATE_RUNNING, VFIO_DEVICE_STATE_STOP,
+		  VFIO_DEVICE_STATE_RUNNING_P2P, 's' },
+		{ VFIO_DEVICE_STATE_RUNNING, VFIO_DEVICE_STATE_RESUMING,
+		  VFIO_DEVICE_STATE_RUNNING_P2P, 's' },
+		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING,
+		  VFIO_DEVICE_STATE_STOP, 'q' },
+		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING,
+		  VFIO_DEVICE_STATE_RUNNING_P2P, 'r' },
+		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING,
+		  VFIO_DEVICE_STATE_STOP, 'q' },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_PRE_COPY,
+		  VFIO_DEVICE_STATE_RUNNING, 'p' },
+		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_PRE_COPY_P2P,
+		  VFIO_DEVICE_STATE_RUNNING_P2P, 'p' },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_STOP,
+		  VFIO_DEVICE_STATE_RUNNING, 'q' },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_STOP_COPY,
+		  VFIO_DEVICE_STATE_PRE_COPY, 'q' },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_STOP_COPY,
+		  VFIO_DEVICE_STATE_PRE_COPY_P2P, 's' },
+		{ VFIO_DEVICE_STATE_PRE_COPY_P2P, VFIO_DEVICE_STATE_RUNNING,
+		  VFIO_DEVICE_STATE_RUNNING_P2P, 'r' },
+	};
+	struct mig_device *t = test->priv;
+	unsigned int i;
+
+	mig_start(test, true, true);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		test_reach(test, cases[i].from);
+		t->fake->fails = cases[i].fails;
+		t->fake->fail_ret = -EBUSY;
+		KUNIT_EXPECT_EQ(test, -EBUSY, mig_set(t, cases[i].to));
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].at, t->mig->state, "%u", i);
+	}
+}
+
+#define ALL	LONG_MAX
+
+/* Incoming streams and their results */
+static void test_incomplete_stream_is_an_error(struct kunit *test)
+{
+	static const struct {
+		const char *what;
+		/*
+		 * Number of bytes to load; if negative, number of missing bytes
+		 */
+		long len;
+		size_t flip;
+		char fails;
+		int ret;
+		const char *events;
+	} cases[] = {
+		{ "empty stream", 0, 0, 0, 0, "" },
+		{ "one byte", 1, 0, 0, -EINVAL, "" },
+		{ "the header", MIG_HEADER, 0, 0, -EINVAL, "" },
+		{ "all but the trailer", -32, 0, 0, -EINVAL, "" },
+		{ "all but one byte", -1, 0, 0, -EINVAL, "" },
+		{ "damaged header", ALL, 20, 0, -EBADMSG, "" },
+		{ "damaged part", ALL, 100, 0, -EBADMSG, "" },
+		{ "all", ALL, 0, 0, 0, "d" },
+		{ "invalid state", ALL, 0, 'd', -EILSEQ, "d" },
+	};
+	struct mig_device *t = test->priv;
+	struct vfio_pci_mig_stream *stream;
+	struct mig_bytes b;
+	char events[8];
+	unsigned int i;
+	long len;
+
+	mig_bytes_alloc(test, &b, PAGE_SIZE);
+	mig_start(test, true, true);
+	stream = &t->mig->stream;
+	t->fake->parts[MIG_PRECOPY][0] = 9;
+	t->fake->parts[MIG_DATA][0] = 100;
+	t->fake->fail_ret = -EILSEQ;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *what = cases[i].what;
+		int ret = cases[i].ret;
+		int fed = 0;
+
+		test_reach(test, VFIO_DEVICE_STATE_RESUMING);
+		mig_put_all(&b, t->fake, t->vdev->pdev, i);
+		len = cases[i].len;
+		len = len < 0 ? b.len + len : min_t(long, len, b.len);
+		if (cases[i].flip) {
+			b.data[cases[i].flip] ^= 1;
+			fed = ret;
+		}
+		KUNIT_EXPECT_EQ_MSG(test, fed,
+				    mig_feed(stream, b.data, len, 100),
+				    "%s", what);
+		/* Nothing takes effect before the stream is complete */
+		KUNIT_EXPECT_STREQ_MSG(test, "", t->fake->events, "%s", what);
+		KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RESUMING,
+				t->mig->state);
+
+		t->fake->fails = cases[i].fails;
+		strscpy(events, cases[i].events);
+		if (!ret)
+			strlcat(events, "q", sizeof(events));
+		test_expect(test, what, VFIO_DEVICE_STATE_RUNNING_P2P,
+			    ret, events, ret ? VFIO_DEVICE_STATE_ERROR :
+					       VFIO_DEVICE_STATE_RUNNING_P2P);
+		KUNIT_EXPECT_NULL(test, stream->payload);
+		t->fake->fails = 0;
+		if (!ret)
+			continue;
+
+		/* Only a reset leaves the state ERROR */
+		test_expect(test, what, VFIO_DEVICE_STATE_RUNNING, -EINVAL, "",
+			    VFIO_DEVICE_STATE_ERROR);
+		vfio_pci_mig_reset_done(t->mig);
+		test_expect(test, what, VFIO_DEVICE_STATE_STOP, 0, "qs",
+			    VFIO_DEVICE_STATE_STOP);
+	}
+
+	/* An invalid return value of load_done becomes -EIO */
+	test_reach(test, VFIO_DEVICE_STATE_RESUMING);
+	mig_put_all(&b, t->fake, t->vdev->pdev, 1);
+	KUNIT_EXPECT_EQ(test, 0, mig_feed(stream, b.data, b.len, b.len));
+	t->fake->fails = 'd';
+	t->fake->fail_ret = 1;
+	test_expect(test, "1", VFIO_DEVICE_STATE_STOP, -EIO, "d",
+		    VFIO_DEVICE_STATE_ERROR);
+
+	/* A failed load also fails the end of RESUMING */
+	test_reach(test, VFIO_DEVICE_STATE_RESUMING);
+	t->fake->load_ret = -ENOSPC;
+	KUNIT_EXPECT_EQ(test, -ENOSPC, mig_feed(stream, b.data, b.len, b.len));
+	t->fake->load_ret = 0;
+	test_expect(test, "load", VFIO_DEVICE_STATE_STOP, -ENOSPC, "",
+		    VFIO_DEVICE_STATE_ERROR);
+}
+
+static void test_fill_all(struct kunit *test, struct mig_bytes *b, bool stopped)
+{
+	struct mig_device *t = test->priv;
+	struct vfio_pci_mig_stream *stream = &t->mig->stream;
+	size_t left;
+
+	for (;;) {
+		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_fill(stream, stopped));
+		left = vfio_pci_mig_left(stream);
+		if (!left)
+			return;
+		KUNIT_ASSERT_LE(test, b->len + left, b->max);
+		memcpy(b->data + b->len, stream->window + stream->taken, left);
+		b->len += left;
+		stream->taken += left;
+	}
+}
+
+/* One session spans PRE_COPY and STOP_COPY */
+static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
+{
+	struct mig_device *t = test->priv;
+	u64 initial, dirty, session;
+	struct mig_bytes b;
+
+	mig_bytes_alloc(test, &b, PAGE_SIZE);
+	mig_start(test, true, true);
+	t->fake->parts[MIG_PRECOPY][0] = 9;
+	t->fake->parts[MIG_DATA][0] = 100;
+
+	session = t->mig->session;
+	test_expect(test, "start", VFIO_DEVICE_STATE_PRE_COPY, 0, "p",
+		    VFIO_DEVICE_STATE_PRE_COPY);
+	KUNIT_EXPECT_NE(test, session, t->mig->session);
+	session = t->mig->session;
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &initial, &dirty));
+	KUNIT_EXPECT_EQ(test, MIG_HEADER + 9, initial);
+	KUNIT_EXPECT_EQ(test, 7, dirty);
+	test_fill_all(test, &b, false);
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &initial, &dirty));
+	KUNIT_EXPECT_EQ(test, 9, initial);
+	test_expect(test, "continue", VFIO_DEVICE_STATE_STOP_COPY, 0, "qs",
+		    VFIO_DEVICE_STATE_STOP_COPY);
+	KUNIT_EXPECT_EQ(test, session, t->mig->session);
+	test_fill_all(test, &b, true);
+	KUNIT_EXPECT_EQ(test, VFIO_PCI_MIG_COMPLETE, t->mig->stream.phase);
+	test_expect(test, "end", VFIO_DEVICE_STATE_STOP, 0, "e",
+		    VFIO_DEVICE_STATE_STOP);
+	KUNIT_EXPECT_NE(test, session, t->mig->session);
+
+	/* The device loads its own state */
+	session = t->mig->session;
+	test_expect(test, "resume", VFIO_DEVICE_STATE_RESUMING, 0, "",
+		    VFIO_DEVICE_STATE_RESUMING);
+	KUNIT_EXPECT_NE(test, session, t->mig->session);
+	KUNIT_EXPECT_EQ(test, 0, mig_feed(&t->mig->stream, b.data, b.len, 50));
+	test_expect(test, "run", VFIO_DEVICE_STATE_RUNNING, 0, "dqr",
+		    VFIO_DEVICE_STATE_RUNNING);
+	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_PRECOPY]);
+	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_DATA]);
+
+	/* After an aborted session, userspace starts a new one */
+	mig_fake_forget(t->fake);
+	b.len = 0;
+	test_expect(test, "restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "qs",
+		    VFIO_DEVICE_STATE_STOP_COPY);
+	session = t->mig->session;
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_fill(&t->mig->stream, true));
+	test_expect(test, "abort", VFIO_DEVICE_STATE_STOP, 0, "",
+		    VFIO_DEVICE_STATE_STOP);
+	test_expect(test, "second restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "",
+		    VFIO_DEVICE_STATE_STOP_COPY);
+	KUNIT_EXPECT_NE(test, session, t->mig->session);
+	test_fill_all(test, &b, true);
+	KUNIT_EXPECT_EQ(test, 0, mig_verdict(t->fake, t->mig->dev, b.data,
+					     b.len, SIZE_MAX));
+}
+
+/* precopy_start and precopy_stop are optional */
+static void test_precopy_start_and_stop_are_optional(struct kunit *test)
+{
+	struct mig_device *t = test->priv;
+
+	mig_start(test, true, true);
+	t->fake->ops.precopy_start = NULL;
+	t->fake->ops.precopy_stop = NULL;
+	test_expect(test, "in", VFIO_DEVICE_STATE_PRE_COPY, 0, "",
+		    VFIO_DEVICE_STATE_PRE_COPY);
+	test_expect(test, "out", VFIO_DEVICE_STATE_STOP, 0, "qs",
+		    VFIO_DEVICE_STATE_STOP);
+}
+
+static void test_expect_reset(struct kunit *test, const char *what, u64 session,
+			      bool transfers)
+{
+	struct mig_device *t = test->priv;
+
+	KUNIT_EXPECT_STREQ_MSG(test, "", t->fake->events, "%s", what);
+	KUNIT_EXPECT_EQ_MSG(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state,
+			    "%s", what);
+	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&t->mig->lock));
+	KUNIT_EXPECT_FALSE(test, t->mig->deferred_reset);
+	KUNIT_EXPECT_FALSE(test, t->mig->precopy_started);
+	KUNIT_EXPECT_NULL(test, t->mig->stream.payload);
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&t->mig->stream));
+	if (transfers)
+		KUNIT_EXPECT_NE(test, session, t->mig->session);
+}
+
+/* A reset in each state, with and without the lock */
+static void test_reset_ends_the_session(struct kunit *test)
+{
+	struct mig_device *t = test->priv;
+	enum vfio_device_mig_state state;
+	bool transfers;
+	u64 session;
+
+	mig_start(test, true, true);
+	for (state = 0; state < MIG_STATES; state++) {
+		transfers = state == VFIO_DEVICE_STATE_RESUMING ||
+			    state == VFIO_DEVICE_STATE_STOP_COPY ||
+			    state >= VFIO_DEVICE_STATE_PRE_COPY;
+		test_reach(test, state);
+		if (transfers && state != VFIO_DEVICE_STATE_RESUMING)
+			KUNIT_EXPECT_EQ(test, 0,
+					vfio_pci_mig_fill(&t->mig->stream,
+							  false));
+		session = t->mig->session;
+		vfio_pci_mig_reset_done(t->mig);
+		test_expect_reset(test, state_names[state], session, transfers);
+
+		/* The session continues until the lock is released */
+		test_reach(test, state);
+		session = t->mig->session;
+		vfio_pci_mig_lock(t->mig);
+		vfio_pci_mig_reset_done(t->mig);
+		vfio_pci_mig_reset_done(t->mig);
+		KUNIT_EXPECT_EQ(test, state, t->mig->state);
+		KUNIT_EXPECT_EQ(test, session, t->mig->session);
+		KUNIT_EXPECT_EQ(test, state == VFIO_DEVICE_STATE_RESUMING,
+				!!t->mig->stream.payload);
+		vfio_pci_mig_unlock(t->mig);
+		test_expect_reset(test, state_names[state], session, transfers);
+		test_expect(test, "after", VFIO_DEVICE_STATE_STOP, 0, "qs",
+			    VFIO_DEVICE_STATE_STOP);
+
+		/* Call the reset handlers of vfio-pci-core */
+		test_reach(test, state);
+		session = t->mig->session;
+		vfio_pci_core_reset_prepare(t->vdev->pdev);
+		KUNIT_EXPECT_EQ(test, state, t->mig->state);
+		vfio_pci_core_reset_done(t->vdev->pdev);
+		test_expect_reset(test, state_names[state], session, transfers);
+	}
+}
+
+#define NR_DEFERRED	100
+
+static int reset_thread(void *data)
+{
+	struct mig_device *t = data;
+
+	while (!kthread_should_stop()) {
+		vfio_pci_mig_reset_done(t->mig);
+		usleep_range(10, 100);
+	}
+
+	return 0;
+}
+
+/* Concurrent resets: none is lost, and none takes effect under the lock */
+static void test_concurrent_resets_are_not_lost(struct kunit *test)
+{
+	static const enum vfio_device_mig_state states[] = {
+		VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_PRE_COPY,
+		VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING_P2P,
+	};
+	unsigned long timeout = jiffies + 20 * HZ;
+	struct mig_device *t = test->priv;
+	unsigned int i, deferred = 0;
+	struct task_struct *task;
+	u64 session;
+	int ret = 0;
+
+	mig_start(test, true, true);
+	task = kthread_run(reset_thread, t, "mig_reset");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	for (i = 0; !ret && deferred < NR_DEFERRED; i++) {
+		if (time_after(jiffies, timeout))
+			break;
+		vfio_pci_mig_lock(t->mig);
+		/* Each state can follow the previous one, and RUNNING */
+		ret = vfio_pci_mig_set_state(t->mig, states[i % 4]);
+		session = t->mig->session;
+		usleep_range(10, 100);
+		KUNIT_EXPECT_EQ(test, states[i % 4], t->mig->state);
+		KUNIT_EXPECT_EQ(test, session, t->mig->session);
+		deferred += READ_ONCE(t->mig->deferred_reset);
+		vfio_pci_mig_unlock(t->mig);
+		mig_fake_forget(t->fake);
+	}
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, 0, ret);
+	KUNIT_EXPECT_EQ(test, NR_DEFERRED, deferred);
+	KUNIT_EXPECT_FALSE(test, t->mig->deferred_reset);
+	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&t->mig->lock));
+	/* The last reset took effect without the lock */
+	KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
+	test_expect(test, "after", VFIO_DEVICE_STATE_STOP, 0, "qs",
+		    VFIO_DEVICE_STATE_STOP);
+}
+
+/* Closing the device in any state ends pre-copy */
+static void test_close_ends_precopy(struct kunit *test)
+{
+	struct mig_device *t = test->priv;
+	struct vfio_pci_mig *mig;
+	enum vfio_device_mig_state state;
+
+	mig_start(test, true, true);
+	for (state = 0; state < MIG_STATES; state++) {
+		test_reach(test, state);
+		mig = vfio_pci_mig_get(&t->vdev->vdev);
+		KUNIT_EXPECT_PTR_EQ(test, t->mig, mig);
+		vfio_pci_vendors_close(t->vdev);
+		KUNIT_EXPECT_STREQ_MSG(test,
+				       state >= VFIO_DEVICE_STATE_PRE_COPY ?
+				       "e-" : "-", t->fake->events, "%s",
+				       state_names[state]);
+		/*
+		 * Other holders of a reference notice that the device is closed
+		 */
+		KUNIT_EXPECT_NULL(test, mig->vdev);
+		KUNIT_EXPECT_NULL(test, mig->stream.payload);
+		KUNIT_EXPECT_NULL(test, vfio_pci_mig_get(&t->vdev->vdev));
+		vfio_pci_mig_put(mig);
+		vfio_pci_regions_free(t->vdev);
+		mig_open(test);
+		KUNIT_ASSERT_NOT_NULL(test, t->mig);
+		KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
+	}
+
+	/* In STOP_COPY after PRE_COPY, pre-copy has not ended yet */
+	test_reach(test, VFIO_DEVICE_STATE_PRE_COPY);
+	KUNIT_EXPECT_EQ(test, 0, mig_set(t, VFIO_DEVICE_STATE_STOP_COPY));
+	vfio_pci_vendors_close(t->vdev);
+	KUNIT_EXPECT_STREQ(test, "qse-", t->fake->events);
+}
+
+static struct kunit_case mig_test_cases[] = {
+	KUNIT_CASE_PARAM(test_state_changes_call_operations_in_order, abilities_gen_params),
+	KUNIT_CASE(test_failure_keeps_the_last_reached_state),
+	KUNIT_CASE(test_incomplete_stream_is_an_error),
+	KUNIT_CASE(test_session_spans_precopy_and_stop_copy),
+	KUNIT_CASE(test_precopy_start_and_stop_are_optional),
+	KUNIT_CASE(test_reset_ends_the_session),
+	KUNIT_CASE(test_concurrent_resets_are_not_lost),
+	KUNIT_CASE(test_close_ends_precopy),
+	{}
+};
+
+static struct kunit_suite mig_test_suite = {
+	.name		= "vfio-pci-migration",
+	.init		= mig_device_init,
+	.exit		= mig_device_exit,
+	.test_cases	= mig_test_cases,
+};
+
+kunit_test_suite(mig_test_suite);
+
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+MODULE_DESCRIPTION("KUnit tests of the migration state machine of vfio-pci");
+MODULE_LICENSE("GPL");

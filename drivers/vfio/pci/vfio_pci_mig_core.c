@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO PCI migration
+ *
+ * State machine of a device that a vendor driver migrates.  It implements the
+ * states of VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE.  The migration region maps v1
+ * states to these.
+ *
+ * The migration lock serializes the operations of the driver and the transfer
+ * of data.  A reset cannot wait for this lock, because the resetting thread may
+ * hold locks that nest inside it.  If a reset finds the lock taken, the holder
+ * handles the reset before it unlocks.
+ */
+
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+#include <linux/vmalloc.h>
+#include <kunit/visibility.h>
+
+#include "vfio_pci_mig.h"
+#include "vfio_pci_priv.h"
+
+/* Activity of the device in a state */
+enum vfio_pci_mig_level {
+	VFIO_PCI_MIG_STOPPED,
+	VFIO_PCI_MIG_QUIET,
+	VFIO_PCI_MIG_RUNNING,
+};
+
+static enum vfio_pci_mig_level vfio_pci_mig_level(enum vfio_device_mig_state state)
+{
+	switch (state) {
+	case VFIO_DEVICE_STATE_RUNNING:
+	case VFIO_DEVICE_STATE_PRE_COPY:
+		return VFIO_PCI_MIG_RUNNING;
+	case VFIO_DEVICE_STATE_RUNNING_P2P:
+	case VFIO_DEVICE_STATE_PRE_COPY_P2P:
+		return VFIO_PCI_MIG_QUIET;
+	default:
+		return VFIO_PCI_MIG_STOPPED;
+	}
+}
+
+bool vfio_pci_mig_is_stopped(enum vfio_device_mig_state state)
+{
+	return vfio_pci_mig_level(state) == VFIO_PCI_MIG_STOPPED;
+}
+
+bool vfio_pci_mig_is_saving(enum vfio_device_mig_state state)
+{
+	return state == VFIO_DEVICE_STATE_STOP_COPY ||
+	       state == VFIO_DEVICE_STATE_PRE_COPY ||
+	       state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
+}
+
+/**
+ * vfio_pci_mig_window() - get the data window
+ * @mig: the migration
+ *
+ * Userspace may map the window.  The core frees it when the device is closed,
+ * even if data files are still open.
+ *
+ * Return: a buffer of VFIO_PCI_MIG_WINDOW bytes, or NULL if out of memory.
+ */
+void *vfio_pci_mig_window(struct vfio_pci_mig *mig)
+{
+	void *window = READ_ONCE(mig->window), *other;
+
+	if (window)
+		return window;
+
+	/* No vmalloc_user(): the fault handler maps single pages */
+	window = __vmalloc(VFIO_PCI_MIG_WINDOW, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!window)
+		return NULL;
+
+	other = cmpxchg(&mig->window, NULL, window);
+	if (other) {
+		vfree(window);
+		return other;
+	}
+
+	return window;
+}
+
+/*
+ * vfio-pci-core reports the start and the end of a reset.  In between, no
+ * change of the state starts: the reset would undo a part of it.
+ */
+static bool vfio_pci_mig_in_reset(struct vfio_pci_mig *mig)
+{
+	guard(spinlock)(&mig->reset_lock);
+
+	return mig->resetting || mig->deferred_reset;
+}
+
+/* Upper limit of the duration of a reset */
+#define VFIO_PCI_MIG_RESET_TIMEOUT	(60 * HZ)
+
+/* Wait for the end of a reset, unlocked: the reset may need inner locks */
+static int vfio_pci_mig_wait_for_reset(struct vfio_pci_mig *mig)
+{
+	long ret;
+
+	vfio_pci_mig_unlock(mig);
+	ret = wait_event_killable_timeout(mig->reset_over,
+					  !READ_ONCE(mig->resetting),
+					  VFIO_PCI_MIG_RESET_TIMEOUT);
+	vfio_pci_mig_lock(mig);
+	if (ret > 0)
+		return 0;
+
+	return ret ?: -EAGAIN;
+}
+
+/* End the data transfer session without calling the driver */
+static void vfio_pci_mig_drop(struct vfio_pci_mig *mig)
+{
+	mig->session++;
+	mig->v1_offered = false;
+	vfio_pci_mig_end(&mig->stream);
+}
+
+static void vfio_pci_mig_stop_saving(struct vfio_pci_mig *mig)
+{
+	if (mig->precopy_started && mig->ops->precopy_stop)
+		mig->ops->precopy_stop(mig->dev);
+	mig->precopy_started = false;
+	vfio_pci_mig_drop(mig);
+}
+
+static int vfio_pci_mig_start_saving(struct vfio_pci_mig *mig, bool precopy)
+{
+	void *window = vfio_pci_mig_window(mig);
+	int ret;
+
+	if (!window)
+		return -ENOMEM;
+
+	if (precopy && mig->ops->precopy_start) {
+		ret = mig->ops->precopy_start(mig->dev);
+		if (ret)
+			return vfio_pci_mig_errno(mig->dev, "precopy_start",
+						  ret);
+		/* A reset during the call has ended pre-copy */
+		if (vfio_pci_mig_was_reset(mig) && mig->ops->precopy_stop)
+			mig->ops->precopy_stop(mig->dev);
+	}
+	mig->precopy_started = precopy;
+	mig->initial = U64_MAX;
+	mig->session++;
+	vfio_pci_mig_send(&mig->stream, mig->dev, window);
+
+	return 0;
+}
+
+static int vfio_pci_mig_start_resuming(struct vfio_pci_mig *mig)
+{
+	int ret;
+
+	ret = vfio_pci_mig_receive(&mig->stream, mig->dev);
+	if (!ret)
+		mig->session++;
+
+	return ret;
+}
+
+/*
+ * Userspace has written all data.  An empty or incomplete stream leaves the
+ * device unchanged.  After an incomplete stream, the device must not run: enter
+ * ERROR.
+ */
+static int vfio_pci_mig_stop_resuming(struct vfio_pci_mig *mig)
+{
+	int ret = vfio_pci_mig_received(&mig->stream);
+
+	if (!ret) {
+		ret = mig->ops->load_done(mig->dev);
+		if (ret)
+			ret = vfio_pci_mig_errno(mig->dev, "load_done", ret);
+	}
+	vfio_pci_mig_drop(mig);
+	if (ret == -ENODATA)
+		return 0;
+	if (ret)
+		mig->state = VFIO_DEVICE_STATE_ERROR;
+
+	return ret;
+}
+
+/* Stop, quiesce or run the device */
+static int vfio_pci_mig_set_level(struct vfio_pci_mig *mig,
+				  enum vfio_pci_mig_level level)
+{
+	const char *what;
+	int ret;
+
+	switch (level) {
+	case VFIO_PCI_MIG_RUNNING:
+		what = "run";
+		ret = mig->ops->run(mig->dev);
+		break;
+	case VFIO_PCI_MIG_QUIET:
+		what = "quiesce";
+		ret = mig->ops->quiesce(mig->dev);
+		break;
+	default:
+		what = "stop";
+		ret = mig->ops->stop(mig->dev);
+		break;
+	}
+
+	/* After a reset during the call, the device must run */
+	if (!ret && level != VFIO_PCI_MIG_RUNNING &&
+	    vfio_pci_mig_was_reset(mig)) {
+		what = "run";
+		ret = mig->ops->run(mig->dev);
+	}
+
+	return ret ? vfio_pci_mig_errno(mig->dev, what, ret) : 0;
+}
+
+/* Take one arc of the state machine: change the level, or the session */
+static int vfio_pci_mig_arc(struct vfio_pci_mig *mig,
+			    enum vfio_device_mig_state next)
+{
+	enum vfio_device_mig_state state = mig->state;
+	bool precopy;
+	int ret = 0;
+
+	if (vfio_pci_mig_level(state) != vfio_pci_mig_level(next)) {
+		ret = vfio_pci_mig_set_level(mig, vfio_pci_mig_level(next));
+	} else if (state == VFIO_DEVICE_STATE_RESUMING) {
+		ret = vfio_pci_mig_stop_resuming(mig);
+	} else if (next == VFIO_DEVICE_STATE_RESUMING) {
+		ret = vfio_pci_mig_start_resuming(mig);
+	} else if (vfio_pci_mig_is_saving(state) &&
+		   !vfio_pci_mig_is_saving(next)) {
+		vfio_pci_mig_stop_saving(mig);
+	} else if (vfio_pci_mig_is_saving(next) &&
+		   !vfio_pci_mig_is_saving(state)) {
+		precopy = next != VFIO_DEVICE_STATE_STOP_COPY;
+		ret = vfio_pci_mig_start_saving(mig, precopy);
+	}
+	if (!ret)
+		mig->state = next;
+	wake_up_all(&mig->more);
+
+	return ret;
+}
+
+/**
+ * vfio_pci_mig_set_state() - change the device state
+ * @mig: the migration, locked
+ * @state: the new state
+ *
+ * On error, the device is in the last state that it reached.  Unlocks @mig to
+ * wait for a reset in progress.
+ *
+ * Return: 0, -EINVAL if the state cannot be reached, -EAGAIN if a reset does
+ * not end, -ERESTARTSYS if a fatal signal is pending, -ENOMEM if out of memory,
+ * or the errno of a driver operation.
+ */
+int vfio_pci_mig_set_state(struct vfio_pci_mig *mig,
+			   enum vfio_device_mig_state state)
+{
+	enum vfio_device_mig_state next;
+	int ret;
+
+	while (mig->state != state) {
+		if (vfio_pci_mig_in_reset(mig)) {
+			ret = vfio_pci_mig_wait_for_reset(mig);
+			if (ret)
+				return ret;
+			continue;
+		}
+
+		/* Only a reset leaves ERROR, and vfio would warn */
+		if (mig->state == VFIO_DEVICE_STATE_ERROR)
+			return -EINVAL;
+
+		ret = vfio_mig_get_next_state(&mig->vdev->vdev, mig->state,
+					      state, &next);
+		if (ret)
+			return ret;
+
+		ret = vfio_pci_mig_arc(mig, next);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_set_state);
+
+/**
+ * vfio_pci_mig_pending() - get the number of pending pre-copy bytes
+ * @mig: the migration, locked, in a pre-copy state
+ * @initial: set to the number of initial bytes, which never increases
+ * @dirty: set to the number of dirty bytes
+ *
+ * Return: 0, or the errno of a driver operation.
+ */
+int vfio_pci_mig_pending(struct vfio_pci_mig *mig, u64 *initial,
+			 u64 *dirty)
+{
+	u64 ready = vfio_pci_mig_left(&mig->stream);
+	int ret;
+
+	*initial = 0;
+	*dirty = 0;
+	ret = mig->ops->precopy_pending(mig->dev, initial, dirty);
+	if (ret)
+		return vfio_pci_mig_errno(mig->dev, "precopy_pending", ret);
+
+	if (mig->stream.phase == VFIO_PCI_MIG_AT_HEADER)
+		ready = sizeof(struct vfio_pci_mig_header);
+	if (check_add_overflow(*initial, ready, initial))
+		*initial = U64_MAX;
+
+	/* initial_bytes must not increase, so count the rest as dirty */
+	if (*initial > mig->initial &&
+	    check_add_overflow(*dirty, *initial - mig->initial, dirty))
+		*dirty = U64_MAX;
+	*initial = min(*initial, mig->initial);
+	mig->initial = *initial;
+
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_pending);
+
+/**
+ * vfio_pci_vendor_load_version() - get the version of the loaded state
+ * @dev: the device
+ *
+ * For vendor drivers that load older versions than they save.
+ *
+ * Context: The load, precopy_load and load_done operations.
+ * Return: the version, from min_version to version of struct
+ * vfio_pci_migration_ops.
+ */
+u32 vfio_pci_vendor_load_version(struct vfio_pci_vendor_device *dev)
+{
+	struct vfio_pci_mig *mig = to_vfio_pci_vendor(dev)->migration;
+
+	return le32_to_cpu(mig->stream.header.version);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_vendor_load_version);
+
+/**
+ * vfio_pci_mig_claim() - select the migration protocol of an open device
+ * @mig: the migration
+ * @protocol: the protocol
+ *
+ * Return: 0, -EBUSY if userspace already uses the other protocol.
+ */
+int vfio_pci_mig_claim(struct vfio_pci_mig *mig,
+		       enum vfio_pci_mig_protocol protocol)
+{
+	enum vfio_pci_mig_protocol old;
+
+	old = cmpxchg(&mig->protocol, VFIO_PCI_MIG_NO_PROTOCOL, protocol);
+
+	return old == VFIO_PCI_MIG_NO_PROTOCOL || old == protocol ? 0 : -EBUSY;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_claim);
+
+void vfio_pci_mig_lock(struct vfio_pci_mig *mig)
+{
+	mutex_lock(&mig->lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_lock);
+
+/* The device was reset: it runs, and its session is over */
+static void vfio_pci_mig_do_reset(struct vfio_pci_mig *mig)
+{
+	mig->state = VFIO_DEVICE_STATE_RUNNING;
+	mig->precopy_started = false;
+	mig->v1_saving = false;
+	vfio_pci_mig_drop(mig);
+	wake_up_all(&mig->more);
+	if (mig->vdev && mig->ops->reset)
+		mig->ops->reset(mig->dev);
+}
+
+void vfio_pci_mig_unlock(struct vfio_pci_mig *mig)
+{
+	for (;;) {
+		spin_lock(&mig->reset_lock);
+		if (!mig->deferred_reset)
+			break;
+		mig->deferred_reset = false;
+		spin_unlock(&mig->reset_lock);
+		vfio_pci_mig_do_reset(mig);
+	}
+	/* From here on, a reset finds the lock free */
+	mutex_unlock(&mig->lock);
+	spin_unlock(&mig->reset_lock);
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_unlock);
+
+/**
+ * vfio_pci_mig_reset_prepare() - note the start of a reset
+ * @mig: the migration
+ */
+void vfio_pci_mig_reset_prepare(struct vfio_pci_mig *mig)
+{
+	guard(spinlock)(&mig->reset_lock);
+
+	WRITE_ONCE(mig->resetting, true);
+}
+
+/**
+ * vfio_pci_mig_reset() - note that the device was reset
+ * @mig: the migration
+ *
+ * Call this before the reset_done callback of the driver.  If an operation
+ * stops the device after the callback, the core must already know of the reset.
+ */
+void vfio_pci_mig_reset(struct vfio_pci_mig *mig)
+{
+	guard(spinlock)(&mig->reset_lock);
+
+	mig->deferred_reset = true;
+}
+
+/**
+ * vfio_pci_mig_reset_done() - handle the end of a reset
+ * @mig: the migration
+ *
+ * Call this after the reset_done callback of the driver.  Does not wait for the
+ * migration lock: if it is taken, the holder handles the reset.
+ */
+void vfio_pci_mig_reset_done(struct vfio_pci_mig *mig)
+{
+	spin_lock(&mig->reset_lock);
+	WRITE_ONCE(mig->resetting, false);
+	wake_up_all(&mig->reset_over);
+	mig->deferred_reset = true;
+	if (!mutex_trylock(&mig->lock)) {
+		spin_unlock(&mig->reset_lock);
+		return;
+	}
+	spin_unlock(&mig->reset_lock);
+	vfio_pci_mig_unlock(mig);
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_reset_done);
+
+static void vfio_pci_mig_free(struct kref *kref)
+{
+	struct vfio_pci_mig *mig =
+		container_of(kref, struct vfio_pci_mig, kref);
+
+	mutex_destroy(&mig->log.lock);
+	mutex_destroy(&mig->lock);
+	kfree(mig);
+}
+
+/**
+ * vfio_pci_mig_get() - get the migration of a device
+ * @core_vdev: the device; userspace may open or close it concurrently
+ *
+ * Return: the migration with a reference, or NULL if no vendor driver migrates
+ * the open device.
+ */
+struct vfio_pci_mig *vfio_pci_mig_get(struct vfio_device *core_vdev)
+{
+	struct vfio_pci_core_device *vdev =
+		container_of(core_vdev, struct vfio_pci_core_device, vdev);
+
+	guard(mutex)(&vdev->vendors_lock);
+
+	if (vdev->migration)
+		kref_get(&vdev->migration->kref);
+
+	return vdev->migration;
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_get);
+
+void vfio_pci_mig_put(struct vfio_pci_mig *mig)
+{
+	if (mig)
+		kref_put(&mig->kref, vfio_pci_mig_free);
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_put);
+
+/**
+ * vfio_pci_mig_check_driver() - validate the migration operations of a driver
+ * @driver: the vendor driver
+ *
+ * Return: 0, -EINVAL if a required operation is missing, min_version exceeds
+ * version, or the name does not fit into the stream.
+ */
+int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
+{
+	const struct vfio_pci_migration_ops *ops = driver->migration;
+
+	if (!ops)
+		return 0;
+
+	if (!ops->stop || !ops->run || !ops->size || !ops->save || !ops->load ||
+	    !ops->load_done || ops->min_version > ops->version)
+		return -EINVAL;
+	if (ops->precopy_save ?
+	    !ops->precopy_pending || !ops->precopy_load :
+	    ops->precopy_pending || ops->precopy_load || ops->precopy_start ||
+	    ops->precopy_stop)
+		return -EINVAL;
+	if (!ops->log_start && (ops->log_stop || ops->log_sync))
+		return -EINVAL;
+
+	return strlen(driver->name) > VFIO_PCI_MIG_NAME ? -EINVAL : 0;
+}
+
+/**
+ * vfio_pci_mig_open() - set up the migration of a device
+ * @dev: the device; its vendor driver has opened it
+ *
+ * Return: 0 on success, or -ENOMEM if out of memory.
+ */
+int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
+{
+	struct vfio_pci_mig *mig;
+
+	mig = kzalloc_obj(*mig, GFP_KERNEL_ACCOUNT);
+	if (!mig)
+		return -ENOMEM;
+
+	kref_init(&mig->kref);
+	mutex_init(&mig->lock);
+	spin_lock_init(&mig->reset_lock);
+	init_waitqueue_head(&mig->reset_over);
+	init_waitqueue_head(&mig->more);
+	vfio_pci_mig_log_init(&mig->log);
+	mig->vdev = dev->vdev;
+	mig->dev = dev;
+	mig->ops = dev->driver->migration;
+	mig->state = VFIO_DEVICE_STATE_RUNNING;
+
+	/*
+	 * The open device owns the first reference.  The driver may use the
+	 * second one from any context until its close callback returns.
+	 */
+	kref_get(&mig->kref);
+	/* Pairs with smp_load_acquire() in functions that the driver calls */
+	smp_store_release(&to_vfio_pci_vendor(dev)->migration, mig);
+	scoped_guard(mutex, &dev->vdev->vendors_lock)
+		dev->vdev->migration = mig;
+
+	return 0;
+}
+
+/**
+ * vfio_pci_mig_close() - end the migration when the device is closed
+ * @mig: the migration, or NULL; open data files, the vendor driver and the v1
+ *	 region keep references
+ */
+void vfio_pci_mig_close(struct vfio_pci_mig *mig)
+{
+	if (!mig)
+		return;
+
+	scoped_guard(mutex, &mig->vdev->vendors_lock)
+		mig->vdev->migration = NULL;
+
+	scoped_guard(vfio_pci_mig, mig) {
+		vfio_pci_mig_stop_saving(mig);
+		vfio_pci_mig_stop_logging(mig);
+		mig->vdev = NULL;
+		vfree(mig->window);
+		mig->window = NULL;
+	}
+	wake_up_all(&mig->more);
+
+	vfio_pci_mig_put(mig);
+}

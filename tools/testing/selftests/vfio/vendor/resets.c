@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reset callbacks of vendor drivers.  reset_prepare and reset_done must pair while
+ * the device is open or closed, and during open and close.
+ *
+ * Needs a device with function level reset, which takes 100 ms, bound to vfio-pci,
+ * and the module vfio_pci_testdrv.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "need.h"
+#include "testdrv.h"
+
+#include "kselftest_harness.h"
+
+const char *device_bdf;
+
+static int prepares(void)
+{
+	return testdrv_count("prepares");
+}
+
+static int resets(void)
+{
+	return testdrv_count("resets");
+}
+
+static void start_reset(struct writer *writer)
+{
+	int before = prepares();
+
+	writer_start(writer, device_file(device_bdf, "reset"), "1");
+	while (prepares() == before)
+		usleep(1000);
+}
+
+FIXTURE(resets) {
+	struct iommu *iommu;
+};
+
+FIXTURE_VARIANT(resets) {
+	const char *iommu_mode;
+};
+
+#define FIXTURE_VARIANT_ADD_IOMMU_MODE(mode) FIXTURE_VARIANT_IOMMU_MODE(resets, mode)
+
+FIXTURE_VARIANT_ADD_ALL_IOMMU_MODES();
+
+FIXTURE_SETUP(resets)
+{
+	self->iommu = iommu_init(variant->iommu_mode);
+	/* Attach the drivers: they were loaded after the device was bound */
+	vfio_pci_device_cleanup(testdrv_open(self->iommu, "", "", ""));
+	ASSERT_EQ(prepares(), resets());
+}
+
+FIXTURE_TEARDOWN(resets)
+{
+	iommu_cleanup(self->iommu);
+}
+
+TEST_F(resets, resets_by_open_and_close_call_the_driver)
+{
+	struct vfio_pci_device *device;
+	int before = prepares(), opened;
+
+	device = testdrv_open(self->iommu, "", "", "");
+	opened = prepares();
+	ASSERT_GT(opened, before);
+	ASSERT_EQ(opened, resets());
+	vfio_pci_device_cleanup(device);
+	ASSERT_GT(prepares(), opened);
+	ASSERT_EQ(prepares(), resets());
+}
+
+TEST_F(resets, reset_of_a_closed_device_calls_the_driver)
+{
+	int before = prepares();
+
+	ASSERT_EQ(0, put_device(device_bdf, "reset", "1"));
+	ASSERT_EQ(before + 1, prepares());
+	ASSERT_EQ(before + 1, resets());
+}
+
+TEST_F(resets, close_waits_for_reset_done)
+{
+	struct vfio_pci_device *device;
+	struct writer writer;
+	int i, before;
+
+	for (i = 0; i < 5; i++) {
+		device = testdrv_open(self->iommu, "", "", "");
+		before = resets();
+		start_reset(&writer);
+		/* close() begins during the reset */
+		ASSERT_EQ(before, resets());
+		vfio_pci_device_cleanup(device);
+		ASSERT_LT(before, resets());
+		ASSERT_EQ(0, writer_join(&writer));
+		ASSERT_EQ(prepares(), resets());
+	}
+}
+
+struct opener {
+	pthread_t thread;
+	int ret;
+};
+
+static void *open_slowly(void *arg)
+{
+	struct opener *opener = arg;
+
+	opener->ret = testdrv_open_errno("sleep 3000", "", "");
+
+	return NULL;
+}
+
+TEST_F(resets, reset_during_open_fails_the_open)
+{
+	int opens = testdrv_count("opens"), closes = testdrv_count("closes");
+	struct opener opener = { .ret = -1 };
+	int before = resets();
+
+	ASSERT_EQ(0, pthread_create(&opener.thread, NULL, open_slowly, &opener));
+	/* open() resets the device, then the driver sleeps */
+	while (resets() == before)
+		usleep(1000);
+	usleep(1000000);
+	ASSERT_EQ(opens, testdrv_count("opens"));
+	ASSERT_EQ(0, put_device(device_bdf, "reset", "1"));
+	ASSERT_EQ(0, pthread_join(opener.thread, NULL));
+	ASSERT_EQ(EAGAIN, opener.ret);
+	ASSERT_EQ(opens + 1, testdrv_count("opens"));
+	ASSERT_EQ(closes + 1, testdrv_count("closes"));
+	ASSERT_EQ(prepares(), resets());
+
+	ASSERT_EQ(0, testdrv_open_errno("sleep 3000", "", ""));
+	ASSERT_EQ(prepares(), resets());
+}
+
+int main(int argc, char *argv[])
+{
+	device_bdf = need_bdf(&argc, argv);
+	if (!strstr(line_of(device_file(device_bdf, "reset_method")), "flr"))
+		ksft_exit_skip("%s has no function level reset\n", device_bdf);
+	testdrv_begin();
+
+	return test_harness_run(argc, argv);
+}
