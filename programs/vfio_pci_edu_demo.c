@@ -5,14 +5,13 @@
  * receive its interrupt as MSI and as INTx.
  *
  * The program prints each step with its result, and fails if a result is wrong.
- * iommu_init() and vfio_pci_device_init() of libvfio in this folder open the
- * IOMMU, the IOMMU group and the device.
+ * iommu_init() and vfio_pci_device_init() of libvfio, the library of the vfio
+ * selftests, open the IOMMU, the IOMMU group and the device.
  *
  * See docs/specs/edu.rst of QEMU for the registers.
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +21,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include <linux/compiler.h>
 #include <linux/io.h>
 #include <linux/pci_regs.h>
 #include <linux/types.h>
 #include <linux/vfio.h>
 
 #include <libvfio.h>
+
+#include "demo.h"
 
 #define EDU_VENDOR		0x1234
 #define EDU_DEVICE		0x11e8
@@ -45,22 +45,6 @@
 #define EDU_IRQ_ACK		0x64
 
 #define TIMEOUT_MS		5000
-
-static int failures;
-
-/* Print a check and its result */
-static __printf(2, 3) void check(bool ok, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	printf("  %-7s", ok ? "ok" : "FAILED");
-	vprintf(fmt, args);
-	printf("\n");
-	va_end(args);
-
-	failures += !ok;
-}
 
 /* Access a register by read/write of the device file, or through mmap */
 struct access {

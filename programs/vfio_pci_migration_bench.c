@@ -10,7 +10,6 @@
  */
 #include <fcntl.h>
 #include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,8 @@
 #include <linux/vfio.h>
 
 #include <libvfio.h>
+
+#include "bench.h"
 
 #define CHUNK		SZ_64K
 /* Bytes of one sample: several windows of the region */
@@ -371,17 +372,6 @@ static void bench_v1_load(bool map)
 	if (map)
 		munmap(window, window_size);
 	close_device();
-}
-
-/* Reduce noise.  Failures are not fatal. */
-static void isolate(void)
-{
-	struct sched_param param = { .sched_priority = 50 };
-
-	if (mlockall(MCL_CURRENT | MCL_FUTURE))
-		perror("# mlockall");
-	if (sched_setscheduler(0, SCHED_FIFO, &param))
-		perror("# sched_setscheduler");
 }
 
 int main(int argc, char *argv[])

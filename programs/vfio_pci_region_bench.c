@@ -12,7 +12,6 @@
  */
 #include <fcntl.h>
 #include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +26,8 @@
 #include <linux/vfio.h>
 
 #include <libvfio.h>
+
+#include "bench.h"
 
 #define EDU_VENDOR	0x1234
 #define EDU_DEVICE	0x11e8
@@ -247,20 +248,6 @@ static void report(struct bench *b, const struct op *op)
 	       (samples[n / 2] - overhead) / ticks,
 	       (samples[0] - overhead) / ticks,
 	       (samples[n * 9 / 10] - overhead) / ticks, n, op->what);
-}
-
-/*
- * Keep other tasks on the CPU out of the samples.  This is optional: print a
- * failure and continue.
- */
-static void isolate(void)
-{
-	struct sched_param param = { .sched_priority = 50 };
-
-	if (mlockall(MCL_CURRENT | MCL_FUTURE))
-		perror("# mlockall");
-	if (sched_setscheduler(0, SCHED_FIFO, &param))
-		perror("# sched_setscheduler");
 }
 
 int main(int argc, char *argv[])

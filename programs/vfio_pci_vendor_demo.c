@@ -7,7 +7,6 @@
  * Needs the module vfio_pci_edu, and debugfs.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +15,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include <linux/compiler.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 #include <linux/vfio.h>
 
 #include <libvfio.h>
+
+#include "demo.h"
 
 #define EDU_ID			0x00	/* major, minor version, 0x00ed */
 #define EDU_DMA_SOURCE		0x80
@@ -39,22 +39,6 @@ struct edu_identity {
 	u32 started;
 	u32 refused;
 };
-
-static int failures;
-
-/* Print a check and its result */
-static __printf(2, 3) void check(bool ok, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	printf("  %-7s", ok ? "ok" : "FAILED");
-	vprintf(fmt, args);
-	printf("\n");
-	va_end(args);
-
-	failures += !ok;
-}
 
 static void show_table(struct vfio_pci_device *device)
 {

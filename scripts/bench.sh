@@ -184,7 +184,7 @@ identity()
 {
 	"$SCRIPTS/modules.sh" "$kernel" stock
 	"$SCRIPTS/in-root.sh" qemu-system-x86_64 --version | head -n 1
-	cat "$REPO"/programs/vfio_pci_{region,migration}_bench.c "$SCRIPTS"/{bench,vm}.sh | key
+	cat "$REPO"/programs/{bench.h,vfio_pci_{region,migration}_bench.c} "$SCRIPTS"/{bench,vm}.sh | key
 }
 
 # table STOCK OURS: print the rows of out/bench.tsv. Return an error if a metric

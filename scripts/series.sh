@@ -82,13 +82,18 @@ blobs()
 	git -C "$1" ls-tree -r "$2" -- "${@:3}"
 }
 
+# exported DIR FOLDER...: print the paths of the patches in these series, in order.
+exported()
+{
+	(cd "$1" && find "${@:2}" -name '0*.patch' ! -name '0000-*' | sort | sed "s,^,$1/,")
+}
+
 # am WHAT DIR FOLDER...: apply series to the pristine files.
 am()
 {
-	local what=$1 dir=$2 patches status=0
-	shift 2
+	local what=$1 patches status=0
 
-	mapfile -t patches < <(cd "$dir" && find "$@" -name '0*.patch' ! -name '0000-*' | sort | sed "s,^,$dir/,")
+	mapfile -t patches < <(exported "${@:2}")
 	git -C "$tmp/am" checkout -q -f -B main base
 	git -C "$tmp/am" am "${patches[@]}" >"$tmp/why" 2>&1 || status=1
 	result "$status" "git am applies $what: ${#patches[@]} patches" "$tmp/why"
@@ -100,7 +105,7 @@ am()
 # $tree.
 prove()
 {
-	local files status=0 n=${#folders[@]}
+	local files n=${#folders[@]}
 
 	git init -q -b main "$tmp/am"
 	mapfile -t files < <(git -C "$tree" diff --no-renames --name-only base series)
@@ -110,7 +115,7 @@ prove()
 	git -C "$tmp/am" commit -q --allow-empty -m pristine
 	git -C "$tmp/am" tag base
 
-	find "$1/${folders[0]}" -name '0*.patch' ! -name '0000-*' | sort | while read -r patch; do
+	exported "$1" "${folders[0]}" | while read -r patch; do
 		git -C "$tmp/am" apply --check "$patch" 2>&1 || true
 	done >"$tmp/why"
 	empty "each patch of ${folders[0]} applies alone" "$tmp/why"
