@@ -6,12 +6,11 @@
 # serve_events FOLDER PID: execute the requests that programs in a VM print to
 # FOLDER/log, by QEMU's monitor on the pipes FOLDER/monitor.in and monitor.out:
 #
-# run_kselftest.sh prints "# " before them.
-#
 #     inject ERROR      inject an AER error into the device "faulty"
 #     inject ERROR BDF  inject an AER error into a root port that vm.sh made
 #     unplug            unplug the device "victim", and return
 #
+# A request may follow "# ", as in the output of run_kselftest.sh.
 # Return when process PID ends.
 serve_events()
 {

@@ -38,7 +38,7 @@ static const char *fire(u64 pos, u32 width)
 
 	VFIO_ASSERT_EQ(write(event, &count, 8), 8);
 	fired = read(event, &count, 8) == 8 ? "unheard" : "heard";
-	/* 8 bytes at 4 also write edu's factorial */
+	/* 8 bytes at offset 4 also write edu's register 8, which starts a computation */
 	device_settle(pos, width);
 
 	return fired;

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# igd.sh: vfio_pci_igd equals the former support for Intel graphics in vfio-pci. A
-# server emulates graphics devices with valid and invalid OpRegions. With our modules and
-# with stock modules that have the fixes of the first series, userspace must see the same
-# bytes and errors. Also test vfio_pci_igd together with a second vendor driver. On the
+# igd.sh: userspace sees no difference between vfio_pci_igd and stock's support for Intel
+# graphics. A server emulates graphics devices with valid and invalid OpRegions. With our
+# modules and with stock modules that have the fixes of the first series, userspace must
+# see the same bytes and errors. Also test vfio_pci_igd together with a second vendor driver. On the
 # debug kernel, fail each allocation of an open in turn. KERNEL selects one kernel; the
 # default is both. Results are in out/igd.
 
@@ -108,7 +108,7 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	equal "igd: without both bridges" {fixes,ours}/no-host.iommufd 2000
 
 	has "binding a device loads the module" '^vfio_pci_igd ' ours/bound
-	has_not "stock has no such module" '^vfio_pci_igd ' fixes/bound
+	has_not "stock with the fixes has no such module" '^vfio_pci_igd ' fixes/bound
 	has "while the device is bound, the module cannot be unloaded" 'vfio_pci_igd is in use' ours/pinned
 	has_not "after unbind, the module can be unloaded" '^vfio_pci_igd ' ours/unloaded
 	has "without the module, the log names it" 'OpRegion .* without the module vfio-pci-igd' ours/hint
