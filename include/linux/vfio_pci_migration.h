@@ -16,19 +16,19 @@ struct vfio_pci_vendor_device;
 /**
  * struct vfio_pci_migration_ops - migration operations of a vendor driver
  *
- * Unless the member says otherwise, the core calls an operation in process
- * context, and the operation may sleep.  The core holds the migration lock of
- * the device, which serializes all operations of the device.  It takes this
- * lock before the memory lock of vfio-pci and the locks of a region access.
- * During the call, it holds neither of the other locks.
+ * Unless noted otherwise, the core calls an operation in process context, and
+ * the operation may sleep.  The core holds the migration lock of the device,
+ * which serializes all operations of the device.  It takes this lock before the
+ * memory lock of vfio-pci and the locks of a region access.  It does not hold
+ * these other locks during the call.
  *
  * The device is open and runtime resumed.  Userspace may put it into a low
  * power state between two calls.  An operation may access the device by
  * vfio_pci_vendor_read_bar() and vfio_pci_vendor_write_bar(), which also work
  * while memory decode is off.  Region accesses fail with -EIO then.
  *
- * The core logs an errno and returns it to userspace unchanged.  It converts
- * any other invalid return value to -EIO.
+ * The core logs an errno and returns it to userspace unchanged.  It converts an
+ * invalid return value to -EIO.
  *
  * After the open callback of the driver, and after a reset, the device runs.  A
  * reset also ends saving and loading, and the core then calls only @reset.
@@ -55,7 +55,8 @@ struct vfio_pci_migration_ops {
 	 * - @dev: the device, running or quiesced
 	 *
 	 * A stopped device does no DMA and raises no interrupt.  Its state does
-	 * not change unless userspace accesses it, which the uapi forbids.
+	 * not change, unless userspace violates the uapi by an access to the
+	 * device.
 	 *
 	 * Return: 0, or a negative errno that leaves the device unchanged:
 	 * -ETIMEDOUT if the device does not finish its work, -EIO if the device
@@ -78,8 +79,10 @@ struct vfio_pci_migration_ops {
 	 *
 	 * - @dev: the device, stopped or running
 	 *
-	 * A quiesced device initiates no access.  Unlike a stopped device, it
-	 * still responds to accesses, also by peer devices.
+	 * A quiesced device starts no access to a peer device.  If it cannot
+	 * tell these accesses from other DMA, it starts no DMA.  Unlike a
+	 * stopped device, it still responds to accesses, including those by
+	 * peer devices.
 	 *
 	 * Optional.  Provides VFIO_MIGRATION_P2P.
 	 *
@@ -145,7 +148,7 @@ struct vfio_pci_migration_ops {
 	 *
 	 * The core calls this after @load got all parts of a complete stream.
 	 * If a reset happens during the call, the device runs with a part of
-	 * the state.  A driver that cannot accept this keeps the state until
+	 * the state.  A driver that cannot accept this must apply the state in
 	 * @run.
 	 *
 	 * Return: 0, or a negative errno: -EINVAL for an invalid state, -EIO if
@@ -160,10 +163,11 @@ struct vfio_pci_migration_ops {
 	 * - @dev: the device, in any state
 	 *
 	 * After a reset the device runs, and saving and loading have ended.
-	 * The core serializes @reset with the other operations, unlike the
-	 * reset_done callback of the driver.  So @reset matches the state that
-	 * userspace sees.  The core may call @reset twice for one reset, and
-	 * also after a failed reset.  The PCI core does not report failures.
+	 * The core has set the state to VFIO_DEVICE_STATE_RUNNING.  It
+	 * serializes @reset with the other operations, unlike the reset_done
+	 * callback of the driver.  The core may call @reset twice for one
+	 * reset.  It also calls @reset after a failed reset, because the PCI
+	 * core does not report failures.
 	 *
 	 * The caller may hold the memory lock of vfio-pci.  Do not access the
 	 * device.  Optional.
@@ -201,9 +205,9 @@ struct vfio_pci_migration_ops {
 	 *   eventually reach 0.
 	 * - @dirty: set to the number of saved bytes that have changed since
 	 *
-	 * Used for VFIO_MIG_GET_PRECOPY_INFO and poll().  If both are 0,
-	 * userspace may wait.  The wait ends when the device is stopped or the
-	 * driver calls vfio_pci_vendor_precopy_ready().
+	 * Used for VFIO_MIG_GET_PRECOPY_INFO and poll().  If @initial and
+	 * @dirty are 0, userspace may wait.  The wait ends when userspace stops
+	 * the device or the driver calls vfio_pci_vendor_precopy_ready().
 	 *
 	 * Return: 0, or a negative errno: -EIO if the device failed.
 	 */
@@ -261,7 +265,7 @@ struct vfio_pci_migration_ops {
 	void (*log_stop)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @log_sync: Report the DMA writes until now.
+	 * @log_sync: Report the DMA writes so far.
 	 *
 	 * - @dev: the device, in any state
 	 * - @iova: first address of the range that userspace reads

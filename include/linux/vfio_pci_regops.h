@@ -49,9 +49,9 @@ struct vfio_pci_region {
 /**
  * struct vfio_pci_regops - operations of a region
  *
- * All operations are optional.  Unless the member says otherwise, the core
- * calls them in process context and holds no lock of vfio-pci.  Operations may
- * sleep, and several threads may call them at the same time.  The device is
+ * All operations are optional.  Unless noted otherwise, the core calls them in
+ * process context and holds no lock of vfio-pci.  Operations may sleep, and
+ * several threads may call them at the same time.  The device is
  * runtime resumed, but userspace may have disabled memory decode or put the
  * device into D3hot.
  *
@@ -97,7 +97,7 @@ struct vfio_pci_regops {
 		    struct vm_area_struct *vma);
 
 	/**
-	 * @fault: Handle a page fault in a mapping by @mmap of this region.
+	 * @fault: Handle a page fault in a mapping that @mmap has set up.
 	 *
 	 * - @order: page order of the fault; 0 is a single page
 	 *
@@ -339,7 +339,7 @@ struct vfio_pci_vendor_driver {
 
 	/**
 	 * @reset_done: Called exactly once after each @reset_prepare, even if
-	 * the reset failed, at the latest before @close or @unbind.  Optional.
+	 * the reset failed, and always before @close or @unbind.  Optional.
 	 * Same locks and rules as @reset_prepare.
 	 */
 	void (*reset_done)(struct vfio_pci_vendor_device *dev);

@@ -9,9 +9,11 @@
  *
  * In sysfs, the vfio device is below the mediated device, but it belongs to the
  * PCI device.  Userspace binds the PCI device to an iommufd, or adds the IOMMU
- * group of the PCI device to a container.  The IOMMU confines its DMA, as with
- * vfio-pci.  The mediated device has no IOMMU group, because an emulated group
- * would confine nothing.  See Documentation/driver-api/vfio-mdev-pci.rst.
+ * group of the PCI device to a container.  The IOMMU confines the DMA of the
+ * PCI device, as with vfio-pci.  The mediated device has no IOMMU group,
+ * because an emulated group would confine nothing.
+ *
+ * See Documentation/driver-api/vfio-mdev-pci.rst.
  */
 
 #include <linux/device.h>

@@ -4,7 +4,7 @@
  *
  * Userspace sets an eventfd with VFIO_DEVICE_FEATURE.  When userspace writes
  * the interrupt raise register, the driver signals the eventfd and then writes
- * the device.
+ * to the device.
  *
  * See docs/specs/edu.rst of QEMU for the registers.
  */

@@ -3,7 +3,7 @@
  * VFIO PCI access to registers by the kernel
  *
  * Operations of BARs, ROM and VGA on kernel buffers.  The device sees the same
- * accesses as by userspace.
+ * register accesses as for an access by userspace.
  */
 
 #include <linux/io.h>
@@ -36,7 +36,7 @@ vfio_pci_io_rw(struct vfio_pci_core_device *vdev, bool test_mem,
 			part = min_t(u64, part, x_start - off);
 
 		if (off >= x_start && off < x_end) {
-			/* The excluded range drops writes and reads as -1 */
+			/* The excluded range reads as -1 and ignores writes */
 			part = min_t(u64, part, x_end - off);
 			if (!iswrite)
 				memset(buf, 0xff, part);

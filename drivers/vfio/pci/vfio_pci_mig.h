@@ -151,7 +151,7 @@ int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 
 /* Migration of an open device */
 struct vfio_pci_mig {
-	/* Held by the open device, its vendor driver and each data file */
+	/* Held by the device, vendor driver, v1 region and each data file */
 	struct kref			kref;
 	/* Protects the members below; outer to the locks of region accesses */
 	struct mutex			lock;
@@ -252,8 +252,8 @@ DEFINE_GUARD(vfio_pci_mig, struct vfio_pci_mig *,
 	     vfio_pci_mig_lock(_T), vfio_pci_mig_unlock(_T))
 
 /*
- * Check whether a reset waits for the lock, which the caller holds: the device
- * runs, and the caller must abort.
+ * Check whether a reset is deferred until the caller unlocks.  If so, the
+ * device runs, and the caller must abort.
  */
 static inline bool vfio_pci_mig_was_reset(struct vfio_pci_mig *mig)
 {

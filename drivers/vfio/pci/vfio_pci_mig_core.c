@@ -86,8 +86,8 @@ void *vfio_pci_mig_window(struct vfio_pci_mig *mig)
 }
 
 /*
- * vfio-pci-core reports the start and the end of a reset.  In between, no
- * change of the state starts: the reset would undo a part of it.
+ * vfio-pci-core reports the start and the end of a reset.  Do not start a
+ * change of the state in between: the reset would undo a part of the change.
  */
 static bool vfio_pci_mig_in_reset(struct vfio_pci_mig *mig)
 {
@@ -168,9 +168,8 @@ static int vfio_pci_mig_start_resuming(struct vfio_pci_mig *mig)
 }
 
 /*
- * Userspace has written all data.  An empty or incomplete stream leaves the
- * device unchanged.  After an incomplete stream, the device must not run: enter
- * ERROR.
+ * Userspace ends the stream.  An empty or incomplete stream leaves the device
+ * unchanged.  After an incomplete stream, the device must not run: enter ERROR.
  */
 static int vfio_pci_mig_stop_resuming(struct vfio_pci_mig *mig)
 {
@@ -277,7 +276,7 @@ int vfio_pci_mig_set_state(struct vfio_pci_mig *mig,
 			continue;
 		}
 
-		/* Only a reset leaves ERROR, and vfio would warn */
+		/* Only a reset leaves ERROR; vfio_mig_get_next_state() warns */
 		if (mig->state == VFIO_DEVICE_STATE_ERROR)
 			return -EINVAL;
 

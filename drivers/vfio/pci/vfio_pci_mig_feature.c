@@ -3,9 +3,9 @@
  * VFIO PCI migration by device features
  *
  * Implements VFIO_DEVICE_FEATURE_MIGRATION, the related features, DMA logging
- * and the data files.  A data file may outlive its data transfer session and the open
- * device; it then fails with -ENODEV.  A read does not wait for data: it calls
- * the driver to save some.
+ * and the data files.  A data file may outlive its data transfer session and
+ * the open device; it then fails with -ENODEV.  A read does not wait for data:
+ * it calls the driver to save some.
  */
 
 #include <linux/anon_inodes.h>
@@ -272,7 +272,7 @@ static struct file *vfio_pci_mig_change_state(struct vfio_pci_mig *mig,
 	if (ret)
 		return ERR_PTR(ret);
 
-	/* A session that continues already has its file */
+	/* If the old session continues, it already has a file */
 	if (mig->session == session ||
 	    (state != VFIO_DEVICE_STATE_RESUMING &&
 	     !vfio_pci_mig_is_saving(state)))
@@ -381,7 +381,7 @@ static int vfio_pci_mig_feature_log_start(struct vfio_device *core_vdev,
 		return vfio_pci_mig_errno(mig->dev, "log_start", ret);
 	}
 
-	/* The size of a logged page, also if userspace asks for larger ones */
+	/* The page size of the log, even if userspace asks for another one */
 	*page_size = PAGE_SIZE;
 
 	return 0;
@@ -463,11 +463,11 @@ void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
 }
 
 /**
- * vfio_pci_mig_bound() - check whether a driver has the advertised abilities
+ * vfio_pci_mig_bound() - check whether a driver has the advertised features
  * @vdev: the device
  * @ops: migration operations of the vendor driver
  *
- * Return: true if the device advertises the abilities of @ops.
+ * Return: true if the device advertises the features of @ops.
  */
 bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
 			const struct vfio_pci_migration_ops *ops)

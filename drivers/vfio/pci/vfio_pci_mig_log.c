@@ -217,7 +217,7 @@ static void vfio_pci_mig_log_report(struct vfio_pci_mig_chunk *chunk, u64 base,
 	}
 }
 
-/* Clear the reported pages, unless the report covers only a part of the page */
+/* Clear the reported pages, but keep a page that is only partly in the range */
 static void vfio_pci_mig_log_forget(struct vfio_pci_mig_chunk *chunk, u64 base,
 				    u64 iova, u64 last)
 {
@@ -280,10 +280,10 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_read);
  * @iova: first address
  * @length: number of bytes
  *
- * For vendor drivers with a log_start operation.  Report a write when it is
- * complete or later, but before the next log_sync or log_stop returns.  If you
- * report a write earlier, report it again when it is complete.  The core
- * ignores addresses that userspace does not log.
+ * For vendor drivers with a log_start operation.  Report a write after it is
+ * complete, but before the next log_sync or log_stop returns.  If you report a
+ * write earlier, report it again when it is complete.  The core ignores
+ * addresses that userspace does not log.
  *
  * Context: Process context, may sleep.  From the open of the device until the
  * close callback of the driver returns.

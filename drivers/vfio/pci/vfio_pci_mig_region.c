@@ -54,7 +54,7 @@ static int vfio_pci_mig_v1_set_state(struct vfio_pci_mig *mig, u32 val)
 		state = VFIO_DEVICE_STATE_RUNNING;
 		break;
 	case VFIO_DEVICE_STATE_V1_RUNNING | VFIO_DEVICE_STATE_V1_SAVING:
-		/* v1 has this state also for devices without pre-copy */
+		/* v1 has this state even for devices without pre-copy */
 		saving = !mig->ops->precopy_save;
 		state = saving ? VFIO_DEVICE_STATE_RUNNING :
 				 VFIO_DEVICE_STATE_PRE_COPY;
@@ -75,7 +75,6 @@ static int vfio_pci_mig_v1_set_state(struct vfio_pci_mig *mig, u32 val)
 	}
 
 	ret = vfio_pci_mig_set_state(mig, state);
-	/* The device state did not change */
 	if (!ret)
 		mig->v1_saving = saving;
 
@@ -323,7 +322,7 @@ static int vfio_pci_mig_region_write(struct vfio_pci_region *region,
 	return vfio_pci_mig_v1_write(region->data, &from, pos);
 }
 
-/* Userspace reads and writes the window without a bounce buffer */
+/* Copy between userspace and the window without a bounce buffer */
 static ssize_t vfio_pci_mig_user_read(struct vfio_pci_core_region *region,
 				      char __user *buf, size_t count,
 				      loff_t pos)
@@ -362,7 +361,7 @@ static ssize_t vfio_pci_mig_user_write(struct vfio_pci_core_region *region,
 	return ret ?: count;
 }
 
-/* Takes no lock: a copy with the lock held may fault in this mapping */
+/* Take no lock: a copy with the lock held may fault in this mapping */
 static int vfio_pci_mig_region_mmap(struct vfio_pci_region *region,
 				    struct vm_area_struct *vma)
 {

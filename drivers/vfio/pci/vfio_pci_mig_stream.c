@@ -100,7 +100,7 @@ static void vfio_pci_mig_put_record(struct vfio_pci_mig_stream *stream,
 		.size	= cpu_to_le32(size),
 	};
 
-	/* Userspace may map the window and change the payload at any time */
+	/* The receiver refuses a payload that userspace changes after this */
 	stream->crc = vfio_pci_mig_record_crc(stream, &record,
 					      stream->window + sizeof(record),
 					      size);
@@ -266,7 +266,7 @@ void vfio_pci_mig_end(struct vfio_pci_mig_stream *stream)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_end);
 
-/* Log why a stream is refused */
+/* Log the reason for refusing a stream */
 static __printf(2, 3)
 void vfio_pci_mig_refuse(const struct vfio_pci_mig_stream *stream,
 			 const char *fmt, ...)
@@ -498,7 +498,7 @@ int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 		if (mig && vfio_pci_mig_was_reset(mig))
 			return -ENODEV;
 		ret = vfio_pci_mig_step(stream, from);
-		/* Bytes that could not be consumed: the copy faulted */
+		/* If bytes are left, the copy from userspace faulted */
 		if (ret == VFIO_PCI_MIG_LACKS)
 			return iov_iter_count(from) ? -EFAULT : 0;
 		stream->error = ret;

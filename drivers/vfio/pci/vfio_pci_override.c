@@ -2,8 +2,8 @@
 /*
  * VFIO PCI overrides of regions and registers
  *
- * A region of a vendor driver can replace another region in the table, which
- * becomes its lower region.  The lower region serves accesses for which the
+ * An override is a region of a vendor driver that replaces another region, the
+ * lower region, in the table.  The lower region serves accesses for which the
  * override has no operation, unless they would bypass another operation of the
  * override.
  */

@@ -182,7 +182,7 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_regions_finalize);
 /*
  * Remove an override from the top of its index, or an added region from the
  * table.  The migration region has the last index, but the core removes it
- * after the regions of drivers.  Do not grow the table again then.
+ * after the regions of drivers.  Its removal must not grow the table.
  */
 void vfio_pci_region_remove(struct vfio_pci_core_region *region)
 {

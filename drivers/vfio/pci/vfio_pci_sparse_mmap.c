@@ -280,7 +280,7 @@ bool vfio_pci_region_mappable(struct vfio_pci_core_region *region, u64 start,
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_region_mappable);
 
-/* Store @area without the pages from @start to @end in @to; return the count */
+/* Store the parts of @area outside @start to @end in @to; return the count */
 static unsigned int vfio_pci_area_cut(struct vfio_region_sparse_mmap_area *to,
 				      const struct vfio_region_sparse_mmap_area *area,
 				      u64 start, u64 end)

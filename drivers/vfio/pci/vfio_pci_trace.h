@@ -80,7 +80,7 @@ DECLARE_EVENT_CLASS(vfio_pci_vendor,
 			      __get_str(driver), __entry->ret)
 );
 
-/* Open of a vendor driver, with the result of the callback, and its close */
+/* Open and close of a vendor driver; ret is the result of the open callback */
 DEFINE_EVENT(vfio_pci_vendor, vfio_pci_vendor_open,
 	     TP_PROTO(struct pci_dev *pdev, const char *driver, int ret),
 	     TP_ARGS(pdev, driver, ret)
@@ -91,7 +91,7 @@ DEFINE_EVENT(vfio_pci_vendor, vfio_pci_vendor_close,
 	     TP_ARGS(pdev, driver, ret)
 );
 
-/* Override of a region (start and size are 0) or a range, with its result */
+/* Override of a region (start and size are 0) or of a range, with its result */
 TRACE_EVENT(vfio_pci_vendor_override,
 	    TP_PROTO(struct pci_dev *pdev, const char *driver,
 		     unsigned int index, u64 start, u64 size, int ret),

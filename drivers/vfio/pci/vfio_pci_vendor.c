@@ -203,9 +203,9 @@ EXPORT_SYMBOL_GPL(__vfio_pci_register_vendor_driver);
  * vfio_pci_unregister_vendor_driver() - unregister a vendor driver
  * @driver: a registered vendor driver
  *
- * Wait until all attached devices are unbound.  The init and exit functions of
- * a module never wait.  An attached device pins the module, and the core
- * attaches a driver only after the init function has returned.
+ * Wait until all attached devices are unbound.  A call from the init or exit
+ * function of a module never waits.  An attached device pins the module, and
+ * the core attaches a driver only after the init function has returned.
  *
  * Context: Process context, may sleep.
  */
@@ -275,8 +275,8 @@ static bool vfio_pci_vendor_is_attached(struct vfio_pci_core_device *vdev,
 
 /*
  * Pin a matching driver and append a vendor device for it to @list.  Return
- * -EAGAIN if the module is going away or still initializing, since the
- * initialization may fail.
+ * -EAGAIN if the module is going away, or if its initialization is not over and
+ * may still fail.
  */
 static int vfio_pci_vendor_attach(struct vfio_pci_core_device *vdev,
 				  struct vfio_pci_vendor_entry *entry,
@@ -594,7 +594,7 @@ static void vfio_pci_vendor_close(struct vfio_pci_core_device *vdev,
 
 /*
  * Begin and end calls that open the device.  A reset during such a call fails
- * the open, because it may undo the driver's register writes.
+ * the open, because the reset may undo the driver's register writes.
  */
 static int vfio_pci_vendor_open_begin(struct vfio_pci_core_device *vdev,
 				      struct vfio_pci_vendor *vendor)

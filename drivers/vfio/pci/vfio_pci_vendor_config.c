@@ -224,8 +224,9 @@ EXPORT_SYMBOL_GPL(vfio_pci_vendor_hide_cap);
  * @id: PCI_EXT_CAP_ID_*
  *
  * Hide the first extended capability with this id in the list that userspace
- * sees.  Its registers read as 0 and ignore writes.  The head of the list
- * becomes a null capability, which has id 0 and links to the next capability.
+ * sees.  Its registers read as 0 and ignore writes.  At the head of the list,
+ * its header becomes a null capability, which has id 0 and links to the next
+ * capability.
  *
  * Context: Process context, may sleep.
  * Return: Same as vfio_pci_vendor_hide_cap().

@@ -124,8 +124,9 @@ static int vfio_pci_vendor_rw_bar(struct vfio_pci_vendor_device *dev,
  * the device into D3hot, the core wakes the device for the access, which is
  * slow.  The core does not restore state that the device lost in D3hot.
  *
- * Call this in region operations and in the open and close callbacks.  Do not
- * call it in the reset callbacks, because it takes the memory lock of vfio-pci.
+ * Do not call this in mmap, fault or reset callbacks.  The device may be
+ * suspended, or the caller may hold the memory lock of vfio-pci, which this
+ * function takes.
  *
  * Context: Process context, may sleep.  The device is runtime resumed.
  * Return: 0 on success; -EINVAL if the device has no such register; -EBUSY if
@@ -183,7 +184,7 @@ EXPORT_SYMBOL_GPL(vfio_pci_vendor_write_bar);
  *
  * Context: Process context, may sleep and take the mmap lock.  Call this in the
  * read, write and device_feature operations, or from a kernel thread while the
- * device is open.  Userspace can block the call for any time, for example by
+ * device is open.  Userspace can block the call indefinitely, for example by
  * userfaultfd.  Therefore hold no lock that open, close, mmap, fault or reset
  * callbacks take, and do not wait for the call in these callbacks.
  * Return: 0 on success; -ENOENT or -EINVAL if a byte is not mapped, or userspace

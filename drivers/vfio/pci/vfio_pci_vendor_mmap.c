@@ -30,7 +30,7 @@ static bool vfio_pci_region_may_map_bar(struct vfio_pci_core_region *region,
 		if (vma->vm_flags & VM_MAYWRITE &&
 		    !(layer->region.flags & VFIO_REGION_INFO_FLAG_WRITE))
 			return false;
-		/* The mmap operation may map other memory than the BAR */
+		/* The mmap operation may map memory other than the BAR */
 		if (layer->lower && layer->ops.mmap != vfio_pci_lower_mmap)
 			return false;
 	}

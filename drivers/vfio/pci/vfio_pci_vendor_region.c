@@ -2,8 +2,8 @@
 /*
  * VFIO PCI regions of vendor drivers
  *
- * Check the description of a region, and create the region.  A region that
- * overrides another one inherits the handlers that its driver does not have.
+ * Check the description of a region, and create the region.  An override
+ * inherits the handlers that its driver does not implement.
  */
 
 #include <linux/pci.h>
@@ -82,7 +82,7 @@ vfio_pci_region_check_areas(const struct vfio_pci_region_desc *desc, u64 size)
  * @desc: the description
  * @lower: the region to override, or NULL for an added region
  *
- * Return: NULL if @desc is valid, or the reason for an error message.
+ * Return: NULL if @desc is valid, or the error as text for a message.
  */
 const char *vfio_pci_region_check_desc(const struct vfio_pci_region_desc *desc,
 				       const struct vfio_pci_core_region *lower)
@@ -175,7 +175,7 @@ static void vfio_pci_region_inherit(struct vfio_pci_core_region *region)
 	if (!own->add_capability && lower->ops.add_capability)
 		ops->add_capability = vfio_pci_lower_add_capability;
 
-	/* Also remove handlers that the caller has set */
+	/* The caller may have set handlers that the lower region lacks */
 	if (!lower->user.get_info)
 		user->get_info = NULL;
 	if (!lower->user.ioeventfd)

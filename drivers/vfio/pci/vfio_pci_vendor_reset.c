@@ -96,8 +96,8 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_reset_done);
  * vfio_pci_vendors_settle() - finish pending resets before close or unbind
  * @vdev: the device
  *
- * Wait for a reset to complete.  Do not wait for error recovery, which needs
- * the device lock: the caller may hold it.  Call reset_done early instead.
+ * Wait for a reset to complete.  Do not wait for error recovery: it needs the
+ * device lock, which the caller may hold.  Call reset_done early instead.
  *
  * Context: May sleep.  Called with vendors_lock held; drops it while waiting.
  */

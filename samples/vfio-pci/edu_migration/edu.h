@@ -62,7 +62,7 @@
 
 /*
  * Origin of a byte in the buffer: an IOVA or one of these.  Bytes that the
- * guest has not filled or read are not part of the state.
+ * guest has neither filled nor read are not part of the state.
  */
 #define EDU_UNFILLED		U64_MAX
 #define EDU_UNKNOWN		(U64_MAX - 1)

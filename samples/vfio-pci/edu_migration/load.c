@@ -84,7 +84,7 @@ int edu_load(struct vfio_pci_vendor_device *dev, const void *buf,
 	return 0;
 }
 
-/* Operation load_done: run restores the state */
+/* Operation load_done: keep the state until edu_run() restores it */
 int edu_load_done(struct vfio_pci_vendor_device *dev)
 {
 	struct edu *edu = dev->data;
@@ -93,7 +93,7 @@ int edu_load_done(struct vfio_pci_vendor_device *dev)
 
 	guard(edu)(edu);
 
-	/* The stream may have held no state */
+	/* The stream may contain no state */
 	if (!edu->is_loaded)
 		return -EINVAL;
 

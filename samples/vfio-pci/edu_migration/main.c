@@ -3,8 +3,8 @@
  * Sample vendor driver: live migration of QEMU's educational device, edu
  *
  * Read vfio_pci_edu.c first: it introduces vendor drivers.  This driver lets
- * userspace migrate a device to another machine.  It halts the device, saves its
- * state and loads it.  vfio-pci implements the migration protocols.
+ * userspace migrate a device to another machine.  It halts the device, saves
+ * its state and loads it.  vfio-pci implements the migration protocols.
  *
  * edu has no support for migration, so the driver rebuilds each part of the
  * state in its own way:
@@ -21,9 +21,10 @@
  * The driver sends all of this after the device is halted.  While the device
  * runs, the driver sends only the revision of the device.
  *
- * The buffer has limits.  The driver refuses to save a state that it would
- * lose.  But the guest may change the memory or the IOMMU mapping after a
- * transfer.  Then the buffer of the destination has the new contents.
+ * The buffer has limits.  The driver refuses to save contents that the
+ * destination cannot restore.  But the guest may change the memory or the IOMMU
+ * mapping after a transfer.  Then the buffer of the destination has the new
+ * contents.
  *
  * See docs/specs/edu.rst in QEMU for the device.
  */
@@ -39,8 +40,8 @@
 #include "edu.h"
 
 /*
- * Operation run.  Restore a loaded state only now: userspace has restored config
- * space, interrupts and memory by this time.
+ * Operation run.  Restore a loaded state only now: userspace has restored
+ * config space, interrupts and memory by this time.
  */
 static int edu_run(struct vfio_pci_vendor_device *dev)
 {
@@ -134,7 +135,7 @@ static const struct pci_device_id edu_migration_ids[] = {
 	{}
 };
 
-/* The priority puts it above vfio_pci_edu.  Neither driver needs the other. */
+/* The priority puts this driver above vfio_pci_edu; both also work alone */
 static const struct vfio_pci_vendor_driver edu_driver = {
 	.name		= "vfio_pci_edu_migration",
 	.id_table	= edu_migration_ids,

@@ -9,7 +9,7 @@
 
 #include "edu.h"
 
-/* Find the n of n! in 32 bits, or return an errno */
+/* Return n for a given n! modulo 2^32, or an errno */
 static int edu_factorial_of(u32 result)
 {
 	u32 product = 1;
@@ -25,8 +25,8 @@ static int edu_factorial_of(u32 result)
 }
 
 /*
- * The driver cannot stop a computation.  It disables the interrupt, saves n, and
- * the destination computes again.
+ * The driver cannot stop a computation.  It disables the interrupt and saves n.
+ * The destination computes n! again.
  */
 static int edu_halt_factorial(struct edu *edu)
 {
@@ -60,7 +60,7 @@ static int edu_halt_factorial(struct edu *edu)
 	ret = edu_read(edu, EDU_IRQ_STATUS, &irq_status);
 	if (ret)
 		return ret;
-	/* Completion raced with the disable: a spurious interrupt is harmless */
+	/* Completion raced with the disable; a spurious interrupt is fine */
 	if (status & ~after & EDU_COMPUTING)
 		irq_status |= EDU_IRQ_FACTORIAL;
 	edu->state.irq_status = cpu_to_le32(irq_status);

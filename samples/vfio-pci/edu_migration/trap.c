@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Accesses of userspace to the registers.  A halted device refuses writes.  At
- * the start of a DMA transfer, record the source addresses of the buffer, or
+ * Register accesses by userspace.  While the device is halted, refuse writes.
+ * At the start of a DMA transfer, record the source addresses of the buffer, or
  * log the written memory.
  */
 
@@ -18,7 +18,7 @@ static bool edu_in_buffer(u64 start, u64 length)
 	       start <= EDU_BUFFER + EDU_BUFFER_SIZE - length;
 }
 
-/* The device reads @count bytes of memory into its buffer */
+/* Record that the device reads @count bytes of memory into its buffer */
 static void edu_note_filled(struct edu *edu, u64 source, u64 destination,
 			    u64 count)
 {
@@ -37,7 +37,7 @@ static void edu_note_filled(struct edu *edu, u64 source, u64 destination,
 			known ? source + i : EDU_UNKNOWN;
 }
 
-/* The device writes @count bytes of its buffer to memory */
+/* Record that the device writes @count bytes of its buffer to memory */
 static void edu_note_read(struct edu *edu, u64 source, u64 destination,
 			  u64 count)
 {
@@ -75,8 +75,8 @@ static void edu_log_transfer(struct edu *edu)
 }
 
 /*
- * While the device is halted nothing may start, so refuse all writes.  The uapi
- * forbids userspace to access the device in these states.
+ * Nothing may start while the device is halted, so refuse all writes.  The uapi
+ * forbids accesses by userspace in these states.
  */
 static int edu_register_write(const struct vfio_pci_range *range, u64 pos,
 			      unsigned int width, u64 val)
@@ -117,7 +117,7 @@ static int edu_dma_start(struct edu *edu, const struct vfio_pci_range *range,
 	if (ret)
 		return ret;
 
-	/* Last chance to log the transfer before this one */
+	/* Last chance to log the previous transfer */
 	edu_log_transfer(edu);
 	edu->transferring = true;
 	edu->command = command & ~EDU_DMA_START;
@@ -149,8 +149,8 @@ static int edu_dma_write(const struct vfio_pci_range *range, u64 pos,
 
 /*
  * Only the start of a transfer sets the command register.  After a migration,
- * this is the command of the driver's last transfer.  Show the guest the
- * command of its own last transfer.
+ * the register has the command of the driver's last transfer.  Show the guest
+ * the command of its own last transfer.
  */
 static int edu_dma_read(const struct vfio_pci_range *range, u64 pos,
 			unsigned int width, u64 *val)

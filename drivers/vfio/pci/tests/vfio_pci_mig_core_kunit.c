@@ -55,9 +55,9 @@ static const char * const state_names[MIG_STATES] = {
 };
 
 /*
- * Calls on the way from one state (row) to another (column), in the order of
+ * Calls on the path from one state (row) to another (column), in the order of
  * the enum: s stop, r run, q quiesce, p precopy_start, e precopy_stop.  "-"
- * means that there is no way.
+ * means that there is no path.
  */
 struct abilities {
 	const char *name;
@@ -133,7 +133,7 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 	KUNIT_EXPECT_EQ_MSG(test, i + 1, strlen(t->fake->events), "%s", what);
 	KUNIT_EXPECT_EQ_MSG(test, 0, strncmp(calls, t->fake->events, i + 1),
 			    "%s", what);
-	/* The session ends before the first call */
+	/* The core leaves STOP_COPY and RESUMING before the first call */
 	if (!i)
 		KUNIT_EXPECT_EQ_MSG(test,
 				    from == VFIO_DEVICE_STATE_STOP_COPY ||
@@ -187,7 +187,7 @@ static void test_state_changes_call_operations_in_order(struct kunit *test)
 	}
 }
 
-/* The state after a failure on the way */
+/* The state after a failure on the path */
 static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 {
 	static const struct {
@@ -320,7 +320,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 	test_expect(test, "1", VFIO_DEVICE_STATE_STOP, -EIO, "d",
 		    VFIO_DEVICE_STATE_ERROR);
 
-	/* A failed load also fails the end of RESUMING */
+	/* After a failed load, leaving RESUMING fails, too */
 	test_reach(test, VFIO_DEVICE_STATE_RESUMING);
 	t->fake->load_ret = -ENOSPC;
 	KUNIT_EXPECT_EQ(test, -ENOSPC, mig_feed(stream, b.data, b.len, b.len));
@@ -347,7 +347,6 @@ static void test_fill_all(struct kunit *test, struct mig_bytes *b, bool stopped)
 	}
 }
 
-/* One session spans PRE_COPY and STOP_COPY */
 static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
@@ -407,7 +406,6 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 					     b.len, SIZE_MAX));
 }
 
-/* precopy_start and precopy_stop are optional */
 static void test_precopy_start_and_stop_are_optional(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
@@ -499,7 +497,7 @@ static int reset_thread(void *data)
 	return 0;
 }
 
-/* Concurrent resets: none is lost, and none takes effect under the lock */
+/* No reset is lost, and none takes effect while the lock is held */
 static void test_concurrent_resets_are_not_lost(struct kunit *test)
 {
 	static const enum vfio_device_mig_state states[] = {

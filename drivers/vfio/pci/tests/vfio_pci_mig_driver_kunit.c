@@ -13,7 +13,6 @@
 
 #include "vfio_pci_mig_device_kunit.h"
 
-/* The first protocol that userspace uses excludes the other one */
 static void test_first_protocol_excludes_the_other(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
@@ -177,16 +176,14 @@ static void test_restore_fake(struct mig_fake *f, bool p2p)
 	memset(f->events, 0, sizeof(f->events));
 }
 
-/* The last driver in order that can migrate the device does so */
+/* The last driver to open that can migrate the device migrates it */
 static void test_last_capable_driver_migrates(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 	struct mig_fake **f = t->fakes;
 	unsigned int i;
 
-	/*
-	 * Same priority: names order the drivers, not the time of registration
-	 */
+	/* Same priority: drivers open in order of name, not of registration */
 	for (i = MIG_DRIVERS; i-- > 0;)
 		KUNIT_ASSERT_EQ(test, 0, mig_register(t, i));
 
@@ -196,7 +193,7 @@ static void test_last_capable_driver_migrates(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, &f[2]->ops,
 			    t->mig->ops);
 
-	/* By priority: a is the last */
+	/* The first driver now has the highest priority, so it opens last */
 	mig_close(t);
 	mig_unregister(t, 0);
 	f[0]->driver.priority = 1;
@@ -212,7 +209,7 @@ static void test_last_capable_driver_migrates(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mig_set(t, VFIO_DEVICE_STATE_STOP));
 	KUNIT_EXPECT_STREQ(test, "+s", f[0]->events);
 
-	/* A driver without migration operations is ignored */
+	/* The core ignores a driver without migration operations */
 	mig_close(t);
 	f[0]->driver.migration = NULL;
 	mig_bind(test);

@@ -197,7 +197,7 @@ static void fuzz_once(struct fuzz_test *t)
 				      get_unaligned_le32(b->data + record + 4) +
 				      (number & 1 ? 1 : -1));
 		break;
-	case 6: /* Overwrite bytes by the other stream */
+	case 6: /* Overwrite bytes with the other stream */
 		for (i = at; i < b->len && i < t->other.len &&
 		     (number & 1 || i < at + size); i++)
 			b->data[i] = t->other.data[i];
@@ -208,7 +208,7 @@ static void fuzz_once(struct fuzz_test *t)
 	case 8: /* Remove a record */
 		fuzz_replace(t, record, to - record, copy, 0);
 		break;
-	case 9: /* Insert a copy of a record, or replace bytes by it */
+	case 9: /* Insert a copy of a record, or replace bytes with it */
 		memcpy(copy, b->data + record, min(to - record, sizeof(copy)));
 		fuzz_replace(t, fuzz_record(t), number & 1 ? to - record : 0,
 			     copy, min(to - record, sizeof(copy)));
@@ -360,9 +360,7 @@ static void test_damaged_streams_are_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fuzz(test, false));
 }
 
-/*
- * With correct checksums, all documented streams and no others are accepted
- */
+/* With correct checksums, the core accepts all valid streams and no others */
 static void test_forged_streams_are_accepted_only_if_valid(struct kunit *test)
 {
 	unsigned int accepted = fuzz(test, true);

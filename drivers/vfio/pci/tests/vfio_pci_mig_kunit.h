@@ -38,9 +38,7 @@ struct mig_fake {
 	ssize_t				save_ret;
 	int				load_ret;
 
-	/*
-	 * A letter for each other call, the failing call, and its return value
-	 */
+	/* One letter per recorded call; the failing call; its return value */
 	char				events[MIG_EVENTS];
 	char				fails;
 	int				fail_ret;
@@ -287,7 +285,7 @@ static inline struct mig_fake *mig_fake_alloc(struct kunit *test,
 	return f;
 }
 
-/* A stream with the offsets and numbers of the documentation */
+/* A stream, built with the offsets and numbers in the documentation */
 struct mig_bytes {
 	u8	*data;
 	size_t	len;

@@ -149,7 +149,7 @@ static void test_log_starts_empty(struct kunit *test)
 /* A write to any byte makes the page dirty, but only in the logged ranges */
 static void test_written_pages_are_dirty(struct kunit *test)
 {
-	/* In pages; some start or end a few bytes off */
+	/* Written bytes, and the pages @from to @to - 1 that become dirty */
 	static const struct {
 		u64 iova, length;
 		unsigned int from, to;
@@ -269,8 +269,7 @@ static void test_partial_read_keeps_the_rest(struct kunit *test)
 	log_expect(test, 0, 100, 8, 9);
 }
 
-/* A larger page is dirty if it contains a dirty page */
-static void test_larger_page_contains_dirty_page(struct kunit *test)
+static void test_larger_page_with_a_dirty_page_is_dirty(struct kunit *test)
 {
 	struct log_test *t = test->priv;
 
@@ -379,7 +378,7 @@ static struct kunit_case log_test_cases[] = {
 	KUNIT_CASE(test_written_pages_are_dirty),
 	KUNIT_CASE(test_addresses_do_not_wrap_around),
 	KUNIT_CASE(test_partial_read_keeps_the_rest),
-	KUNIT_CASE(test_larger_page_contains_dirty_page),
+	KUNIT_CASE(test_larger_page_with_a_dirty_page_is_dirty),
 	KUNIT_CASE(test_overflow_makes_all_pages_dirty),
 	KUNIT_CASE(test_log_size_is_limited),
 	KUNIT_CASE(test_random_writes_match_a_bitmap),

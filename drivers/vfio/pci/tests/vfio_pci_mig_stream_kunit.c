@@ -60,7 +60,7 @@ static void stream_parts(struct stream_test *t, int kind, const u32 *parts)
 	t->fake->parts[kind][i] = 0;
 }
 
-/* A stream that is short enough to flip each bit */
+/* A stream that is short enough for a test that flips each bit */
 static void stream_short(struct stream_test *t)
 {
 	stream_parts(t, MIG_PRECOPY, (u32 []){ 5, 0 });
@@ -356,7 +356,7 @@ static void stream_copy(struct mig_bytes *b, const u8 *from, size_t len)
 	b->len += len;
 }
 
-/* Valid records that are missing, repeated, swapped or of another stream */
+/* Valid records that are missing, repeated, swapped or from another stream */
 static void test_misplaced_records_are_refused(struct kunit *test)
 {
 	struct stream_test *t = test->priv;

@@ -183,7 +183,7 @@ static const struct vfio_pci_range_ops range_write_only_ops = {
 	.write	= range_write,
 };
 
-/* Access a region like the core does for userspace */
+/* Access a region as the core does for userspace */
 static ssize_t user_read(struct vfio_pci_core_region *region, u8 __user *buf,
 			 size_t count, loff_t pos)
 {
@@ -399,7 +399,7 @@ static void test_override_inherits_from_the_lower_region(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, !!(c->result & W), !!region->ops.write);
 	KUNIT_EXPECT_EQ(test, !!(c->result & M), !!region->ops.mmap);
 	KUNIT_EXPECT_EQ(test, c->dmabuf, !!region->ops.get_dmabuf_phys);
-	/* The fault operation of the lower region serves its own mappings */
+	/* Overrides do not inherit fault: the lower region serves faults */
 	KUNIT_EXPECT_NULL(test, region->ops.fault);
 
 	KUNIT_EXPECT_EQ(test, c->result & R ? 8 : -EINVAL,

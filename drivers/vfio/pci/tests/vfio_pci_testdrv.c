@@ -81,7 +81,7 @@ MODULE_PARM_DESC(bind_errno, "Errno returned by the bind callback, 0 for success
  */
 static char *setup = "";
 module_param(setup, charp, 0644);
-MODULE_PARM_DESC(setup, "Steps of the open callback: range INDEX START SIZE; ranges INDEX START SIZE STRIDE COUNT; over INDEX; whole INDEX; wrap INDEX; window INDEX BAR OFFSET SIZE; add TYPE SUBTYPE SIZE FLAGS; alias BAR OFFSET SIZE; peek BAR OFFSET; fail ERRNO; size SIZE; flags FLAGS; type TYPE SUBTYPE; area OFFSET SIZE; ops LETTERS");
+MODULE_PARM_DESC(setup, "Steps of the open callback of the first driver, see vfio_pci_testdrv.c");
 static char *setup_same = "";
 module_param(setup_same, charp, 0644);
 MODULE_PARM_DESC(setup_same, "Setup of a second driver with the same priority");
@@ -609,7 +609,7 @@ static int testdrv_change(struct testdrv_pending *pending, const char *what,
 	return 0;
 }
 
-/* Add a capability whose bytes are their offsets */
+/* Add a capability; the value of each byte is its offset */
 static int testdrv_add_cap(struct vfio_pci_vendor_device *dev, u8 id, u8 size)
 {
 	u8 cap[256];
@@ -943,6 +943,8 @@ static void __exit testdrv_exit(void)
 	}
 	if (*ids)
 		testdrv_unregister(ARRAY_SIZE(testdrv_drivers));
+	/* Each open must have been closed */
+	WARN_ON(atomic_read(&opens) != atomic_read(&closes));
 }
 
 module_init(testdrv_init);

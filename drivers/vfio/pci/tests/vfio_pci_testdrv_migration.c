@@ -200,7 +200,7 @@ struct testdrv_device {
 	/* A reset may have overtaken a state change that began before it */
 	bool				late;
 
-	/* The core serializes operations; options change it between migrations */
+	/* The core serializes operations; parameters change these in between */
 	u64				seed;
 	bool				precopying;
 	bool				logging;
@@ -283,7 +283,7 @@ static const struct kernel_param_ops testdrv_seed_ops = {
 
 module_param_cb(seed, &testdrv_seed_ops, NULL, 0200);
 
-/* "BDF bytes": add dirty bytes to a device that no one reads from */
+/* "BDF bytes": add dirty bytes while no one reads the data of the device */
 static int testdrv_make_dirty(const char *val, const struct kernel_param *kp)
 {
 	struct testdrv_device *t;

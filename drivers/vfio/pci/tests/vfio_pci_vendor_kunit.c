@@ -395,7 +395,7 @@ static void test_reset_done(struct vfio_pci_vendor_device *dev)
 	test_event(d->t, ">", d->driver.name);
 }
 
-/* A fatal error starts a reset that slot_reset, resume or a failure ends */
+/* A fatal error starts a reset; slot_reset, resume or a failure ends it */
 static void test_pci_errors_pair_reset_callbacks(struct kunit *test)
 {
 	const struct pci_error_handlers *handlers = &vfio_pci_core_err_handlers;

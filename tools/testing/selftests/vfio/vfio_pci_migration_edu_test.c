@@ -214,7 +214,7 @@ TEST_F(vfio_pci_migration_edu_test, cancelled_migration_keeps_the_source_intact)
 	ASSERT_EQ(EDU_COMPUTING | EDU_IRQ_WHEN_DONE, read_reg(src, EDU_STATUS));
 	ASSERT_EQ(0, interrupts(src));
 
-	/* The computation ends during the migration; the interrupt comes after it */
+	/* The computation ends during the migration, but the interrupt comes afterwards */
 	ASSERT_EQ(0, save(src, &stream));
 	wait_while(src, EDU_STATUS, EDU_COMPUTING);
 	ASSERT_EQ(0, interrupts(src));
@@ -577,7 +577,7 @@ TEST_F(vfio_pci_migration_edu_test, written_pages_are_logged)
 	ASSERT_EQ(BIT(5) | BIT(15), dirty(src));
 	ASSERT_EQ(0, dirty(src));
 
-	/* A page that is reported before its write is reported again */
+	/* If a report precedes the end of a write, the next report has the page again */
 	start_transfer(src, EDU_BUFFER, MEM_IOVA + 7 * SZ_4K, 16,
 		       EDU_DMA_FROM_DEVICE);
 	dirty(src);

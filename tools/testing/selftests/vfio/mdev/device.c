@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests of a PCI device with a mediated device in each IOMMU mode.  They open
- * it by its device file, or by the IOMMU group of the PCI device.  The DMA of
- * the device reaches only mapped memory.
+ * Tests of a PCI device as a mediated device, in each IOMMU mode.  The tests open
+ * the device file of the mediated device, or the IOMMU group of the PCI device.
+ * DMA must reach only mapped memory.
  *
  * Needs QEMU's edu device with 32 address bits (dma_mask=0xffffffff).
  */
@@ -225,7 +225,6 @@ TEST_F(mdev, detached_device_has_no_dma)
 	ASSERT_TRUE(is_filled(self->other.vaddr, 0x11));
 }
 
-/* The group and the device file exclude each other */
 TEST_F(mdev, group_and_device_file_exclude_each_other)
 {
 	char path[32];

@@ -52,7 +52,7 @@ int main(int argc, char *argv[])
 	mdev_bind(device_bdf, MDEV_DRIVER);
 	inject_error("POISON_TLP");
 
-	/* The second round checks that the first device gets no report */
+	/* The second round checks that the removed mediated device gets no report */
 	for (i = 0; i < 2; i++) {
 		mdev_create(device_bdf, UUID);
 		iommu = iommu_init(MODE_IOMMUFD);

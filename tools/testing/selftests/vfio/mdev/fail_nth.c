@@ -14,8 +14,8 @@
 #include <sys/ioctl.h>
 
 #include "mdev.h"
+#include "../vendor/fail_nth_util.h"
 #include "../vendor/need.h"
-#include "../vendor/nth.h"
 #include "../vendor/testdrv.h"
 
 #include "kselftest_harness.h"

@@ -136,7 +136,7 @@ TEST_F_TIMEOUT(lifecycle, unbind_waits_for_close, 60)
 	ASSERT_EQ(1, mdev_available(device_bdf));
 }
 
-/* Unbinding its driver keeps the mediated device */
+/* The mediated device remains after the unbind of its driver */
 TEST_F_TIMEOUT(lifecycle, mdev_unbind_waits_for_close, 60)
 {
 	remove_while_open(self->iommu, device_bdf, "/sys/bus/mdev/drivers/vfio-mdev-pci/unbind",
@@ -185,7 +185,7 @@ TEST_F(once, one_instance_is_available)
 	ASSERT_EQ(EUSERS, mdev_try_create(device_bdf, OTHER_UUID));
 	ASSERT_EQ(EEXIST, mdev_try_create(device_bdf, UUID));
 	ASSERT_FALSE(mdev_exists(OTHER_UUID));
-	/* A UUID can exist only once, on any device */
+	/* Two devices cannot use the same UUID */
 	mdev_bind(port_bdf, MDEV_DRIVER);
 	ASSERT_EQ(EEXIST, mdev_try_create(port_bdf, UUID));
 	ASSERT_EQ(1, mdev_available(port_bdf));

@@ -48,7 +48,7 @@ int mdev_available(const char *bdf);
 bool mdev_load(const char *options);
 int mdev_unload(void);
 
-/* Wait some seconds for the first line of a file */
+/* Wait some seconds until the first line of a file is @text */
 bool line_becomes(const char *path, const char *text);
 /* Search the kernel log after the mark */
 void log_mark(void);

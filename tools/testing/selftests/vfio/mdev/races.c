@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Concurrent operations: create, open, use and remove a mediated device, bind,
- * unbind and reset the PCI device, and load and unload the module.  A single
- * call may succeed or fail, but it must return.  Afterwards the device must
- * work.
+ * Concurrent operations: create, open, use and remove a mediated device; bind,
+ * unbind and reset the PCI device; load and unload the module.  A single call may
+ * succeed or fail, but it must return.  Afterwards the device must work.
  *
  * The first argument is the duration in seconds; 10 by default.
  */
@@ -37,7 +36,7 @@ static unsigned long now(void)
 	return ts.tv_sec * 1000000UL + ts.tv_nsec / 1000;
 }
 
-/* After a removal, leave time for the other threads, in proportion to its duration */
+/* After a removal, rest at least three times as long, so that other threads run */
 static void rest(struct racer *racer, unsigned long began)
 {
 	unsigned long end = now() + 3 * (now() - began) + pick(racer, 1000000);
@@ -255,9 +254,9 @@ int main(int argc, char *argv[])
 			 "no removal succeeded\n");
 
 	/*
-	 * A reset by sysfs during an open may lose the BARs: both save the
-	 * state of the device.  The same happens with vfio-pci.  Rescan the
-	 * device to set the BARs.
+	 * A reset by sysfs during an open may lose the BARs, because reset and
+	 * open both save the state of the device.  The same happens with
+	 * vfio-pci.  Rescan the device to set the BARs.
 	 */
 	VFIO_ASSERT_TRUE(mdev_load(NULL));
 	VFIO_ASSERT_EQ(put_device(device_bdf, "remove", "1"), 0);

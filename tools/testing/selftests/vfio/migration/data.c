@@ -281,7 +281,6 @@ TEST_F_TIMEOUT(data, file_of_an_ended_session_fails, 120)
 	close(fd);
 }
 
-/* Closing the file does not change the state */
 TEST_F_TIMEOUT(data, closing_the_file_keeps_the_state, 120)
 {
 	struct bytes bytes = {};
@@ -363,7 +362,7 @@ TEST_F_TIMEOUT(data, precopy_reports_pending_bytes, 120)
 	ASSERT_EQ(0, initial);
 	ASSERT_EQ(0, dirty);
 
-	/* Userspace may read bytes that become dirty later */
+	/* Bytes that become dirty later do not count as initial bytes */
 	migration_set("dirty", "3000");
 	for (i = 0; i < 5; i++) {
 		get_pending(_metadata, fd, &initial, &dirty);
@@ -389,7 +388,7 @@ TEST_F_TIMEOUT(data, precopy_reports_pending_bytes, 120)
 	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, self->edge + PAGE));
 	ASSERT_EQ(EFAULT, errno);
 
-	/* The rest after the device is stopped */
+	/* Read the rest after the device is stopped */
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
 	info.argsz = sizeof(info);
 	ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
@@ -512,7 +511,6 @@ static long vmalloc_used(void)
 	return used;
 }
 
-/* A file that outlives the device holds no buffer */
 TEST_F_TIMEOUT(data, file_of_a_closed_device_holds_no_buffer, 120)
 {
 	int fds[32], i;

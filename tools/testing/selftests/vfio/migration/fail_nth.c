@@ -16,8 +16,8 @@
 #include <linux/sizes.h>
 
 #include "migration.h"
+#include "../vendor/fail_nth_util.h"
 #include "../vendor/need.h"
-#include "../vendor/nth.h"
 #include "v1.h"
 
 #include "kselftest_harness.h"

@@ -407,7 +407,6 @@ static void make_error(struct __test_metadata *_metadata, struct feature_data *s
 	close(fd);
 }
 
-/* Only a reset, or a new open, leaves the state ERROR */
 TEST_F_TIMEOUT(feature, only_reset_or_open_leaves_error, 120)
 {
 	u32 state;

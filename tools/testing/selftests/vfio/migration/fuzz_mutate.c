@@ -128,7 +128,7 @@ void mutate(struct mutant *mutant)
 			put_bytes(mutant, record + 4, &number, 4);
 		}
 		break;
-	case 6: /* Overwrite bytes by the other stream */
+	case 6: /* Overwrite bytes with the other stream */
 		for (i = at; i < bytes->size && i < mutant->other.size; i++)
 			if (odd || i < at + size)
 				bytes->data[i] = mutant->other.data[i];
@@ -139,7 +139,7 @@ void mutate(struct mutant *mutant)
 	case 8: /* Remove a record */
 		replace(mutant, record, to - record, mutant->other.data, 0);
 		break;
-	case 9: /* Insert a copy of a record, or replace one by it */
+	case 9: /* Insert a copy of a record, or replace a record with it */
 		memcpy(copy, bytes->data + record, to - record);
 		replace(mutant, some_record(mutant), odd ? to - record : 0, copy, to - record);
 		break;

@@ -371,7 +371,6 @@ TEST_F_TIMEOUT(log, report_of_few_dirty_pages_is_fast, 120)
 	munmap(bitmap, bits / 8);
 }
 
-/* The core calls log_sync before each report */
 TEST_F_TIMEOUT(log, log_sync_is_called_before_a_report, 120)
 {
 	static const int errors[] = { -EIO, -ENODEV, 1, 4096, -4096 };

@@ -19,11 +19,11 @@
 
 #define STATE(x)	VFIO_DEVICE_STATE_##x
 
-/* Devices on the command line: one, or two with the same ids */
+/* Devices on the command line */
 extern char **migration_bdfs;
 extern int migration_nr_bdfs;
 
-/* Get @nr devices or more, with a reset; skip if one or the module is missing */
+/* Get @nr or more devices that support reset; skip if one, or the module, is missing */
 void migration_begin(int *argc, char *argv[], int nr, const char *devices);
 
 /* Abilities of the driver; vfio-pci reads them at bind */
@@ -36,7 +36,7 @@ struct abilities {
 /* Load the driver with these abilities and default options, and bind the devices */
 void migration_load(const struct abilities *abilities);
 void migration_defaults(void);
-/* The single steps */
+/* Single steps of migration_load() */
 void migration_modprobe(const struct abilities *abilities);
 /* Return 0 or an errno */
 int migration_try_rmmod(void);

@@ -193,7 +193,7 @@ static const char *level_of(u32 state)
 	return state & RUNNING ? "running" : "stopped";
 }
 
-/* Change from each state to each other; an invalid state has no effect */
+/* Change from each state to each other state; an invalid state has no effect */
 TEST_F_TIMEOUT(region, invalid_state_changes_are_refused, 120)
 {
 	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING };
@@ -413,7 +413,6 @@ TEST_F_TIMEOUT(region, protocols_share_the_stream_format, 120)
 	free_bytes(&new);
 }
 
-/* The mapping stays valid in all states */
 TEST_F_TIMEOUT(region, mapping_stays_valid_in_all_states, 120)
 {
 	u8 *map = map_data(self->fd, self->offset), *again;
@@ -574,7 +573,7 @@ TEST_F_TIMEOUT(region, save_continues_after_a_driver_error, 120)
 	free_bytes(&bytes);
 }
 
-/* Huge numbers of pending bytes, and pre-copy without any */
+/* Huge numbers of pending bytes, and a driver without pre-copy */
 TEST_F_TIMEOUT(region, huge_pending_bytes_saturate, 120)
 {
 	int i;

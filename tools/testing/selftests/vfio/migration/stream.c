@@ -140,7 +140,6 @@ static void expect_bad(struct __test_metadata *_metadata, struct stream_data *se
 	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
 }
 
-/* The stream has the documented format */
 TEST_F_TIMEOUT(stream, stream_has_the_documented_format, 120)
 {
 	const struct stream_header *header = (void *)self->bytes.data;
@@ -230,7 +229,7 @@ TEST_F_TIMEOUT(stream, flipped_bit_is_detected, 120)
 	free_bytes(&bytes);
 }
 
-/* Records that are missing, repeated, swapped or of another stream */
+/* Records that are missing, repeated, swapped or from another stream */
 TEST_F_TIMEOUT(stream, misplaced_records_are_refused, 120)
 {
 	size_t header = sizeof(struct stream_header);
@@ -401,7 +400,6 @@ TEST_F_TIMEOUT(stream, invalid_header_is_refused, 120)
 	free_bytes(&bytes);
 }
 
-/* Pre-copy data needs a driver with pre-copy */
 TEST_F_TIMEOUT(stream, precopy_data_needs_precopy_support, 120)
 {
 	const struct abilities less = {}, more = { .precopy = SIZE };
@@ -426,7 +424,6 @@ TEST_F_TIMEOUT(stream, precopy_data_needs_precopy_support, 120)
 	expect_good(_metadata, self, &self->bytes, SEED);
 }
 
-/* Random bytes */
 TEST_F_TIMEOUT(stream, random_bytes_are_refused, 120)
 {
 	struct bytes bytes = copy_bytes(&self->bytes);

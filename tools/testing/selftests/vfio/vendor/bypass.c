@@ -200,7 +200,7 @@ static bool is_mapped(void *map)
 	return map != MAP_FAILED;
 }
 
-/* Map every page range: succeeds only without an overridden page */
+/* Map every page range: only ranges without an overridden page must be mappable */
 static bool windows_are_right(int fd)
 {
 	u64 page, nr;
@@ -255,7 +255,7 @@ TEST_F_TIMEOUT(bypass, overridden_pages_cannot_be_mapped, 120)
 	vfio_pci_cmd_set(self->device, PCI_COMMAND_MEMORY);
 }
 
-/* A reset clears the secret: write it again */
+/* A reset clears the secret, so write the secret again */
 TEST_F_TIMEOUT(bypass, overridden_pages_cannot_be_mapped_after_reset, 120)
 {
 	if (__vfio_pci_device_reset(self->device))
@@ -276,7 +276,7 @@ TEST_F_TIMEOUT(bypass, overridden_pages_cannot_be_mapped_in_low_power, 120)
 
 	ASSERT_EQ(0, ioctl(self->fd, VFIO_DEVICE_FEATURE, &feature));
 	ASSERT_TRUE(windows_are_right(self->fd));
-	/* An access resumes the device while it runs */
+	/* The core resumes the device for each access */
 	ASSERT_EQ(4, pread(self->fd, &value, 4, EDU_LIVENESS));
 	ASSERT_EQ(self->handled, value);
 	feature.flags = VFIO_DEVICE_FEATURE_SET |

@@ -137,7 +137,7 @@ static void look(struct debugfs_data *self)
 	free(text);
 }
 
-/* Format the sparse mmap areas like the file, which rounds them to pages */
+/* Format the sparse mmap areas as the file does: rounded to pages */
 static void areas_of(struct region_info *info, char *text)
 {
 	struct vfio_region_info_cap_sparse_mmap *sparse;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Open an Intel graphics device and let one allocation fail, a later one each
- * time.  The open must fail, or add all regions of the vendor driver
- * (CONFIG_VFIO_PCI_IGD).  Needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
+ * Fail each allocation in turn while an Intel graphics device is opened.  The open
+ * must fail, or add all regions of the vendor driver (CONFIG_VFIO_PCI_IGD).  Needs
+ * CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +11,8 @@
 
 #include <sys/ioctl.h>
 
+#include "fail_nth_util.h"
 #include "need.h"
-#include "nth.h"
 #include "testdrv.h"
 
 #include "kselftest_harness.h"

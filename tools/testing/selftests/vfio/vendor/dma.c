@@ -318,7 +318,7 @@ TEST_F(dma_type1, access_fails_while_addresses_change)
 	ASSERT_EQ(0, driver_reads(self->device, IOVA, buf, 8));
 }
 
-/* Attach the device to another page table by its file descriptor */
+/* Attach the device to another page table, by ioctls on the device file */
 FIXTURE(dma_attach) {
 	struct iommu *iommu;
 	struct vfio_pci_device *device;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Bind, open, use and close a device with vendor drivers, and let one allocation
- * fail, a later one each time.  The next call without a failure must work.  Needs
+ * Fail each allocation in turn while a device with vendor drivers is bound,
+ * opened, used and closed.  The next call without a failure must succeed.  Needs
  * CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
  */
 #include <errno.h>
@@ -16,8 +16,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "fail_nth_util.h"
 #include "need.h"
-#include "nth.h"
 #include "testdrv.h"
 
 #include "kselftest_harness.h"

@@ -28,7 +28,7 @@
 /* Number of drivers of the module */
 #define NR_DRIVERS	3
 
-/* Reads the complement of the last write */
+/* Reads the inverse of the last write */
 #define EDU_LIVENESS	4
 /* Offset of region 9, which the setup adds */
 #define ADDED		region_offset(VFIO_PCI_NUM_REGIONS)

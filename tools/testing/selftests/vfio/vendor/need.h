@@ -6,7 +6,7 @@
 #ifndef SELFTESTS_VFIO_NEED_H
 #define SELFTESTS_VFIO_NEED_H
 
-/* Return one device, or @nr devices and more, of the command line or the environment */
+/* Return one device, or @nr or more, from the command line or the environment */
 const char *need_bdf(int *argc, char *argv[]);
 char **need_bdfs(int *argc, char *argv[], int nr, const char *devices, int *given);
 

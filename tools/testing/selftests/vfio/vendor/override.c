@@ -157,7 +157,7 @@ TEST_F_TIMEOUT(override, range_handler_gets_only_its_bytes, 120)
 		vfio_pci_cmd_set(self->device, PCI_COMMAND_IO);
 		size = get_region_info(self->device, i, self->info) ? 0 :
 								      self->info->info.size;
-		/* A ROM is not writable; rules.c patches a ROM */
+		/* A ROM is not writable; rules.c tests a range in a ROM */
 		if (i == VFIO_PCI_ROM_REGION_INDEX || !size) {
 			close_again(self);
 			continue;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Test the tracepoints vfio_pci:* with the vendor drivers of vfio_pci_testdrv.
- * Each access to a region, and each open and close of a vendor driver, must be
- * exactly one event, in order and with its result.
+ * Each access to a region, and each open and close of a vendor driver, must log
+ * exactly one event, in order and with the result.
  */
 #include <errno.h>
 #include <stdio.h>

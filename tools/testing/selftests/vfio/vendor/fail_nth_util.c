@@ -9,7 +9,7 @@
 
 #include <libvfio.h>
 
-#include "nth.h"
+#include "fail_nth_util.h"
 
 static void write_file(const char *path, const char *text)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Let the nth next allocation of this thread fail.  Needs CONFIG_FAULT_INJECTION
+ * Fail the nth next allocation of this thread.  Needs CONFIG_FAULT_INJECTION
  * and CONFIG_FAILSLAB.
  */
-#ifndef SELFTESTS_VFIO_NTH_H
-#define SELFTESTS_VFIO_NTH_H
+#ifndef SELFTESTS_VFIO_FAIL_NTH_UTIL_H
+#define SELFTESTS_VFIO_FAIL_NTH_UTIL_H
 
 #include <stdbool.h>
 
