@@ -2,12 +2,12 @@
 #
 # Each command is a script in scripts/; its header documents it.
 
-override VARIABLES := RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT TIMEOUT NAME T M LINUX JOBS
+override VARIABLES := RUN KERNEL MODULES DEVICES QEMU ACCEL SMP MEM ICOUNT TIMEOUT NAME T VMS M LINUX JOBS
 
 define HELP
 make demo       boot a VM and drive a PCI device in it through our vfio-pci
-make test       run all test suites but the long ones; T='NAME...' selects suites in
-                scripts/test, T=long the long ones
+make test       run all test suites except the long ones; T='NAME...' selects suites in
+                scripts/test, T=long selects the long ones
 make checks     run static checkers on the patches: checkpatch, sparse, ...
 make bench      count instructions per operation, stock against ours
 make docs       build the guides and the reference as HTML in out/docs

@@ -4,7 +4,8 @@
  *
  * The state comes from vfio_pci_testdrv_migration.  Its option cheap skips
  * computing and comparing the state, so the benchmark measures vfio-pci itself.
- * All results are for 64 KiB, and a read of a memfd serves as the reference.
+ * All results except mig_first_byte are for 64 KiB.  The reference is a read of a
+ * memfd.
  *
  * See vfio_pci_region_bench.c for the clocks and the option -d.
  */

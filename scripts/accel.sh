@@ -13,19 +13,19 @@ if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
 	echo tcg
 	exit
 fi
-file=$CACHE/accel-$({ uname -rm; grep -m 1 'model name' /proc/cpuinfo || true; id -u; } | key)
-if [ ! -s "$file" ]; then
-	lock accel
-	if [ ! -s "$file" ]; then
-		say "trying KVM"
-		if ACCEL=kvm KERNEL=${KERNEL:-release} MODULES=${MODULES:-stock} TIMEOUT=60 DEVICES='' QEMU='' NAME=accel \
-			"$SCRIPTS/vm.sh" true >/dev/null 2>&1; then
-			echo kvm >"$file"
-		else
-			echo tcg >"$file"
-		fi
-		say "KVM: $([ "$(cat "$file")" = kvm ] && echo "works" || echo "boots no kernel here; using emulation (see out/vm/accel.console.log)")"
+file=accel-$({ uname -rm; grep -m 1 'model name' /proc/cpuinfo || true; id -u; } | key)
+try_kvm()
+{
+	say "trying KVM"
+	if ACCEL=kvm KERNEL=${KERNEL:-release} MODULES=${MODULES:-stock} TIMEOUT=60 DEVICES='' QEMU='' NAME=accel \
+		"$SCRIPTS/vm.sh" true >/dev/null 2>&1; then
+		echo kvm >"$CACHE/$file"
+		say "KVM works"
+	else
+		echo tcg >"$CACHE/$file"
+		say "KVM boots no kernel here; using emulation (see out/vm/accel.console.log)"
 	fi
-	unlock
-fi
-cat "$file"
+}
+
+once "$file" accel 16 "the result" try_kvm
+cat "$CACHE/$file"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # allmodconfig.sh ARCH: prepare a kernel build directory with allmodconfig for ARCH
-# (x86_64, arm64 or s390) if it is missing, and print its path in the root. It serves to
-# compile external modules. The kernel itself is not built.
+# (x86_64, arm64 or s390) if it is missing, and print its path in the root. Use it to
+# compile external modules; it contains no kernel.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -47,19 +47,19 @@ prepare()
 {
 	local make=(make -s -C "$src" "O=$result" "ARCH=$arch" "CROSS_COMPILE=$cross")
 
-	echo "$fragment" >"$result/fragment"
-	"${make[@]}" "KCONFIG_ALLCONFIG=$result/fragment" allmodconfig &&
-		"${make[@]}" "-j$JOBS" modules_prepare
-}
-
-# Build in place: kbuild stores paths in its output.
-lock "allmod-$arch"
-if [ ! -e "$result/complete" ]; then
-	need_space 1000 "a build directory for $arch"
+	# Build in place: kbuild stores paths in its output.
 	rm -rf "$result"
 	mkdir "$result"
+	echo "$fragment" >"$result/fragment"
+	"${make[@]}" "KCONFIG_ALLCONFIG=$result/fragment" allmodconfig &&
+		"${make[@]}" "-j$JOBS" modules_prepare &&
+		touch "$result/complete"
+}
+
+build()
+{
 	step "preparing a build of all modules for $arch" "$CACHE/log/allmod-$arch.log" prepare
-	touch "$result/complete"
-fi
-used "$name"
+}
+
+once "$name/complete" "allmod-$arch" 1000 "a build directory for $arch" build
 echo "$result"

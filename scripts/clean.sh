@@ -9,8 +9,8 @@
 case "${1-}" in
 '' | --cache) ;;
 --as-root)
-	# As root of the user namespace, which may remove files of all its users.
-	# No mount is visible here: each one is in its own mount namespace.
+	# This runs as root of the user namespace, which may remove the files of all its
+	# users. Mounts of other commands are in their own namespaces.
 	rm -rf --one-file-system "$2"
 	exit
 	;;

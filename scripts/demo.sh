@@ -64,7 +64,6 @@ if [ "$kind" = ours ]; then
 	mkdir -p "$OUT/demo"
 	timed 'programs: QEMU 7.2' "$SCRIPTS/qemu.sh" bookworm
 	qemu72=$result
-	"$SCRIPTS/guest-payload.sh" scripts/guest/guest_dma.c out/demo/payload
 fi
 
 # The commands for the guest. They check that the loaded module is ours, not Debian's.
@@ -95,8 +94,8 @@ modprobe vfio_pci_edu_migration
 scripts/guest/bind.sh all none
 scripts/guest/bind.sh all vfio-pci
 set -o pipefail
-scripts/guest/migrate.py out/demo/payload out/demo/region $qemu72 type1 move | sed 's/^/  /'
-scripts/guest/migrate.py out/demo/payload out/demo/features qemu-system-x86_64 type1 move | sed 's/^/  /'
+programs/migrate.py $userspace/guest_dma out/demo/region $qemu72 type1 move | sed 's/^/  /'
+programs/migrate.py $userspace/guest_dma out/demo/features qemu-system-x86_64 type1 move | sed 's/^/  /'
 END
 )
 

@@ -51,15 +51,9 @@ unpack()
 }
 
 dir=dpdk-$(declare -f unpack unpack_debs | key)
-used "$dir"
-if [ ! -e "$CACHE/$dir" ]; then
-	lock dpdk
-	if [ ! -e "$CACHE/$dir" ]; then
-		need_space 1000 "DPDK"
-		step "unpacking DPDK" "$CACHE/log/dpdk.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f unpack unpack_debs)"'; unpack "$@"' - \
-			"/cache/$dir" /cache/tmp-dpdk
-	fi
-	unlock
-fi
+build()
+{
+	step_in_root "unpacking DPDK" "$CACHE/log/dpdk.log" 'unpack unpack_debs' "/cache/$dir" /cache/tmp-dpdk
+}
+once "$dir" dpdk 1000 DPDK build
 echo "/cache/$dir/testpmd"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# edit.sh: check the series out as a git tree in edit/, one commit per patch, to commit
-# and rebase in. The tag "base" is the pristine kernel. make import brings the commits
+# edit.sh: check the series out as a git tree in edit/, with one commit per patch.
+# Commit and rebase there. The tag "base" is the pristine kernel. make import brings the commits
 # back.
 
 . "$(dirname "$0")/lib.sh"

@@ -8,16 +8,13 @@
 
 [ $# -eq 0 ] || die "unknown argument '$1'; usage: host-tsc.sh"
 
-program=host-tsc-$(key <"$SCRIPTS/host-tsc.c")
-if [ ! -e "$CACHE/$program" ]; then
-	lock host-tsc
+program=host-tsc-$(key <"$REPO/programs/host/host_tsc.c")
+build()
+{
 	# Link statically: the root's libc may be newer than this machine's.
-	# shellcheck disable=SC2016 # for the shell in the root
-	[ -e "$CACHE/$program" ] ||
-		step "building the program that measures the TSC" "$CACHE/log/host-tsc.log" "$SCRIPTS/in-root.sh" sh -ec '
-			gcc -O2 -static -Wall -Wextra -Werror -o "$1.new" scripts/host-tsc.c
-			mv "$1.new" "$1"' - "/cache/$program"
-	unlock
-fi
-used "$program"
+	step "building the program that measures the TSC" "$CACHE/log/host-tsc.log" "$SCRIPTS/in-root.sh" \
+		gcc -O2 -static -Wall -Wextra -Werror -o "/cache/$program.new" programs/host/host_tsc.c
+	mv "$CACHE/$program.new" "$CACHE/$program"
+}
+once "$program" host-tsc 16 "the program" build
 exec "$CACHE/$program"

@@ -28,7 +28,7 @@ if [ "$1" = --mounted ]; then
 		unset BIND
 	fi
 	unset VFIO_REGOPS_REPO VFIO_REGOPS_CACHE XDG_CACHE_HOME XDG_RUNTIME_DIR TMPDIR
-	# These would change a build.
+	# These variables would change a build.
 	unset ARCH CROSS_COMPILE CC LD CFLAGS CPPFLAGS LDFLAGS KCFLAGS KCPPFLAGS "${!KBUILD_@}" V O M C W
 	unset LANG LANGUAGE "${!LC_@}"
 	export HOME=/root LC_ALL=C.UTF-8

@@ -80,17 +80,12 @@ choose()
 choose
 [ -e "$CACHE/$dir/complete" ] || choose --recent
 "$SCRIPTS/root.sh" --add "linux-headers-$abi" >/dev/null
-if [ ! -e "$CACHE/$dir/complete" ]; then
-	lock kernel-stock
-	if [ ! -e "$CACHE/$dir/complete" ]; then
-		need_space 1000 "Debian's kernel"
-		step "fetching Debian's kernel $abi" "$CACHE/log/kernel-stock-fetch.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f fetch)"'; fetch "$@"' - "$abi" "$version"
-		step "unpacking Debian's kernel $abi" "$CACHE/log/kernel-stock.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f assemble)"'; assemble "$@"' - \
-			"/cache/$dir" "$abi" "$version" "${folders[@]}"
-	fi
-	unlock
-fi
-used "$dir"
+build()
+{
+	step_in_root "fetching Debian's kernel $abi" "$CACHE/log/kernel-stock-fetch.log" fetch "$abi" "$version"
+	step_in_root "unpacking Debian's kernel $abi" "$CACHE/log/kernel-stock.log" assemble \
+		"/cache/$dir" "$abi" "$version" "${folders[@]}"
+}
+
+once "$dir/complete" kernel-stock 1000 "Debian's kernel" build
 echo "/cache/$dir"

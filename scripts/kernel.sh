@@ -68,17 +68,14 @@ src=$("$SCRIPTS/source.sh")
 root=$("$SCRIPTS/root.sh")
 dir=kernel-$1-$({ echo "$src"; cd "$REPO"; cat "${fragments[@]}" "$root/etc/vfio-regops/gcc"; } | key)
 
-if [ ! -e "$CACHE/$dir/complete" ]; then
-	lock "kernel-$1"
-	if [ ! -e "$CACHE/$dir/complete" ]; then
-		need_space 3000 "the kernel"
-		step "configuring the kernel $1" "$CACHE/log/kernel-$1-config.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f configure)"'; configure "$@"' - \
-			"/cache/$dir" "$src" "${fragments[@]/#//repo/}"
-		step "building the kernel $1 with $JOBS jobs" "$CACHE/log/kernel-$1.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f compile)"'; compile "$@"' - "/cache/$dir" "$JOBS"
-	fi
-	unlock
-fi
-used "$dir"
+build()
+{
+	step_in_root "configuring the kernel $kernel" "$CACHE/log/kernel-$kernel-config.log" configure \
+		"/cache/$dir" "$src" "${fragments[@]/#//repo/}"
+	step_in_root "building the kernel $kernel with $JOBS jobs" "$CACHE/log/kernel-$kernel.log" compile \
+		"/cache/$dir" "$JOBS"
+}
+
+kernel=$1
+once "$dir/complete" "kernel-$kernel" 3000 "the kernel" build
 echo "/cache/$dir"

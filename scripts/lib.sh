@@ -26,7 +26,8 @@ OUT=$REPO/out
 
 JOBS=${JOBS:-$(nproc)}
 
-# Kernel parameters: load no sample vendor driver, or all but the migration sample.
+# Kernel parameters: NO_VENDOR blacklists the sample vendor drivers, NO_MIGRATION only the
+# migration sample.
 # shellcheck disable=SC2034 # used by other scripts
 NO_VENDOR=modprobe.blacklist=vfio_pci_edu,vfio_pci_edu_migration
 # shellcheck disable=SC2034 # used by other scripts
@@ -62,7 +63,7 @@ need_space()
 	mkdir -p "$CACHE" 2>/dev/null || die "cannot write to $CACHE; set XDG_CACHE_HOME to a writable folder"
 	free=$(df --output=avail -m "$CACHE" | tail -n 1)
 	[ "$free" -ge "$1" ] ||
-		die "$2 needs $1 MB in $CACHE, and $((free)) MB are free; free some, or set XDG_CACHE_HOME to a larger disk"
+		die "$2 needs $1 MB in $CACHE, and $((free)) MB are free; free some space, or set XDG_CACHE_HOME to a larger disk"
 }
 
 # lock NAME: take the lock of NAME, so that one process at a time builds it. The
@@ -80,6 +81,22 @@ lock()
 unlock()
 {
 	exec {LOCK_FD}>&-
+}
+
+# once FILE LOCK MB WHAT FUNCTION: if $CACHE/FILE is missing, call FUNCTION, which makes
+# it; one process at a time does so. WHAT needs MB megabytes. The first folder of FILE, or
+# FILE, is the cache entry.
+once()
+{
+	if [ ! -e "$CACHE/$1" ]; then
+		lock "$2"
+		if [ ! -e "$CACHE/$1" ]; then
+			need_space "$3" "$4"
+			"$5"
+		fi
+		unlock
+	fi
+	used "${1%%/*}"
 }
 
 # used NAME: record the use of a cache entry, so that prune() keeps it.
@@ -147,6 +164,16 @@ step()
 		die "$label failed: $why (log: $log)"
 	fi
 	say "$label: done in $(($(date +%s) - began)) s"
+}
+
+# step_in_root LABEL LOG FUNCTIONS ARGUMENT...: like step; call the first of FUNCTIONS with
+# the arguments, in the root.
+step_in_root()
+{
+	local functions
+
+	read -r -a functions <<<"$3"
+	step "$1" "$2" "$SCRIPTS/in-root.sh" bash -c "$(declare -f "${functions[@]}"); ${functions[0]}"' "$@"' - "${@:4}"
 }
 
 # as_root COMMAND...: run a command as root in a new mount namespace, so that its

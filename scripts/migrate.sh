@@ -19,23 +19,19 @@ load_driver()
 
 # migrate NAME RUN...: in one VM, let QEMU migrate a nested guest between two edu
 # devices. A RUN is "SUITE type1|iommufd [large] CASE...": SUITE is the Debian suite
-# of QEMU, a CASE is one of scripts/guest/migrate.py. "large" uses the test driver,
+# of QEMU, a CASE is one of programs/migrate.py. "large" uses the test driver,
 # with 8 MiB of state and 2 MiB of pre-copy data, instead of the sample driver. Results
 # and logs are in out/NAME.
 migrate()
 {
 	local folder=$OUT/$1 name=$1 status=0 run suite iommu cases qemu commands=()
-	local p f s payload
+	local p f s payload programs
 	shift
 
 	rm -rf "$folder"
 	mkdir -p "$folder"
 	"$SCRIPTS/modules.sh" "${KERNEL:-release}" ours >/dev/null
-	for payload in guest_dma guest_memory; do
-		"$SCRIPTS/guest-payload.sh" "scripts/guest/$payload.c" "out/$name/$payload" >>"$folder/gcc.log" 2>&1 || status=$?
-	done
-	result "$status" "the payloads for nested guests compile" "$folder/gcc.log"
-
+	programs=$("$SCRIPTS/userspace.sh")
 	for run; do
 		read -r suite iommu cases <<<"$run"
 		qemu="qemu-system-x86_64"
@@ -46,10 +42,9 @@ migrate()
 			cases=${cases#large }
 		fi
 		commands+=("load_driver $payload"
-			"scripts/guest/migrate.py out/$name/$payload out/$name/$suite-$iommu-$payload $qemu $iommu $cases || true")
+			"programs/migrate.py $programs/$payload out/$name/$suite-$iommu-$payload $qemu $iommu $cases || true")
 	done
 
-	status=0
 	KERNEL=${KERNEL:-release} MODULES=ours DEVICES='edu edu' NAME=$name TIMEOUT=${TIMEOUT:-3600} APPEND=$NO_VENDOR \
 		"$SCRIPTS/vm.sh" "set -e; $(declare -f load_driver); $(printf '%s\n' "${commands[@]}")" \
 		</dev/null >"$folder/log" 2>"$folder/errors" || status=$?

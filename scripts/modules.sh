@@ -116,17 +116,14 @@ esac
 compiler=$(cat "$("$SCRIPTS/root.sh")/etc/vfio-regops/gcc")
 dir=modules-$1-$2-$({ echo "$kernel $tree $compiler"; cat "$REPO/configs/modules.config" "$SCRIPTS/vendor-aliases.sh"; declare -f compile; } | key)
 
-if [ ! -e "$CACHE/$dir" ]; then
-	lock "modules-$1-$2"
-	if [ ! -e "$CACHE/$dir" ]; then
-		need_space 300 "vfio's modules"
-		step "building the $2 vfio modules for the kernel $1" "$CACHE/log/modules-$1-$2.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f compile prune)"'; compile "$@"' - \
-			"/cache/build-${kernel#/cache/}-$2" "$kernel" "$src" "$tree" "/cache/$dir" "$JOBS" \
-			"$options" "$compiler"
-	fi
-	unlock
-fi
-used "$dir"
-used "build-${kernel#/cache/}-$2"
+name=$1-$2
+work=build-${kernel#/cache/}-$2
+build()
+{
+	step_in_root "building the vfio modules $name" "$CACHE/log/modules-$name.log" 'compile prune' \
+		"/cache/$work" "$kernel" "$src" "$tree" "/cache/$dir" "$JOBS" "$options" "$compiler"
+}
+
+once "$dir" "modules-$name" 300 "vfio's modules" build
+used "$work"
 echo "/cache/$dir"

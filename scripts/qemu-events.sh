@@ -8,20 +8,22 @@
 #
 #     inject ERROR      inject an AER error into the device "faulty"
 #     inject ERROR BDF  inject an AER error into a root port that vm.sh made
-#     unplug            unplug the device "victim", and return
+#     unplug            unplug the device "victim"
 #
 # A request may follow "# ", as in the output of run_kselftest.sh.
 # Return when process PID ends.
 serve_events()
 {
-	local monitor error port injected=0
+	local monitor answers error port injected=0 unplugged=
 
-	cat "$1/monitor.out" >"$1/monitor" &
-	exec {monitor}>"$1/monitor.in"
+	# If QEMU fails to start, opening a pipe in one direction would block
+	cat <>"$1/monitor.out" >"$1/monitor" &
+	answers=$!
+	exec {monitor}<>"$1/monitor.in"
 	while kill -0 "$2" 2>/dev/null; do
-		if grep -q -s -E '^(# )?unplug' "$1/log"; then
+		if [ -z "$unplugged" ] && grep -q -s -E '^(# )?unplug' "$1/log"; then
 			echo 'device_del victim' >&"$monitor"
-			return
+			unplugged=y
 		fi
 		read -r error port < <(sed -n -E 's/^(# )?inject //p' "$1/log" | sed -n "$((injected + 1))p") || true
 		if [ -n "$error" ]; then
@@ -31,4 +33,5 @@ serve_events()
 		fi
 		sleep 0.3
 	done
+	kill "$answers"
 }

@@ -44,15 +44,11 @@ unpack()
 }
 
 dir=qemu-$1-$({ echo "${suites[*]}"; declare -f unpack unpack_debs; } | key)
-used "$dir"
-if [ ! -e "$CACHE/$dir" ]; then
-	lock "qemu-$1"
-	if [ ! -e "$CACHE/$dir" ]; then
-		need_space 700 "QEMU of Debian $1"
-		step "unpacking QEMU of Debian $1" "$CACHE/log/qemu-$1.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f unpack unpack_debs)"'; unpack "$@"' - \
-			"/cache/$dir" "/cache/tmp-qemu-$1" "${suites[@]}"
-	fi
-	unlock
-fi
+suite=$1
+build()
+{
+	step_in_root "unpacking QEMU of Debian $suite" "$CACHE/log/qemu-$suite.log" 'unpack unpack_debs' \
+		"/cache/$dir" "/cache/tmp-qemu-$suite" "${suites[@]}"
+}
+once "$dir" "qemu-$suite" 700 "QEMU of Debian $suite" build
 echo "/cache/$dir/qemu-system-x86_64"

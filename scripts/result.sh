@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # the suites set folder
 #
 # Sourced after lib.sh: print and count the results of checks and tests.
 
@@ -24,6 +24,26 @@ result()
 empty()
 {
 	if [ -s "$2" ]; then result 1 "$@"; else result 0 "$@"; fi
+}
+
+# has FILE PATTERN NAME, has_not FILE PATTERN NAME: print one result; it passes if a line,
+# or no line, of $folder/FILE matches. A missing or an empty file fails both.
+has()
+{
+	local status=0
+
+	grep -q -E -e "$2" "$folder/$1" 2>/dev/null || status=1
+	tail -n 30 "$folder/$1" >"$folder/why" 2>&1 || true
+	result "$status" "$3" "$folder/why"
+}
+
+has_not()
+{
+	local status=0
+
+	if [ ! -s "$folder/$1" ] || grep -q -E -e "$2" "$folder/$1"; then status=1; fi
+	tail -n 30 "$folder/$1" >"$folder/why" 2>&1 || true
+	result "$status" "$3" "$folder/why"
 }
 
 # skip NAME WHY: print one skipped result.

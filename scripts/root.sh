@@ -162,21 +162,20 @@ export VFIO_REGOPS_CACHE=$CACHE
 # Increment the number when build() changes the root.
 ROOT=$CACHE/root-$({ echo 1; sed -e 's/#.*//' "$PACKAGES" | xargs; } | key)
 
-if [ ! -e "$ROOT/etc/vfio-regops/complete" ]; then
-	lock root
-	if [ ! -e "$ROOT/etc/vfio-regops/complete" ]; then
-		need_space 5000 "the root"
-		install_mmdebstrap
-		read -r main _ < <(mirrors)
-		[ "$main" != - ] ||
-			die "apt on this machine has no Debian mirror in its sources; add a line \"deb URL $SUITE main\" and run apt-get update"
-		(as_root true) || exit 1
-		step "building the Debian $SUITE root from $main" "$CACHE/log/root.log" \
-			"$SCRIPTS/root.sh" --as-root --build "$ROOT"
-	fi
-	unlock
-fi
+make_root()
+{
+	local main
 
+	install_mmdebstrap
+	read -r main _ < <(mirrors)
+	[ "$main" != - ] ||
+		die "apt on this machine has no Debian mirror in its sources; add a line \"deb URL $SUITE main\" and run apt-get update"
+	(as_root true) || exit 1
+	step "building the Debian $SUITE root from $main" "$CACHE/log/root.log" \
+		"$SCRIPTS/root.sh" --as-root --build "$ROOT"
+}
+
+once "${ROOT##*/}/etc/vfio-regops/complete" root 5000 "the root" make_root
 if [ "${1-}" = --update ]; then
 	lock root
 	"$SCRIPTS/root.sh" --as-root --update-in "$ROOT"
@@ -190,5 +189,4 @@ elif [ $# -gt 0 ]; then
 		unlock
 	fi
 fi
-used "${ROOT##*/}"
 echo "$ROOT"

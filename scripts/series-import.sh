@@ -99,7 +99,7 @@ start_series() {
 	{ echo "${BASH_REMATCH[2]}"; echo; tgit show -s --format=%b "$1"; } | git stripspace \
 		>"$tmp/patches/$folder/cover-letter.txt"
 	[ "$(wc -l <"$tmp/patches/$folder/cover-letter.txt")" -gt 2 ] ||
-		die "commit \"$2\" has no text; it is the cover letter of its series"
+		die "commit \"$2\" has no text; write the cover letter of the series in its message"
 	echo "$folder/cover-letter.txt: ${BASH_REMATCH[2]}"
 }
 
@@ -164,7 +164,7 @@ import() {
 		sgit update-index --add --cacheinfo "$mode,$(sgit hash-object -w "$tmp/new/$path"),$path"
 	done
 	[ "$(sgit write-tree)" = "$(tgit rev-parse "$commit^{tree}")" ] ||
-		die "commit \"$subject\": $name gives another tree; report a bug of series-import.sh"
+		die "commit \"$subject\": $name gives a different tree; report a bug of series-import.sh"
 	echo "$name: $((${#keep[@]})) edited files, ${#new[@]} new files"
 }
 

@@ -2,32 +2,31 @@
 # shellcheck shell=bash
 #
 # Sourced after lib.sh and result.sh by suites that compare stock modules with ours.
-# OTHER selects what to compare with: stock (default) or fixes.
+# OTHER selects the modules to compare with: stock (default) or fixes.
+
+. "$SCRIPTS/parallel.sh"
 
 export APPEND=$NO_VENDOR
 
-# side_by_side SUITE FUNCTION FOLDER: run "FUNCTION $OTHER" and "FUNCTION ours" in
-# parallel, with logs in FOLDER, and report their results. Each is a process group,
-# so that the trap can end all its processes.
+# side_by_side FUNCTION FOLDER: run "FUNCTION $OTHER" and "FUNCTION ours" in parallel, with
+# logs in FOLDER, and report their results.
 side_by_side()
 {
-	local modules status other=${OTHER:-stock}
+	local modules
 
-	for modules in "$other" ours; do
+	for modules in "${OTHER:-stock}" ours; do
 		"$SCRIPTS/modules.sh" "$KERNEL" "$modules" >/dev/null
 	done
-	set -m
-	declare -gA pids=()
-	# shellcheck disable=SC2154 # the trap assigns pid
-	trap 'for pid in "${pids[@]}"; do kill -- "-$pid" 2>/dev/null || true; done' EXIT
-	for modules in "$other" ours; do
-		"$2" "$modules" </dev/null >"$3/$modules.log" 2>&1 &
-		pids[$modules]=$!
-	done
-	for modules in "$other" ours; do
-		status=0
-		wait "${pids[$modules]}" || status=$?
-		result "$status" "$1: the VM with MODULES=$modules succeeds" "$3/$modules.log"
-	done
-	pids=()
+	in_parallel "$2" "$1" "${OTHER:-stock}" ours
+}
+
+# differ A B: succeed if two transcripts differ, and print the first differences.
+differ()
+{
+	local changed
+
+	! cmp -s "$1" "$2" || return 1
+	changed=$(diff --speed-large-files "$1" "$2" | grep -c '^[<>]' || true)
+	echo "$changed lines differ between $1 and $2; the first:"
+	diff --speed-large-files -U 2 "$1" "$2" | tail -n +3 | head -n 16 || true
 }

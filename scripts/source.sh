@@ -51,24 +51,22 @@ choose()
 
 choose
 [ -e "$CACHE/$dir" ] || choose --recent
-if [ ! -e "$CACHE/$dir" ]; then
-	lock source
-	if [ ! -e "$CACHE/$dir" ]; then
-		need_space 4000 "the kernel source"
-		"$SCRIPTS/in-root.sh" rm -rf "/cache/$dir.new"
-		if [ "$version" = tree ]; then
-			copy()
-			{
-				tar -c -C "$LINUX" --exclude=.git . |
-					"$SCRIPTS/in-root.sh" bash -c "$(declare -f unpack_tree); unpack_tree /cache/$dir"
-			}
-			step "copying the kernel source from $LINUX" "$CACHE/log/source.log" copy
-		else
-			step "unpacking the kernel source $version" "$CACHE/log/source.log" \
-				"$SCRIPTS/in-root.sh" bash -c "$(declare -f unpack_package); unpack_package /cache/$dir $version"
-		fi
+copy()
+{
+	tar -c -C "$LINUX" --exclude=.git . |
+		"$SCRIPTS/in-root.sh" bash -c "$(declare -f unpack_tree); unpack_tree /cache/$dir"
+}
+
+build()
+{
+	"$SCRIPTS/in-root.sh" rm -rf "/cache/$dir.new"
+	if [ "$version" = tree ]; then
+		step "copying the kernel source from $LINUX" "$CACHE/log/source.log" copy
+	else
+		step_in_root "unpacking the kernel source $version" "$CACHE/log/source.log" unpack_package \
+			"/cache/$dir" "$version"
 	fi
-	unlock
-fi
-used "$dir"
+}
+
+once "$dir" source 4000 "the kernel source" build
 echo "/cache/$dir/linux"

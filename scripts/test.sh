@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # test.sh [NAME...]: run the test suites scripts/test/NAME.sh and count their
-# results. Without arguments, T='NAME...' selects suites. The default is all but the long
-# ones; "long" selects these.
+# results. Without arguments, T='NAME...' selects suites. By default, all suites except the
+# long ones run; "long" selects the long ones.
 #
-# A suite prints lines "ok - NAME", "not ok - NAME" and "ok - NAME # SKIP WHY".
-# It counts as one failed test if it prints no result, or exits with an error
-# although no test failed. A suite may set these variables to numbers, on one
-# line that begins with SUITE_:
+# A suite prints lines "ok - NAME", "not ok - NAME" and "ok - NAME # SKIP WHY". It counts
+# as one failed test if it prints no result, or exits with an error although no test
+# failed.
 #
-#     SUITE_CPUS=1      one CPU is enough: run the suite beside another one,
-#                       after all suites that need the whole machine
+# One suite has the whole machine. Of several, JOBS run at a time, or fewer if the memory
+# is small, and each starts one VM at a time. A suite may set these variables to numbers,
+# on one line that begins with SUITE_:
+#
 #     SUITE_SECONDS=N   expected run time; longer ones start first
 #     SUITE_LONG=1      a long suite
 
@@ -66,7 +67,7 @@ count()
 	say "test suite $1: $p passed, $f failed, $s skipped in $3 s (log: $log)"
 }
 
-# reap: wait until a parallel suite ends; print and count its results.
+# reap: wait until a suite ends; print and count its results.
 reap()
 {
 	local pid status=0 name
@@ -74,41 +75,50 @@ reap()
 	wait -n -p pid "${!running[@]}" || status=$?
 	name=${running[$pid]}
 	unset "running[$pid]"
+	rm -f "$logs/$name.running"
 	cat "$logs/$name.log"
 	count "$name" "$status" $(($(date +%s) - began[$name]))
 }
 
-# Kill the process groups of the parallel suites.
-# shellcheck disable=SC2154 # the trap assigns pid
-trap 'for pid in "${!running[@]}"; do kill -- "-$pid" 2>/dev/null || true; done' EXIT
-declare -A running=() began=()
-parallel=()
-for name in "${names[@]}"; do
-	if [ ${#names[@]} -gt 1 ] && [ "$(setting "$name" SUITE_CPUS)" = 1 ]; then
-		parallel+=("$name")
-		continue
-	fi
-	began[$name]=$(date +%s)
+# progress: print every minute the suites that run.
+progress()
+{
+	while sleep 60; do
+		say "running: $(find "$logs" -name '*.running' -printf '%f\n' | sed 's/\.running$//' | sort | xargs)"
+	done
+}
+
+rm -f "$logs"/*.running
+if [ ${#names[@]} -eq 1 ]; then
+	name=${names[0]}
+	began=$(date +%s)
 	say "test suite $name"
 	status=0
 	"$SCRIPTS/test/$name.sh" </dev/null 2>&1 | tee "$logs/$name.log" || status=$?
-	count "$name" "$status" $(($(date +%s) - began[$name]))
-done
-
-mapfile -t parallel < <(for name in ${parallel[@]+"${parallel[@]}"}; do
-	seconds=$(setting "$name" SUITE_SECONDS)
-	echo "${seconds:-0} $name"
-done | sort -s -k 1,1nr | cut -d ' ' -f 2)
-for name in ${parallel[@]+"${parallel[@]}"}; do
-	[ ${#running[@]} -lt 2 ] || reap
-	began[$name]=$(date +%s)
-	say "test suite $name (output appears when it ends; log: $logs/$name.log)"
+	count "$name" "$status" $(($(date +%s) - began))
+else
+	# A VM has 2 GB
+	slots=$(awk -v jobs="$JOBS" '/^MemAvailable/ { n = int($2 / 3000000); print n < 1 ? 1 : n < jobs ? n : jobs }' /proc/meminfo)
+	mapfile -t names < <(for name in "${names[@]}"; do
+		echo "$(setting "$name" SUITE_SECONDS) $name"
+	done | sort -s -k 1,1nr | awk '{ print $NF }')
+	declare -A running=() began=()
 	set -m
-	"$SCRIPTS/test/$name.sh" </dev/null >"$logs/$name.log" 2>&1 &
-	set +m
-	running[$!]=$name
-done
-while [ ${#running[@]} -gt 0 ]; do reap; done
+	progress &
+	ticker=$!
+	# Kill the process groups of the suites.
+	# shellcheck disable=SC2154 # the trap assigns pid
+	trap 'for pid in "$ticker" "${!running[@]}"; do kill -- "-$pid" 2>/dev/null || true; done' EXIT
+	for name in "${names[@]}"; do
+		[ ${#running[@]} -lt "$slots" ] || reap
+		began[$name]=$(date +%s)
+		say "test suite $name (output appears when it ends; log: $logs/$name.log)"
+		touch "$logs/$name.running"
+		VM_LIMIT=1 "$SCRIPTS/test/$name.sh" </dev/null >"$logs/$name.log" 2>&1 &
+		running[$!]=$name
+	done
+	while [ ${#running[@]} -gt 0 ]; do reap; done
+fi
 
 for failure in ${failures[@]+"${failures[@]}"}; do
 	echo "failed: $failure"

@@ -11,8 +11,8 @@
 # "[FOLDER] subject", whose message is the cover letter. WITHOUT='FOLDER...' leaves series
 # out.
 #
-# Every build runs this script, so the tree has only files of vfio and files that the
-# series touches.
+# Every build runs this script. To keep it fast, the tree has only files of vfio and files
+# that the series touches.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -117,7 +117,7 @@ tree_key()
 }
 
 # commit MESSAGE [PARENT]: commit the index and print the hash. The environment has
-# author and dates.
+# the author and the dates.
 commit()
 {
 	GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE \

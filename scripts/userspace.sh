@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # userspace.sh: build the test programs if they changed, and print their folder in the
-# root. Its folder upstream/ has the unchanged vfio selftests of the pristine source.
+# root. Its subfolder upstream/ has the unchanged vfio selftests of the pristine source.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -70,25 +70,19 @@ ours=userspace-$({ echo "$upstream"; declare -f build_ours
 	cd "$REPO"
 	find programs -type f \( -name '*.c' -o -name '*.h' -o -name Makefile \) | sort | xargs sha256sum; } | key)
 
-# run LABEL NAME FUNCTION ARGUMENT...: build $CACHE/NAME if it is missing.
-run()
+upstream()
 {
-	local label=$1 name=$2 function=$3
-	shift 3
-
-	used "$name"
-	[ ! -e "$CACHE/$name" ] || return 0
-	lock "${name%-*}"
-	if [ ! -e "$CACHE/$name" ]; then
-		need_space 500 "$label"
-		[ -e "$root/usr/include/uuid/uuid.h" ] || "$SCRIPTS/root.sh" --add uuid-dev >/dev/null
-		step "building $label" "$CACHE/log/${name%-*}.log" \
-			"$SCRIPTS/in-root.sh" bash -c "$(declare -f "$function"); $function"' "$@"' - \
-			"/cache/$name" "$src" "$JOBS" "$@"
-	fi
-	unlock
+	"$SCRIPTS/root.sh" --add uuid-dev >/dev/null
+	step_in_root "building upstream's vfio selftests" "$CACHE/log/selftests.log" build_upstream \
+		"/cache/$upstream" "$src" "$JOBS"
 }
 
-run "upstream's vfio selftests" "$upstream" build_upstream
-run "our test programs" "$ours" build_ours "/cache/$upstream" "$tree"
+ours()
+{
+	step_in_root "building our test programs" "$CACHE/log/userspace.log" build_ours \
+		"/cache/$ours" "$src" "$JOBS" "/cache/$upstream" "$tree"
+}
+
+once "$upstream" selftests 500 "upstream's vfio selftests" upstream
+once "$ours" userspace 500 "our test programs" ours
 echo "/cache/$ours"

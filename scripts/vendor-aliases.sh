@@ -3,8 +3,8 @@
 #
 # vendor-aliases.sh MODULE.ko...: add the vfio-pci-vendor: aliases of its id table to a
 # vendor module. modpost of a patched kernel makes these aliases from
-# MODULE_DEVICE_TABLE(). External modules are built by modpost of an unpatched
-# kernel, which ignores that table.
+# MODULE_DEVICE_TABLE(). The build of an external module uses modpost of an
+# unpatched kernel, which ignores that table.
 #
 # vendor-aliases.sh --print MODULE.ko: print the aliases
 

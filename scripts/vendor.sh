@@ -77,7 +77,8 @@ kernel=$("$SCRIPTS/kernel.sh" "$KERNEL")
 modules=$("$SCRIPTS/modules.sh" "$KERNEL" ours)
 name=$(basename "$folder")
 to=$installed/$KERNEL
-# The file "of" records the folder and the vfio modules of the objects in build/.
+# The file "of" names the source folder and the vfio modules that the objects in build/ were
+# built for.
 obj=$to/build/$name
 log=$REPO/$to/$name.log
 lock "vendor-$(echo "$REPO/$obj" | key)"

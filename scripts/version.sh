@@ -21,8 +21,8 @@ fi
 root=$("$SCRIPTS/root.sh")
 file=$root/etc/vfio-regops/linux
 
-# resolve SERIES: in the root, find the newest source and its image. While the archive
-# is updated, the newest image may be of another version than the source.
+# resolve SERIES: in the root, find the newest source and its image. During an
+# update of the archive, the newest image may have another version than the source.
 resolve()
 {
 	local source abi

@@ -2,10 +2,11 @@
 # shellcheck shell=bash
 #
 # Sourced after lib.sh inside the root: compile drivers/vfio and iommufd of several
-# revisions of the patched tree, in one folder for fast incremental builds. A strict
-# build uses W=1 and sparse, and compares their messages with stock.
+# revisions of the patched tree, in one folder for fast incremental builds. A "compare"
+# build compares the messages with those of stock; a "strict" build also uses W=1 and
+# sparse.
 #
-#	open_build ARCH NAME strict|plain [SYMBOL...]
+#	open_build ARCH NAME strict|compare|plain [SYMBOL...]
 #	build_rev TREE REV		results: errors, modules, symbols, new in $work
 
 # sync_tree DIR TREE REV: check out REV of TREE in DIR. Git writes only files that
@@ -30,8 +31,8 @@ new_symbols()
 		/^\+\t(def_)?bool/ && name { print name, "y"; name = "" }'
 }
 
-# changed_symbols SRC: print the symbols that the series changes to tristate. Earlier
-# steps need y in the code; make handles m like y.
+# changed_symbols SRC: print the symbols that the series changes to tristate. The code of
+# earlier steps needs y. make treats m like y.
 changed_symbols()
 {
 	git -C "$1" diff base series -- '*Kconfig*' | awk '
@@ -95,7 +96,7 @@ make_vfio()
 	# Remove the modules of an earlier build.
 	find "$work/out" \( -name '*.ko' -o -name '*.mod' -o -name Module.symvers \) -delete
 	# Debian's sparse 0.6.4 lacks __typeof_unqual__, and make would silently skip sparse.
-	[ "$kind" = plain ] || checks=(W=1 C=1 "CHECK=sparse -D__typeof_unqual__=__typeof__")
+	[ "$kind" != strict ] || checks=(W=1 C=1 "CHECK=sparse -D__typeof_unqual__=__typeof__")
 	for folder in drivers/iommu/iommufd drivers/vfio; do
 		mkdir -p "$work/out/$folder"
 		make -C "$kobj" -k "-j$JOBS" "ARCH=$arch" "CROSS_COMPILE=$cross" KBUILD_MODPOST_WARN=1 "${checks[@]}" \
@@ -111,7 +112,7 @@ make_vfio()
 	return "$status"
 }
 
-# open_build ARCH NAME strict|plain [SYMBOL...]: select and lock the build folder NAME
+# open_build ARCH NAME strict|compare|plain [SYMBOL...]: select and lock the build folder NAME
 # for ARCH. A SYMBOL sets an option: "NAME y", "NAME m" or "NAME n".
 open_build()
 {
@@ -127,12 +128,12 @@ open_build()
 }
 
 # build_rev TREE REV: compile one revision and return the status of make. $work/new gets
-# the messages; in a strict build, only those that stock does not have.
+# the messages; unless the build is plain, only those that stock does not have.
 build_rev()
 {
 	local status=0 file
 
-	if [ "$kind" = strict ] && [ ! -e "$work/stock" ]; then
+	if [ "$kind" != plain ] && [ ! -e "$work/stock" ]; then
 		say "$arch: compiling stock's drivers/vfio once"
 		sync_tree "$work/src" "$1" base
 		make_vfio "$log.stock" || { head -n 20 "$work/errors" >&2; die "stock does not compile for $arch (log: $log.stock)"; }
@@ -146,8 +147,8 @@ build_rev()
 	sync_tree "$work/src" "$1" "$2"
 	make_vfio "$log" || status=$?
 	case $kind in
-	strict) comm -13 "$work/stock/messages" "$work/messages" >"$work/new" ;;
 	plain) cp "$work/messages" "$work/new" ;;
+	*) comm -13 "$work/stock/messages" "$work/messages" >"$work/new" ;;
 	esac
 	if [ "$status" -eq 0 ] && [ ! -s "$work/new" ]; then rm "$work/unclean"; fi
 	return "$status"

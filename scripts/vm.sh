@@ -29,7 +29,7 @@
 #
 # An emulated TSC has the frequency of the host's TSC. On a busy machine, the guest
 # kernel may measure a wrong frequency, and its clock then runs many times too fast.
-# So pass the frequency as a kernel parameter. The guest also compares its clock with
+# Therefore vm.sh passes the frequency as a kernel parameter. The guest also compares its clock with
 # the host's. If the clock is too fast, vm.sh restarts the VM, up to two times.
 
 . "$(dirname "$0")/lib.sh"
@@ -82,8 +82,8 @@ mkdir -p "$OUT/vm"
 files=$OUT/vm/$name
 rm -f "$files".*
 
-# The VM's own devices have the slots 0x1b to 0x1d. DEVICES start at 2: the VFs of igb
-# need higher numbers than igb.
+# The VM's own devices have the slots 0x1b to 0x1d. DEVICES start at slot 2, because the
+# VFs of igb need slots above igb.
 args=()
 vm_devices=
 slot=2
@@ -140,8 +140,8 @@ tsc=''
 clock=y
 case $ACCEL in
 kvm) args+=(-accel kvm -cpu host) ;;
-# Use one thread for all CPUs: with more, QEMU's devices race ("iotlb_to_section:
-# Assertion", and hangs). QEMU still preempts a CPU at any instruction.
+# Use one thread for all CPUs: with more, QEMU's devices race, and QEMU
+# fails an assertion in iotlb_to_section() or hangs. QEMU still preempts a CPU at any instruction.
 tcg)
 	args+=(-accel "tcg,thread=${TCG_THREAD:-single}" -cpu "max,la57=off")
 	if [ -n "$icount" ]; then
@@ -262,7 +262,7 @@ elif [ -s "$files.run.dmesg" ] && grep -q -E "$bugs" "$files.run.dmesg"; then
 	grep -n -E -A 60 "$bugs" "$files.run.dmesg" | head -n 100 >&2
 	report=99
 fi
-# Ignore leaks of the kernel's own boot.
+# Ignore leaks from the boot of the kernel.
 if [ -s "$files.run.kmemleak" ]; then
 	awk '/^unreferenced/ { object = $0; getline; show = !/comm "swapper/; if (show) print object }
 		show' "$files.run.kmemleak" >"$files.kmemleak"

@@ -15,9 +15,9 @@ static u8 *reserve(size_t n)
 }
 
 /*
- * Return @n bytes that end at inaccessible memory.  That memory stays mapped, or
- * the next mapping of the device could take its place.  All calls share one
- * buffer, so use only one at a time.
+ * Return @n bytes that end at inaccessible memory.  That memory stays mapped;
+ * otherwise the next mapping of the device could take its place.  All calls share
+ * one buffer, so use only one at a time.
  */
 void *buffer_ending_after(size_t n, bool writable)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A table of devices that QEMU emulates: registers that accept any value, and
- * registers that change by themselves.  Registers of other devices are written
- * with the value that they read.
+ * registers that change by themselves.  On other devices, the program writes the
+ * value that each register had at open.
  */
 #include <time.h>
 
@@ -46,7 +46,7 @@ static void edu_settle(u64 pos, size_t n)
 
 static const struct knowledge devices[] = {
 	{
-		/* QEMU edu: a write to 0x98 would start DMA, one to 0x60 an interrupt */
+		/* QEMU edu: a write to 0x98 starts DMA, and one to 0x60 raises an interrupt */
 		.vendor = 0x1234,
 		.device = 0x11e8,
 		.fill = PATTERN,

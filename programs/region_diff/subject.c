@@ -81,7 +81,7 @@ static void learn_regions(void)
 	}
 }
 
-/* Open the device; return 0 or -errno.  A failed step before that aborts */
+/* Open the device; return 0 or -errno.  Abort if a step before the open fails */
 static int open_device(void)
 {
 	struct vfio_pci_device *dev;

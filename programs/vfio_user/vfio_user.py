@@ -173,7 +173,7 @@ class Device:
         if not 0 <= index < 6 or kind not in kinds:
             raise Failure(f"BAR {index} cannot have the kind {kind!r}")
         if size < 16 or size & (size - 1):
-            raise Failure(f"the size of BAR {index} is not a power of two from 16 on: {size}")
+            raise Failure(f"the size of BAR {index} must be a power of two, at least 16: {size}")
         if kind == "io" and bar.get("mmap"):
             raise Failure(f"BAR {index} has I/O ports, which QEMU cannot map")
         fd = os.memfd_create(f"bar{index}")
@@ -195,7 +195,7 @@ class Device:
     def add_rom(self, size):
         """Add an option ROM: header, PCI data structure, a byte pattern"""
         if size < 2048 or size & (size - 1):
-            raise Failure(f"the size of the ROM is not a power of two from 2048 on: {size}")
+            raise Failure(f"the size of the ROM must be a power of two, at least 2048: {size}")
         rom = bytearray((i * 7 + (i >> 8) * 3) & 0xff for i in range(size))
         rom[0:0x1c] = bytes(0x1c)
         struct.pack_into("<H", rom, 0, 0xaa55)

@@ -74,7 +74,7 @@ lock configs
 mkdir -p "$configs/linux"
 used "${configs##*/}"
 sync_tree "$configs/src" "$tree" series
-# The time of this file shows whether the Kconfig files of the series have changed.
+# The modification time of this file shows whether the Kconfig files of the series have changed.
 git -C "$tree" diff base series -- '*Kconfig*' | cmp -s - "$configs/kconfig" ||
 	git -C "$tree" diff base series -- '*Kconfig*' >"$configs/kconfig"
 mount -t overlay -o "ro,lowerdir=$configs/src:$src" overlay "$linux" ||

@@ -4,7 +4,7 @@
 # mdev-selftests.sh FOLDER OUTPUT BDF: in the guest, create a mediated device of a PCI
 # device, and run upstream's vfio selftests in FOLDER on it. Write OUTPUT/PROGRAM.tap
 # and OUTPUT/PROGRAM.status. The unchanged programs look for the character device below
-# the PCI device. So mount a copy of /sys/bus/pci/devices with a link to that device.
+# the PCI device. Therefore mount a copy of /sys/bus/pci/devices with a link to that device.
 #
 # Some tests cannot run on a mediated device:
 # - vfio_pci_sriov_uapi_test creates VFs, which vfio-mdev-pci refuses.

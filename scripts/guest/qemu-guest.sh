@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # qemu-guest.sh PAYLOAD DEVICE_LOG FOLDER type1|iommufd [DEVICE]: in the guest, boot
-# PAYLOAD (see qemu-guest.c) in QEMU, with the first device of VM_DEVICES passed
+# PAYLOAD (see programs/guest) in QEMU, with the first device of VM_DEVICES passed
 # through. DEVICE replaces the default option host=BDF. DEVICE_LOG is the log of the
 # outer QEMU. Write to FOLDER:
 #

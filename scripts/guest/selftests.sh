@@ -16,7 +16,7 @@ folder=$1
 output=$2
 bdf=${VM_DEVICES%%=*}
 
-# One test makes VFs
+# One test creates VFs
 modprobe vfio-pci enable_sriov=1
 # Some tests map huge pages. One fills 1 GiB of shared memory in each case: with small
 # pages, the debug kernel would exceed the time limit of 30 s.

@@ -65,8 +65,8 @@ wait_for_lines()
 }
 
 # forward NAME: forward packets between the ports for some seconds. If a port received
-# fewer than 1000 (a late link loses all, a busy machine forwards few), retry for
-# longer.
+# fewer than 1000 packets, retry for longer: a late link loses all packets, and a busy
+# machine forwards few.
 forward()
 {
 	local log=$folder/$1.log try

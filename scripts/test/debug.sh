@@ -5,7 +5,7 @@
 # vm.sh fails if KASAN, UBSAN, lockdep or kmemleak report a bug.
 
 # shellcheck disable=SC2034 # test.sh reads it
-SUITE_CPUS=1 SUITE_SECONDS=150
+SUITE_SECONDS=190
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

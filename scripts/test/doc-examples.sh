@@ -5,9 +5,6 @@
 # each listing, and the sample vfio_pci_edu_signal, without a warning. In a VM, binding
 # a device loads its modules, and a program checks their effect.
 
-# shellcheck disable=SC2034 # test.sh reads it
-SUITE_CPUS=1 SUITE_SECONDS=60
-
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
 
@@ -48,14 +45,6 @@ KERNEL=release "$SCRIPTS/vendor.sh" "$folder/modules" out/doc-examples/installed
 ! grep -q '[0-9]: warning:\|WARNING:\|^warning:' "$folder/log" || status=1
 result "$status" "make vendor builds the modules without a warning" "$folder/log"
 
-status=0
-src=$("$SCRIPTS/source.sh")
-# shellcheck disable=SC2016 # for the shell in the root
-"$SCRIPTS/in-root.sh" bash -c 'cc -O2 -Wall -isystem "$1/upstream/headers/usr/include" -I"$1/source/tools/testing/selftests/vfio/lib/include" \
-	-I"$2/tools/include" -D_GNU_SOURCE -o /repo/out/doc-examples/doc-examples /repo/scripts/guest/doc-examples.c \
-	$(find "$1/libvfio" -name "*.o") -luuid -lpthread' - "$userspace" "$src" >"$folder/cc.log" 2>&1 || status=$?
-result "$status" "the test program compiles" "$folder/cc.log"
-
 # Create a ROM image of 512 bytes, with the checksum at offset 6 as in iPXE. The
 # firmware of the VM calls its entry, which jumps to a return at 0x40.
 {
@@ -70,13 +59,13 @@ sum=$(od -A n -v -t u1 "$folder/rom" | tr -s ' ' '\n' | awk '{ n += $1 } END { p
 # shellcheck disable=SC2059 # the byte is the format
 printf "\\x$(printf '%02x' "$sum")" | dd of="$folder/rom" bs=1 seek=6 conv=notrunc status=none
 
-in_guest=$(cat <<'END'
+in_guest=$(cat <<END
 set -e
 scripts/guest/bind.sh all vfio-pci
 cd out/doc-examples
 lsmod >bound
-for device in $VM_DEVICES; do
-	./doc-examples "${device%%=*}" >"${device#*=}"
+for device in \$VM_DEVICES; do
+	$userspace/vfio_pci_doc_examples "\${device%%=*}" >"\${device#*=}"
 done
 END
 )
@@ -90,21 +79,13 @@ for name in "${names[@]}"; do
 done
 result "$status" "binding the devices loads all modules" "$folder/bound"
 
-# prints DEVICE LINE NAME: check the output of the program for a device.
-prints()
-{
-	status=0
-	grep -s -q -x -e "$2" "$folder/$1" || status=1
-	result "$status" "$3" "$folder/$1"
-}
-
-prints edu 'factorial: 13 Operation not permitted, 5! is 120' "guard_factorial refuses 13"
-prints edu 'eventfd: feature 0, signalled 2, device raises 3' "the sample signals an eventfd for each write"
-prints edu 'migration: done, the register is fffffffa' "migrate_register migrates a register"
-prints edu '0 bar0 size 0x100000 flags rwm .* maps 0x1000-0xfffff' "debugfs shows that a page cannot be mapped"
-prints edu '  guard_factorial 0x8-0xb reads 0 writes 2' "debugfs shows the range and its calls"
-prints igb 'capabilities: SR-IOV hidden, ARI hidden, AER visible, vendor-specific demo' "change_caps hides two capabilities and adds one"
-prints igb 'ROM: 512 bytes, 55aa, entry cb, sum 0' "patch_rom patches the ROM and its checksum"
-prints igb 'window: read same, mapping same, address set' "map_window maps a page of a BAR"
-prints igb 'window: writable mapping: Permission denied' "the page cannot be mapped writable"
+has edu '^factorial: 13 Operation not permitted, 5! is 120$' "guard_factorial refuses 13"
+has edu '^eventfd: feature 0, signalled 2, device raises 3$' "the sample signals an eventfd for each write"
+has edu '^migration: done, the register is fffffffa$' "migrate_register migrates a register"
+has edu '^0 bar0 size 0x100000 flags rwm .* maps 0x1000-0xfffff$' "debugfs shows that a page cannot be mapped"
+has edu '^  guard_factorial 0x8-0xb reads 0 writes 2$' "debugfs shows the range and its calls"
+has igb '^capabilities: SR-IOV hidden, ARI hidden, AER visible, vendor-specific demo$' "change_caps hides two capabilities and adds one"
+has igb '^ROM: 512 bytes, 55aa, entry cb, sum 0$' "patch_rom patches the ROM and its checksum"
+has igb '^window: read same, mapping same, address set$' "map_window maps a page of a BAR"
+has igb '^window: writable mapping: Permission denied$' "the page cannot be mapped writable"
 totals

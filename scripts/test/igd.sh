@@ -8,6 +8,9 @@
 # debug kernel, fail each allocation of an open in turn. KERNEL selects one kernel; the
 # default is both. Results are in out/igd.
 
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_SECONDS=330
+
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
 . "$SCRIPTS/side-by-side.sh"
@@ -18,8 +21,8 @@ userspace=$("$SCRIPTS/userspace.sh")
 folder=$OUT/igd
 rm -rf "$folder"
 mkdir -p "$folder"/{fixes,ours,debug}
-mapfile -t regions < <("$SCRIPTS/in-root.sh" python3 scripts/opregions.py out/igd)
-[ ${#regions[@]} -gt 0 ] || die "scripts/opregions.py wrote no OpRegions"
+mapfile -t regions < <("$SCRIPTS/in-root.sh" python3 programs/vfio_user/opregions.py out/igd)
+[ ${#regions[@]} -gt 0 ] || die "programs/vfio_user/opregions.py wrote no OpRegions"
 
 # in_vm MODULES DEVICES COMMAND: run a command in a VM with the OpRegions in reserved
 # memory.
@@ -62,37 +65,20 @@ equal()
 	total=$((total + ${n:-0}))
 }
 
-# has NAME PATTERN FILE, has_not NAME PATTERN FILE: check the lines of a file.
-has()
-{
-	local status=0
-
-	grep -q -E "$2" "$folder/$3" 2>/dev/null || status=1
-	result "$status" "$1" "$folder/$3"
-}
-
-has_not()
-{
-	local status=0
-
-	if [ ! -s "$folder/$3" ] || grep -q -E "$2" "$folder/$3"; then status=1; fi
-	result "$status" "$1" "$folder/$3"
-}
-
 total=0
 if [[ " ${kernels[*]} " == *" release "* ]]; then
 	export KERNEL=release
-	side_by_side igd transcripts "$folder"
+	side_by_side transcripts "$folder"
 
 	# Check that the devices show the intended cases
-	has "an OpRegion of 8 KB and an extended VBT are one region" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x3c01 ' fixes/vbt20.iommufd.txt
-	has "an OpRegion of 16 KB is a region of 8 KB" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x2000 ' fixes/large.iommufd.txt
-	has "an OpRegion of 4 GB is a region of 8 KB" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x2000 ' fixes/empty.iommufd.txt
-	has "an OpRegion of 16 KB does not move its VBT" '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x3c01 ' fixes/leaks.iommufd.txt
-	has "a device has a region for the LPC bridge" '^added:     type 0x80008086 subtype 0x3' fixes/vbt21.iommufd.txt
-	has_not "a device without an OpRegion has no added region" '^added:     type 0x8' fixes/none.iommufd.txt
-	has_not "without the LPC bridge, its region is missing" '^added:     type 0x80008086 subtype 0x3' fixes/no-lpc.iommufd.txt
-	has "a bad signature fails the open" '^open = EINVAL|: open = EINVAL' fixes/unsigned.iommufd.txt
+	has fixes/vbt20.iommufd.txt '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x3c01 ' "an OpRegion of 8 KB and an extended VBT are one region"
+	has fixes/large.iommufd.txt '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x2000 ' "an OpRegion of 16 KB is a region of 8 KB"
+	has fixes/empty.iommufd.txt '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x2000 ' "an OpRegion of 4 GB is a region of 8 KB"
+	has fixes/leaks.iommufd.txt '^added:   argsz [0-9]+ flags 0x9 index 0x9 cap 32 size 0x3c01 ' "an OpRegion of 16 KB does not move its VBT"
+	has fixes/vbt21.iommufd.txt '^added:     type 0x80008086 subtype 0x3' "a device has a region for the LPC bridge"
+	has_not fixes/none.iommufd.txt '^added:     type 0x8' "a device without an OpRegion has no added region"
+	has_not fixes/no-lpc.iommufd.txt '^added:     type 0x80008086 subtype 0x3' "without the LPC bridge, its region is missing"
+	has fixes/unsigned.iommufd.txt '^open = EINVAL|: open = EINVAL' "a bad signature fails the open"
 
 	for region in "${regions[@]}"; do
 		name=${region% *} least=700
@@ -107,19 +93,19 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	equal "igd: without the LPC bridge" {fixes,ours}/no-lpc.iommufd 2000
 	equal "igd: without both bridges" {fixes,ours}/no-host.iommufd 2000
 
-	has "binding a device loads the module" '^vfio_pci_igd ' ours/bound
-	has_not "stock with the fixes has no such module" '^vfio_pci_igd ' fixes/bound
-	has "while the device is bound, the module cannot be unloaded" 'vfio_pci_igd is in use' ours/pinned
-	has_not "after unbind, the module can be unloaded" '^vfio_pci_igd ' ours/unloaded
-	has "without the module, the log names it" 'OpRegion .* without the module vfio-pci-igd' ours/hint
+	has ours/bound '^vfio_pci_igd ' "binding a device loads the module"
+	has_not fixes/bound '^vfio_pci_igd ' "stock with the fixes has no such module"
+	has ours/pinned 'vfio_pci_igd is in use' "while the device is bound, the module cannot be unloaded"
+	has_not ours/unloaded '^vfio_pci_igd ' "after unbind, the module can be unloaded"
+	has ours/hint 'OpRegion .* without the module vfio-pci-igd' "without the module, the log names it"
 	equal "igd: the module is loaded after bind" ours/{alone,late}.iommufd 2000
-	has_not "without the module, the device opens without its regions" '^added:     type 0x8' ours/without.iommufd.txt
+	has_not ours/without.iommufd.txt '^added:     type 0x8' "without the module, the device opens without its regions"
 	equal "igd: the load order of two vendor drivers makes no difference" ours/igd-{first,last}.iommufd 2000
 	equal "igd: the load order of two vendor drivers does not change reads" ours/igd-{first,last}-read.iommufd 500
 	equal "igd: unloading the second vendor driver restores the device" ours/{alone,again}.iommufd 2000
-	has "the region of the second vendor driver has the last index" '^12 ffff:1 ' ours/igd-first.regions
-	has "debugfs shows the range of vfio_pci_testdrv" '^  vfio_pci_testdrv 0x1008-0x100f ' ours/igd-last.regions
-	has "debugfs shows the range of vfio_pci_igd: the address of the OpRegion" '^  vfio_pci_igd 0xfc-0xff ' ours/igd-last.regions
+	has ours/igd-first.regions '^12 ffff:1 ' "the region of the second vendor driver has the last index"
+	has ours/igd-last.regions '^  vfio_pci_testdrv 0x1008-0x100f ' "debugfs shows the range of vfio_pci_testdrv"
+	has ours/igd-last.regions '^  vfio_pci_igd 0xfc-0xff ' "debugfs shows the range of vfio_pci_igd: the address of the OpRegion"
 	cmp "$folder"/ours/igd-{first,last}.regions >"$folder/why" 2>&1 && status=0 || status=1
 	result "$status" "debugfs does not depend on the load order" "$folder/why"
 	echo "# $total cases equal"
@@ -143,7 +129,7 @@ failures()
 
 if [[ " ${kernels[*]} " == *" debug "* ]]; then
 	export KERNEL=debug
-	side_by_side debug failures "$folder/debug"
+	side_by_side failures "$folder/debug"
 	for modules in fixes ours; do
 		tap=$folder/debug/$modules.tap
 		read -r p f s < <(counts "$tap")

@@ -3,142 +3,161 @@
 #
 # kselftest.sh: install the vfio selftests as the kernel does, and run each program by
 # run_kselftest.sh in a VM: first without a device, then with one that the program can
-# use. Every program must be skipped first, with a reason, and pass then. KERNEL selects
-# the kernel; only the debug kernel can run the programs that need fault injection.
+# use. In the first run, every program must be skipped with a reason. In the second run, it
+# must pass. Programs that need fault injection run on the debug kernel. The suites vendor,
+# migration and mdev run the programs on other devices, and more of them on the debug
+# kernel.
 
 # shellcheck disable=SC2034 # test.sh reads it
-SUITE_CPUS=1 SUITE_SECONDS=300
+SUITE_SECONDS=600
 
 . "$(dirname "$0")/../lib.sh"
-. "$SCRIPTS/result.sh"
-. "$SCRIPTS/qemu-events.sh"
 
-kernel=${KERNEL:-release}
-installed=$("$SCRIPTS/userspace.sh")/kselftest
-folder=$OUT/kselftest
-rm -rf "$folder"
-mkdir -p "$folder"
-mkfifo "$folder"/monitor.{in,out}
+suite=kselftest
+. "$SCRIPTS/selftest-vms.sh"
 
-# Two edu devices in one IOMMU group, behind a bridge
-qemu='-device pcie-pci-bridge,id=bridge,bus=pcie.0,addr=0x10 -device edu,bus=bridge,addr=1 -device edu,bus=bridge,addr=2'
-# See vendor.sh for the speed
-qemu+=' -global pcie-root-port.x-speed=5 -chardev pipe,id=monitor,path=/repo/out/kselftest/monitor -mon chardev=monitor,mode=readline'
-devices='port/edu edu edu port/edu,id=victim port/edu port/edu port/igb port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on'
+installed=$programs/kselftest
+vms[release]='release port=port/edu edu=edu other=edu victim=port/edu,id=victim spare=port/edu second=port/edu
+	igb=port/igb faulty=port/virtio-rng-pci,id=faulty,aer=on,disable-legacy=on'
+vms[debug]='debug edu=edu port=port/edu'
+# Two edu devices behind a bridge, in one IOMMU group
+qemu[release]='-device pcie-pci-bridge,id=bridge,bus=pcie.0,addr=0x10 -device edu,bus=bridge,addr=1 -device edu,bus=bridge,addr=2'
 
-# Arguments of programs: PROGRAM ARGUMENTS. The others use the device in VFIO_SELFTESTS_BDF.
-# Slow programs that hardly depend on the IOMMU run in one mode.
+# PROGRAM, SKIPPED and ARGUMENTS, see selftest-vms.sh. Programs without a line use the
+# device in VFIO_SELFTESTS_BDF and skip no test. Programs that hardly depend on the IOMMU
+# run in few modes.
 # shellcheck disable=SC2016 # for the shell in the guest
 arguments='
-vfio_dma_mapping_test		-v iommufd -v vfio_type1v2_iommu
-vfio_dma_mapping_mmio_test	-v iommufd -v vfio_type1v2_iommu
-vfio_pci_driver_test		-v iommufd $igb
-vfio_pci_sriov_uapi_test	-v iommufd_null_uuid $igb
-vfio_pci_vendor_bypass		-v iommufd
-vfio_pci_vendor_caps		$igb
-vfio_pci_vendor_debugfs		-v iommufd
-vfio_pci_vendor_device_alias	$igb
-vfio_pci_vendor_dma		-v iommufd
-vfio_pci_vendor_errors		$faulty
-vfio_pci_vendor_lifecycle	-v iommufd -t unplugged_device_works_until_it_is_closed $edu $other $port $spare
-vfio_pci_vendor_override	-v iommufd
-vfio_pci_vendor_resets		-v iommufd $igb
-vfio_pci_vendor_rules		-v iommufd
-vfio_pci_vendor_sibling		-v iommufd $igb
-vfio_pci_vendor_sriov		-v iommufd $igb
-vfio_pci_vendor_tracing		-v iommufd
-vfio_pci_migration_data		-v iommufd $port $second
-vfio_pci_migration_edu_test	-v iommufd $edu $port
-vfio_pci_migration_feature	-v iommufd
-vfio_pci_migration_id_mismatch	$port $igb
-vfio_pci_migration_races	-v iommufd
-vfio_pci_migration_region	-v iommufd $port $second
-vfio_pci_migration_stream	-v iommufd
-vfio_mdev_pci_device		-v iommufd
-vfio_mdev_pci_errors		$faulty
-vfio_mdev_pci_lifecycle		-v iommufd -f once $edu $victim $igb $shared'
+vfio_dma_mapping_test		0	-v iommufd -v vfio_type1v2_iommu
+vfio_dma_mapping_mmio_test	0	-v iommufd -v vfio_type1v2_iommu
+vfio_pci_device_test		1
+vfio_pci_driver_test		0	-v iommufd $igb
+vfio_pci_sriov_uapi_test	0	-v iommufd_null_uuid $igb
+vfio_pci_vendor_caps		7	$igb
+vfio_pci_vendor_debugfs		0	-v vfio_type1v2_iommu -v iommufd
+vfio_pci_vendor_device_alias	0	$igb
+vfio_pci_vendor_errors		0	$faulty
+vfio_pci_vendor_fail_nth	0	$edu
+vfio_pci_vendor_lifecycle	1	-v vfio_type1v2_iommu -v iommufd -t unplugged_device_works_until_it_is_closed -t drivers_attach_only_to_matching_ids $edu $other $port $spare
+vfio_pci_vendor_override	5
+vfio_pci_vendor_resets		0	-v vfio_type1v2_iommu -v iommufd $igb
+vfio_pci_vendor_races		0	-s 30
+vfio_pci_vendor_rules		20
+vfio_pci_vendor_sibling		0	-v iommufd $igb
+vfio_pci_vendor_sriov		0	-v vfio_type1v2_iommu -v iommufd $igb
+vfio_pci_vendor_tracing		0	-t drivers_open_in_order_and_close_in_reverse -t each_read_and_write_is_one_event -t each_mmap_is_one_event -t each_ioeventfd_is_one_event -t failed_open_closes_only_opened_drivers -t failed_override_is_one_event -v iommufd
+vfio_pci_migration_data		0	-v vfio_type1v2_iommu -v iommufd $port $second
+vfio_pci_migration_edu_test	0	-v iommufd $edu $port
+vfio_pci_migration_fail_nth	0	$port
+vfio_pci_migration_feature	0	-v vfio_type1v2_iommu -v iommufd
+vfio_pci_migration_fuzz		0	-v iommufd
+vfio_pci_migration_id_mismatch	0	$port $igb
+vfio_pci_migration_races	0	-v iommufd
+vfio_pci_migration_region	0	-v vfio_type1v2_iommu -v iommufd $port $second
+vfio_pci_migration_stream	0	-v iommufd
+vfio_mdev_pci_device		4
+vfio_mdev_pci_errors		0	$faulty
+vfio_mdev_pci_fail_nth		0	$edu
+vfio_mdev_pci_lifecycle		0	$edu $victim $igb $shared'
 
-# Programs that need fault injection
-cannot_run='vfio_pci_vendor_display'
-[ "$kernel" = debug ] || cannot_run+=' vfio_pci_vendor_fail_nth vfio_pci_migration_fail_nth vfio_mdev_pci_fail_nth'
+# Programs that need fault injection. The suite igd runs vfio_pci_vendor_display, which
+# needs a graphics device.
+debug=(vfio_pci_vendor_fail_nth vfio_pci_migration_fail_nth vfio_mdev_pci_fail_nth)
+cannot_run=vfio_pci_vendor_display
 
-# in_guest: print the commands for the guest. The output has two runs of all programs.
+# in_guest VM: print the commands for the guest. In the release VM, the output has two
+# runs of all programs; in the debug VM, one run of those that need fault injection.
 in_guest()
 {
 	local program options
 
-	cat <<-END
-	read -r port edu other victim spare second igb faulty < <(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//' | xargs)
-	shared=\$(basename /sys/bus/pci/devices/0000:00:10.0/0000:*:01.0)
-	cd $installed
-	echo "run none"
-	./run_kselftest.sh -o 900
-	echo 64 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
-	echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled
-	modprobe vfio-pci enable_sriov=1
-	bash vfio/setup.sh \$port \$edu \$other \$victim \$spare \$second \$igb \$faulty \$shared \${shared%1.0}2.0
-	export VFIO_SELFTESTS_EVENTS=1 VFIO_SELFTESTS_BDF=\$port
-	END
-	while read -r program options; do
-		[ -z "$program" ] || echo "export KSELFTEST_${program^^}_ARGS=\"$options\""
+	guest_helpers "$1"
+	echo "cd $installed"
+	if [ "$1" = release ]; then
+		cat <<-'END'
+		echo "run none"
+		env -u VFIO_SELFTESTS_EVENTS ./run_kselftest.sh -o 900
+		shared=$(basename /sys/bus/pci/devices/0000:00:10.0/0000:*:01.0)
+		echo 64 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+		echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled
+		modprobe vfio-pci enable_sriov=1
+		bash vfio/setup.sh $port $edu $other $victim $spare $second $igb $faulty $shared ${shared%1.0}2.0
+		END
+	else
+		# Make opens and binds fast: an enabled device skips interrupt routing by
+		# ACPI. The kernel runs a stub instead of modprobe, the tests a copy.
+		cat <<-'END'
+		modprobe vfio-pci
+		for bdf in $edu $port; do echo 1 >/sys/bus/pci/devices/$bdf/enable; done
+		bash vfio/setup.sh $edu $port
+		mount -t tmpfs local /usr/local/sbin
+		cp /sbin/modprobe /usr/local/sbin/kmod
+		for name in modprobe rmmod lsmod; do ln -s kmod /usr/local/sbin/$name; done
+		mount --bind /bin/true "$(readlink -f /sbin/modprobe)"
+		END
+	fi
+	while IFS=$'\t' read -r program _ options; do
+		[ -z "$program" ] || echo "arguments+=(\"KSELFTEST_${program^^}_ARGS=$options\")"
 	done <<<"$arguments"
 	cat <<-END
 	echo "run device"
-	./run_kselftest.sh -o 900
+	env "\${arguments[@]}" VFIO_SELFTESTS_BDF=\$port ./run_kselftest.sh -o 900 $(
+		[ "$1" = release ] || printf -- '-t vfio:%s ' "${debug[@]}")
 	status=\$?
 	lsmod | sed 's/^/module /'
 	exit \$status
 	END
 }
 
-# results RUN: print "PROGRAM STATUS PASSED REASON" for each program of a run. STATUS is
-# passed, failed or skipped, and PASSED the number of its passed tests.
+# results VM RUN: print "PROGRAM STATUS PASSED SKIPPED REASON" for each program of a run.
+# STATUS is passed, failed or skipped; PASSED and SKIPPED are numbers of its tests.
 results()
 {
-	sed -n "/^run $1\$/,/^run /p" "$folder/log" | awk '
-		/^# selftests: vfio: / { passed = 0; reason = "no reason" }
+	sed -n "/^run $2\$/,/^run /p" "$folder/$1/log" | awk '
+		/^# selftests: vfio: / { passed = skipped = 0; reason = "no reason" }
 		/^# 1\.\.0 # SKIP / { reason = $0; sub(/.*# SKIP /, "", reason) }
 		/^# Unable to determine/ { reason = substr($0, 3) }
-		/^# ok / && !/# SKIP/ { passed++ }
+		/^# ok / { if (/# SKIP/) skipped++; else passed++ }
 		match($0, /^(not )?ok [0-9]+ selftests: vfio: /) {
 			split(substr($0, RLENGTH + 1), name, " ")
 			status = $1 == "not" ? "failed" : /# SKIP/ ? "skipped" : "passed"
-			print name[1], status, passed, reason
+			print name[1], status, passed, skipped, reason
 		}'
 }
 
-# section RUN PROGRAM: print the output of a program.
+# section VM RUN PROGRAM: print the output of a program.
 section()
 {
-	sed -n "/^run $1\$/,/^run /p" "$folder/log" |
-		sed -n "/^# selftests: vfio: $2\$/,/ selftests: vfio: $2\( #.*\)*\$/{/^# selftests/!p}" >"$folder/section"
+	sed -n "/^run $2\$/,/^run /p" "$folder/$1/log" |
+		sed -n "/^# selftests: vfio: $3\$/,/ selftests: vfio: $3\( #.*\)*\$/{/^# selftests/!p}" >"$folder/section"
 	grep -B 5 '^\(# \)*not ok' "$folder/section" || tail -n 20 "$folder/section"
 }
 
-status=0
-KERNEL=$kernel MODULES=ours DEVICES=$devices NAME=kselftest APPEND=$NO_VENDOR TIMEOUT=${TIMEOUT:-3600} QEMU=$qemu \
-	"$SCRIPTS/vm.sh" "$(in_guest)" </dev/null >"$folder/log" 2>&1 &
-vm=$!
-serve_events "$folder" "$vm" &
-wait "$vm" || status=$?
-result "$status" "the VM succeeds" "$folder/log"
+for vm in release debug; do
+	"$SCRIPTS/modules.sh" "$vm" ours >/dev/null
+done
+in_parallel "$folder" run_vm release debug
 
-mapfile -t programs < <(sed 's/.*://' "$CACHE/${installed#/cache/}/kselftest-list.txt")
-results none >"$folder/none"
-results device >"$folder/device"
+mapfile -t all < <(sed 's/.*://' "$CACHE/${installed#/cache/}/kselftest-list.txt")
+results release none >"$folder/none"
+results release device >"$folder/device-release"
+results debug device >"$folder/device-debug"
 status=0
-[ "$(grep -c ' skipped 0 ' "$folder/none")" = ${#programs[@]} ] && ! grep -q 'no reason' "$folder/none" || status=1
-grep -v ' skipped 0 ' "$folder/none" >"$folder/why" || grep 'no reason' "$folder/none" >"$folder/why" || true
-result "$status" "without a device, all ${#programs[@]} programs are skipped with a reason" "$folder/why"
+[ "$(grep -c ' skipped 0 0 ' "$folder/none")" = ${#all[@]} ] && ! grep -q 'no reason' "$folder/none" || status=1
+grep -v ' skipped 0 0 ' "$folder/none" >"$folder/why" || grep 'no reason' "$folder/none" >"$folder/why" || true
+result "$status" "without a device, all ${#all[@]} programs are skipped with a reason" "$folder/why"
 
-for program in "${programs[@]}"; do
-	read -r _ outcome count reason < <(grep "^$program " "$folder/device") || outcome=missing
-	section device "$program" >"$folder/why" || true
+for program in "${all[@]}"; do
+	expected=$(sed -n "s/^$program\t\+\([0-9]*\).*/\1/p" <<<"$arguments")
+	vm=release
+	[[ " ${debug[*]} " != *" $program "* ]] || vm=debug
+	read -r _ outcome count skips reason < <(grep "^$program " "$folder/device-$vm") || outcome=missing
+	section "$vm" device "$program" >"$folder/why" || true
 	case $outcome in
 	passed)
 		status=0
-		[ "$count" -gt 0 ] || status=1
-		result "$status" "$program ($count passed)" "$folder/why"
+		[ "$count" -gt 0 ] && [ "$skips" -eq "${expected:-0}" ] || status=1
+		result "$status" "$program ($count passed, $skips skipped)" "$folder/why"
 		;;
 	skipped)
 		if [[ " $cannot_run " == *" $program "* ]]; then
@@ -149,8 +168,9 @@ for program in "${programs[@]}"; do
 		;;
 	*) result 1 "$program" "$folder/why" ;;
 	esac
+	grep -h -E '^# # .* allocations' "$folder/section" | sed 's/.*# /# /' || true
 done
 status=0
-! grep -E '^module (vfio_pci_testdrv|vfio_pci_edu|vfio_mdev_pci)' "$folder/log" >"$folder/why" || status=1
+! grep -h -E '^module (vfio_pci_testdrv|vfio_pci_edu|vfio_mdev_pci)' "$folder"/{release,debug}/log >"$folder/why" || status=1
 result "$status" "all programs unload the modules that they loaded" "$folder/why"
 totals

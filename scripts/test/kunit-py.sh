@@ -6,7 +6,7 @@
 # modules.
 
 # shellcheck disable=SC2034 # test.sh reads it
-SUITE_CPUS=1 SUITE_LONG=1
+SUITE_LONG=1
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

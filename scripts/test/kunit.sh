@@ -3,9 +3,6 @@
 #
 # kunit.sh: load our KUnit modules in a VM. Each of their cases is a test.
 
-# shellcheck disable=SC2034 # test.sh reads it
-SUITE_CPUS=1 SUITE_SECONDS=150
-
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
 

@@ -7,7 +7,7 @@
 # also after a failed migration. migration-long.sh has more cases.
 
 # shellcheck disable=SC2034 # test.sh reads it
-SUITE_CPUS=1 SUITE_SECONDS=250
+SUITE_SECONDS=150
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

@@ -5,7 +5,7 @@
 # and with type1 and iommufd.
 
 # shellcheck disable=SC2034 # test.sh reads it
-SUITE_CPUS=1 SUITE_LONG=1
+SUITE_LONG=1
 
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"

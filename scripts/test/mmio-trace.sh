@@ -56,21 +56,7 @@ trace()
 	rm "$folder/$1/trace"
 }
 
-# differ A B: succeed if two files differ, and print the first difference.
-differ()
-{
-	local line
-
-	! cmp -s "$1" "$2" || return 1
-	line=$(cmp "$1" "$2" 2>&1 | sed -n 's/.*line \([0-9]*\)$/\1/p')
-	line=${line:-$(wc -l <"$1")}
-	echo "from access $line on, $1:"
-	tail -n "+$((line > 3 ? line - 3 : 1))" "$1" | head -n 8 || true
-	echo "and $2:"
-	tail -n "+$((line > 3 ? line - 3 : 1))" "$2" | head -n 8 || true
-}
-
-side_by_side mmio-trace trace "$folder"
+side_by_side trace "$folder"
 
 for device in "${devices[@]}"; do
 	a=$folder/stock/$device b=$folder/ours/$device

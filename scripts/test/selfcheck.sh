@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# selfcheck.sh: the scripts of this folder work. vm.sh returns the status of its command
-# and detects failures. Bad input gives one line of error and leaves no partial result.
+# selfcheck.sh: the scripts in scripts/ work. vm.sh returns the status of its command
+# and detects failures. Bad input gives one line of errors and leaves no partial result.
 
 # shellcheck disable=SC2034 # test.sh reads it
-SUITE_CPUS=1 SUITE_SECONDS=120
+SUITE_SECONDS=170
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -48,18 +48,29 @@ refused()
 	[ "$status" -ne 0 ] && [ "$(grep -c -v -E '^$|^\[ *[0-9]+s\] ' "$tmp/err")" -eq 1 ] && says "$1"
 }
 
+# gives NAME STATUS COMMAND...: check the status of a command.
+gives()
+{
+	try "${@:3}"
+	check "$1" status_is "$2"
+}
+
+# refuses NAME TEXT COMMAND...: check that a command is refused.
+refuses()
+{
+	try "${@:3}"
+	check "$1" refused "$2"
+}
+
 vm=$SCRIPTS/vm.sh
 
 # --- the status and output of a VM ---
-try "$SCRIPTS/in-root.sh" sh -c 'pwd; exit 9'
-check "in-root.sh: returns the status of the command" status_is 9
+gives "in-root.sh: returns the status of the command" 9 "$SCRIPTS/in-root.sh" sh -c 'pwd; exit 9'
 check "in-root.sh: runs the command in /repo" prints /repo
 
-try "$vm" 'echo out; echo err >&2; echo again >/dev/stderr; seq 20000 | tail -n 1; exit 255'
-check "vm.sh: returns status 255" status_is 255
+gives "vm.sh: returns status 255" 255 "$vm" 'echo out; echo err >&2; echo again >/dev/stderr; seq 20000 | tail -n 1; exit 255'
 check "vm.sh: prints only the output of the command" prints $'out\nerr\nagain\n20000'
-try "$vm" 'exit 0'
-check "vm.sh: returns status 0" status_is 0
+gives "vm.sh: returns status 0" 0 "$vm" 'exit 0'
 check "vm.sh: prints nothing itself" prints ""
 # shellcheck disable=SC2016 # for the guest
 try make --no-print-directory -C "$REPO" vm RUN='x=$(head -c 300000 /dev/zero | wc -c); echo "$x"; exit 7'
@@ -142,14 +153,12 @@ for name in kernel modules accel host-tsc in-root; do
 		fi' >"$tmp/clock/scripts/$name.sh"
 	chmod +x "$tmp/clock/scripts/$name.sh"
 done
-NAME=again try "$tmp/clock/scripts/vm.sh" true
-check "vm.sh: a restarted VM returns the status of the command" status_is 7
+NAME=again gives "vm.sh: a restarted VM returns the status of the command" 7 "$tmp/clock/scripts/vm.sh" true
 check "vm.sh: reports the restart" says 'the clock of the VM runs too fast (99 s in 5 s); restarting the VM'
 check "vm.sh: a restarted VM prints the output of the command" prints started
 
 # --- failures of a VM ---
-TIMEOUT=15 try "$vm" 'sleep 300'
-check "vm.sh: the time limit ends the VM" status_is 124
+TIMEOUT=15 gives "vm.sh: the time limit ends the VM" 124 "$vm" 'sleep 300'
 check "vm.sh: reports the time limit" says 'error: time limit'
 for text in 'BUG: KASAN: use-after-free' 'WARNING: possible circular locking dependency detected' \
 	'UBSAN: shift-out-of-bounds'; do
@@ -164,27 +173,18 @@ check "vm.sh: a memory leak fails the run" status_is 99
 check "vm.sh: prints the memory leak" says in_a_test
 check "vm.sh: ignores memory leaks of the boot" eval '! says at_boot'
 rm -f "$OUT"/vm/selfcheck-leak.*
-try "$vm" 'echo c >/proc/sysrq-trigger; sleep 60'
-check "vm.sh: a panic fails the run" status_is 99
+gives "vm.sh: a panic fails the run" 99 "$vm" 'echo c >/proc/sysrq-trigger; sleep 60'
 check "vm.sh: prints the panic" says "Kernel panic - not syncing: sysrq triggered crash"
-try "$vm" 'echo o >/proc/sysrq-trigger; sleep 60'
-check "vm.sh: a VM that powers off early gives status 125" status_is 125
+gives "vm.sh: a VM that powers off early gives status 125" 125 "$vm" 'echo o >/proc/sysrq-trigger; sleep 60'
 
 # --- bad arguments ---
-try "$vm"
-check "vm.sh: refuses a missing command" refused 'nothing to run'
-KERNEL=new try "$vm" true
-check "vm.sh: refuses an unknown KERNEL" refused "unknown KERNEL 'new'"
-MODULES=new try "$vm" true
-check "vm.sh: refuses unknown MODULES" refused "unknown MODULES 'new'"
-SMP=none try "$vm" true
-check "vm.sh: refuses a bad SMP" refused 'SMP is'
-MEM=2T try "$vm" true
-check "vm.sh: refuses a bad MEM" refused 'MEM is'
-TIMEOUT=1h try "$vm" true
-check "vm.sh: refuses a bad TIMEOUT" refused 'TIMEOUT is'
-ICOUNT=1 ACCEL=kvm try "$vm" true
-check "vm.sh: refuses ICOUNT with KVM" refused 'ICOUNT=1'
+refuses "vm.sh: refuses a missing command" 'nothing to run' "$vm"
+KERNEL=new refuses "vm.sh: refuses an unknown KERNEL" "unknown KERNEL 'new'" "$vm" true
+MODULES=new refuses "vm.sh: refuses unknown MODULES" "unknown MODULES 'new'" "$vm" true
+SMP=none refuses "vm.sh: refuses a bad SMP" 'SMP is' "$vm" true
+MEM=2T refuses "vm.sh: refuses a bad MEM" 'MEM is' "$vm" true
+TIMEOUT=1h refuses "vm.sh: refuses a bad TIMEOUT" 'TIMEOUT is' "$vm" true
+ICOUNT=1 ACCEL=kvm refuses "vm.sh: refuses ICOUNT with KVM" 'ICOUNT=1' "$vm" true
 DEVICES=nosuch try "$vm" true
 check "vm.sh: reports an unknown QEMU device" says "'nosuch' is not a valid device"
 check "vm.sh: an unknown QEMU device gives status 125" status_is 125
@@ -193,47 +193,35 @@ check "vm.sh: refuses a user: device without a description" says 'DEVICES: there
 mkdir -p "$OUT/selfcheck"
 echo '{ "vendor": 1, "device": 2, "class": "0x20000", "bars": { "0": { "size": 3000 } } }' >"$OUT/selfcheck/odd.json"
 DEVICES=user:out/selfcheck/odd.json try "$vm" true
-check "vm.sh: reports an invalid description of a device" says 'out/selfcheck/odd.json: the size of BAR 0 is not a power of two from 16 on: 3000'
+check "vm.sh: reports an invalid description of a device" says 'out/selfcheck/odd.json: the size of BAR 0 must be a power of two, at least 16: 3000'
 check "vm.sh: an invalid description gives status 125" status_is 125
 echo '{ "like": "/repo/programs/vfio_user/gpu.json", "class": "0x28000" }' >"$OUT/selfcheck/odd.json"
 # shellcheck disable=SC2016 # for the guest
 DEVICES='user:out/selfcheck/odd.json port/user:gpu,rombar=0' try "$vm" 'echo $VM_DEVICES; cat /sys/bus/pci/devices/0000:0[0-1]:0[0-2].0/class | tail -n 2 | xargs'
 check "vm.sh: boots with two user: devices, one derived from the other" \
 	prints $'0000:00:02.0=user:out/selfcheck/odd.json 0000:01:00.0=user:gpu\n0x028000 0x030000'
-NAME=selfcheck-user TIMEOUT=15 DEVICES=user:gpu try "$vm" 'sleep 300'
-check "vm.sh: the time limit ends a VM with a user: device" status_is 124
-try "$SCRIPTS/in-root.sh" pgrep -f 'out/vm/[s]elfcheck-user'
-check "vm.sh: no process of that VM is left" status_is 1
+NAME=selfcheck-user TIMEOUT=15 DEVICES=user:gpu gives "vm.sh: the time limit ends a VM with a user: device" 124 "$vm" 'sleep 300'
+gives "vm.sh: no process of that VM is left" 1 "$SCRIPTS/in-root.sh" pgrep -f 'out/vm/[s]elfcheck-user'
 rm -rf "$OUT/selfcheck" "$OUT"/vm/selfcheck-user.*
-try "$vm" --shell
-check "vm.sh: refuses a shell without a terminal" refused 'a shell needs a terminal'
-try make -C "$REPO" vm RNU=true
-check "make: refuses an unknown argument" refused 'unknown argument RNU'
-try "$SCRIPTS/kernel.sh" other
-check "kernel.sh: refuses an unknown kernel" refused "unknown kernel 'other'"
-try "$SCRIPTS/modules.sh" release other
-check "modules.sh: refuses unknown modules" refused "unknown modules 'other'"
-try "$SCRIPTS/qemu.sh" other
-check "qemu.sh: refuses an unknown suite" refused "unknown suite 'other'"
+refuses "vm.sh: refuses a shell without a terminal" 'a shell needs a terminal' "$vm" --shell
+refuses "make: refuses an unknown argument" 'unknown argument RNU' make -C "$REPO" vm RNU=true
+refuses "kernel.sh: refuses an unknown kernel" "unknown kernel 'other'" "$SCRIPTS/kernel.sh" other
+refuses "modules.sh: refuses unknown modules" "unknown modules 'other'" "$SCRIPTS/modules.sh" release other
+refuses "qemu.sh: refuses an unknown suite" "unknown suite 'other'" "$SCRIPTS/qemu.sh" other
 try env MODULES=ours KERNEL=stock JOBS=1 "$SCRIPTS/kernel.sh" stock
 check "kernel.sh: ignores KERNEL, MODULES and JOBS" prints "$(env -u MODULES -u KERNEL "$SCRIPTS/kernel.sh" stock)"
-try "$SCRIPTS/test.sh" nosuch
-check "test.sh: refuses an unknown suite" refused "no test suite 'nosuch'"
+refuses "test.sh: refuses an unknown suite" "no test suite 'nosuch'" "$SCRIPTS/test.sh" nosuch
 
 # --- make vendor, in a copy of the checkout ---
 mkdir -p "$tmp/clone" "$tmp/driver"
 tar -c -C "$REPO" --exclude=./out --exclude=./edit --exclude=./.git . | tar -x -C "$tmp/clone"
 cp "$REPO/samples/vfio-pci/vfio_pci_edu.c" "$tmp/driver/my_edu.c"
 vendor() { try make --no-print-directory -C "$tmp/clone" vendor M="$tmp/driver"; }
-try "$SCRIPTS/vendor.sh"
-check "make vendor: refuses a missing argument" refused 'no folder with a vendor module'
-try "$SCRIPTS/vendor.sh" "$tmp/nosuch"
-check "make vendor: refuses a missing folder" refused 'there is no folder'
-try "$SCRIPTS/vendor.sh" "$tmp/driver"
-check "make vendor: refuses a folder without obj-m" refused 'has no Kbuild or Makefile with obj-m'
+refuses "make vendor: refuses a missing argument" 'no folder with a vendor module' "$SCRIPTS/vendor.sh"
+refuses "make vendor: refuses a missing folder" 'there is no folder' "$SCRIPTS/vendor.sh" "$tmp/nosuch"
+refuses "make vendor: refuses a folder without obj-m" 'has no Kbuild or Makefile with obj-m' "$SCRIPTS/vendor.sh" "$tmp/driver"
 echo 'obj-m += my_edu.o' >"$tmp/driver/Kbuild"
-KERNEL=new try "$SCRIPTS/vendor.sh" "$tmp/driver"
-check "make vendor: refuses an unknown KERNEL" refused "unknown KERNEL 'new'"
+KERNEL=new refuses "make vendor: refuses an unknown KERNEL" "unknown KERNEL 'new'" "$SCRIPTS/vendor.sh" "$tmp/driver"
 vendor
 check "make vendor: builds a module" status_is 0
 check "make vendor: prints the module's alias" \
@@ -247,8 +235,7 @@ check "make vm: stock modules do not load the vendor module" prints 0
 DEVICES=edu try "$tmp/clone/scripts/vm.sh" "$in_vm"
 check "vm.sh: tests do not load the vendor module" prints 0
 echo other >"$tmp/clone/out/vendor-modules/release/base"
-INSTALLED=out/vendor-modules try "$tmp/clone/scripts/vm.sh" true
-check "make vm: refuses a vendor module for other vfio modules" refused 'run make vendor M=... KERNEL=release again'
+INSTALLED=out/vendor-modules refuses "make vm: refuses a vendor module for other vfio modules" 'run make vendor M=... KERNEL=release again' "$tmp/clone/scripts/vm.sh" true
 echo 'no C at all' >>"$tmp/driver/my_edu.c"
 vendor
 check "make vendor: fails if a module does not compile" says "does not build for the kernel release"
@@ -274,15 +261,13 @@ suite good 'echo "ok - a"; echo "ok - b # SKIP no reason"'
 suite bad 'echo "ok - a"; echo "not ok - b"'
 suite dies 'echo "ok - a"; exit 3'
 suite empty 'true'
-try "$tmp/checkout/scripts/test.sh" good
-check "test.sh: succeeds if no test fails" status_is 0
+gives "test.sh: succeeds if no test fails" 0 "$tmp/checkout/scripts/test.sh" good
 check "test.sh: prints the totals" [ "$(tail -n 1 "$tmp/out")" = "1 passed, 0 failed, 1 skipped" ]
-try "$tmp/checkout/scripts/test.sh"
-check "test.sh: fails if a test fails" status_is 1
+gives "test.sh: fails if a test fails" 1 "$tmp/checkout/scripts/test.sh"
 check "test.sh: counts a failed test, an error and an empty suite" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
 suite slow 'echo "ok - a"; echo "ok - b"; echo "ok - c"'
-sed -i '1a SUITE_CPUS=1 SUITE_LONG=1' "$tmp/checkout/scripts/test/slow.sh"
+sed -i '1a SUITE_LONG=1' "$tmp/checkout/scripts/test/slow.sh"
 try "$tmp/checkout/scripts/test.sh"
 check "test.sh: a long suite does not run by default" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
@@ -293,12 +278,11 @@ try "$tmp/checkout/scripts/test.sh" long
 check "test.sh: 'long' selects the long suites" \
 	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 0 failed, 0 skipped" ]
 for name in good dies; do
-	sed -i '1a SUITE_CPUS=1 SUITE_SECONDS=60' "$tmp/checkout/scripts/test/$name.sh"
+	sed -i '1a SUITE_SECONDS=60' "$tmp/checkout/scripts/test/$name.sh"
 done
 try "$tmp/checkout/scripts/test.sh"
-check "test.sh: two parallel suites give the same totals" \
-	[ "$(tail -n 1 "$tmp/out")" = "3 passed, 3 failed, 1 skipped" ]
-check "test.sh: reports the start of two parallel suites" [ "$(grep -c 'output appears when it ends' "$tmp/err")" -eq 2 ]
+check "test.sh: starts slow suites first" \
+	[ "$(sed -n 's/.*test suite \(.*\) (output .*/\1/p' "$tmp/err" | head -n 2 | sort | xargs)" = "dies good" ]
 
 # --- series-import.sh ---
 # Import a series with a cover letter and three patches. Each patch adds a file and edits
@@ -333,29 +317,21 @@ imported()
 		[ "$(head -n 1 "$tmp/import/patches/1-test/cover-letter.txt")" = 'vfio: Add files' ]
 }
 all='file1.c file2.c file3.c'
-try "$import" "$kernel" base
-check "series-import.sh: succeeds" status_is 0
+gives "series-import.sh: succeeds" 0 "$import" "$kernel" base
 check "series-import.sh: writes files and patches" imported "$all" 3
-try "$import" "$kernel" base
-check "series-import.sh: imports the same series again" status_is 0
+gives "series-import.sh: imports the same series again" 0 "$import" "$kernel" base
 check "series-import.sh: writes no index lines" [ -z "$(grep -r '^index ' "$tmp/import/patches")" ]
 in_tree commit --allow-empty -m 'vfio: Empty'
-try "$import" "$kernel" base
-check "series-import.sh: refuses an empty commit that starts no series" refused 'is empty; drop it'
+refuses "series-import.sh: refuses an empty commit that starts no series" 'is empty; drop it' "$import" "$kernel" base
 in_tree commit --allow-empty --amend -m '[1-test] vfio: Again' -m 'Text.'
-try "$import" "$kernel" base
-check "series-import.sh: refuses two series of one name" refused 'two commits start the series 1-test'
+refuses "series-import.sh: refuses two series of one name" 'two commits start the series 1-test' "$import" "$kernel" base
 in_tree reset --hard HEAD~1
-try "$import" "$kernel" "$(git -C "$kernel" rev-list --reverse base..HEAD | head -n 1)"
-check "series-import.sh: refuses a patch before the first series" refused 'is before the first series'
-try "$import" "$kernel"
-check "series-import.sh: refuses one argument" refused 'two arguments needed'
-try "$import" --force "$kernel" base
-check "series-import.sh: refuses an unknown option" refused "unknown option '--force'"
+refuses "series-import.sh: refuses a patch before the first series" 'is before the first series' "$import" "$kernel" "$(git -C "$kernel" rev-list --reverse base..HEAD | head -n 1)"
+refuses "series-import.sh: refuses one argument" 'two arguments needed' "$import" "$kernel"
+refuses "series-import.sh: refuses an unknown option" "unknown option '--force'" "$import" --force "$kernel" base
 
 GIT_SEQUENCE_EDITOR='sed -i 2s/^pick/edit/' in_tree rebase -i base
-try "$import" "$kernel" base
-check "series-import.sh: refuses to run during a rebase" refused 'a rebase is in progress'
+refuses "series-import.sh: refuses to run during a rebase" 'a rebase is in progress' "$import" "$kernel" base
 check "series-import.sh: changes nothing during a rebase" imported "$all" 3
 in_tree rebase --continue
 in_tree format-patch -1 -o "$tmp/am" HEAD
@@ -363,33 +339,27 @@ in_tree checkout -b other HEAD~1
 sed -i '30s/$/ otherwise/' "$kernel/Makefile"
 in_tree commit -a -m other
 in_tree am --3way "$tmp/am/0001-vfio-Add-file-3.patch" || true
-try "$import" "$kernel" base
-check "series-import.sh: refuses to run during git am" refused 'git am is in progress'
+refuses "series-import.sh: refuses to run during git am" 'git am is in progress' "$import" "$kernel" base
 in_tree am --abort
 in_tree cherry-pick main || true
-try "$import" "$kernel" base
-check "series-import.sh: refuses to run during a cherry-pick" refused 'a cherry-pick is in progress'
+refuses "series-import.sh: refuses to run during a cherry-pick" 'a cherry-pick is in progress' "$import" "$kernel" base
 in_tree cherry-pick --abort
 in_tree merge main || true
-try "$import" "$kernel" base
-check "series-import.sh: refuses to run during a merge" refused 'a merge is in progress'
+refuses "series-import.sh: refuses to run during a merge" 'a merge is in progress' "$import" "$kernel" base
 in_tree merge --abort
 in_tree checkout main
 in_tree bisect start HEAD base
-try "$import" "$kernel" base
-check "series-import.sh: refuses to run during a bisection" refused 'a bisection is in progress'
+refuses "series-import.sh: refuses to run during a bisection" 'a bisection is in progress' "$import" "$kernel" base
 in_tree bisect reset
 
 in_tree checkout main~1
-try "$import" "$kernel" base
-check "series-import.sh: refuses fewer patches" refused 'has 2 patches and patches/series has 3'
+refuses "series-import.sh: refuses fewer patches" 'has 2 patches and patches/series has 3' "$import" "$kernel" base
 check "series-import.sh: names the missing patch" says 'Missing: vfio-Add-file-3'
 check "series-import.sh: keeps all patches" imported "$all" 3
 in_tree checkout main
 in_tree rm drivers/file3.c
 in_tree commit -a --amend -m 'vfio: Edit more'
-try "$import" "$kernel" base
-check "series-import.sh: refuses fewer new files" refused 'has 2 new files and patches/series has 3'
+refuses "series-import.sh: refuses fewer new files" 'has 2 new files and patches/series has 3' "$import" "$kernel" base
 check "series-import.sh: names the missing file" says 'Missing: drivers/file3.c'
 check "series-import.sh: keeps all files" imported "$all" 3
 git -C "$tmp/import" add -A
@@ -401,18 +371,15 @@ try "$import" --shrink "$kernel" base
 check "series-import.sh --shrink: accepts fewer patches" imported 'file1.c file2.c' 2
 
 echo edited >>"$tmp/import/drivers/file1.c"
-try "$import" "$kernel" base
-check "series-import.sh: refuses to overwrite an uncommitted file" refused 'would be lost: drivers/file1.c'
+refuses "series-import.sh: refuses to overwrite an uncommitted file" 'would be lost: drivers/file1.c' "$import" "$kernel" base
 check "series-import.sh: keeps the uncommitted file" grep -q edited "$tmp/import/drivers/file1.c"
 git -C "$tmp/import" add drivers/file1.c
 try "$import" "$kernel" base
 # shellcheck disable=SC2016 # for eval
 check "series-import.sh: overwrites a staged file" eval 'status_is 0 && ! grep -q edited "$tmp/import/drivers/file1.c"'
 echo edited >>"$tmp/import/patches/1-test/0001-vfio-Add-file-1.patch"
-try "$import" "$kernel" base
-check "series-import.sh: refuses to overwrite an uncommitted patch" refused 'would be lost: patches/1-test/0001-vfio-Add-file-1.patch'
-try "$import" --overwrite "$kernel" base
-check "series-import.sh --overwrite: overwrites an uncommitted patch" status_is 0
+refuses "series-import.sh: refuses to overwrite an uncommitted patch" 'would be lost: patches/1-test/0001-vfio-Add-file-1.patch' "$import" "$kernel" base
+gives "series-import.sh --overwrite: overwrites an uncommitted patch" 0 "$import" --overwrite "$kernel" base
 echo new >"$kernel/drivers/file4.c"
 try "$import" "$kernel" base
 check "series-import.sh: names an uncommitted file in the tree" says "is not imported: drivers/file4.c"
@@ -438,8 +405,7 @@ check "make edit: refuses to drop uncommitted changes" refused 'has uncommitted 
 git -C "$edit" -c user.name=test -c user.email=test@example.org commit -q -a -m 'vfio/pci: Test'
 edit
 check "make edit: refuses to drop commits" refused 'has commits that patches/ lacks'
-try "$tmp/clone/scripts/import.sh"
-check "make import: succeeds" status_is 0
+gives "make import: succeeds" 0 "$tmp/clone/scripts/import.sh"
 check "make import: adds a patch" [ "$(grep -c . "$tmp/clone/patches/series")" -eq $((before + 1)) ]
 check "make import: updates the file" grep -q '/[*] edited' "$tmp/clone/drivers/vfio/pci/vfio_pci_range.c"
 git -C "$edit" branch other
@@ -450,16 +416,13 @@ edit
 # shellcheck disable=SC2016 # for eval
 check "make edit: follows an import" eval 'status_is 0 && [ "$(git -C "$edit" log -1 --format=%s)" = "vfio/pci: Test" ]'
 rm -rf "$edit"
-try "$tmp/clone/scripts/import.sh"
-check "make import: refuses to run without edit/" refused 'run make edit'
+refuses "make import: refuses to run without edit/" 'run make edit' "$tmp/clone/scripts/import.sh"
 
 # --- problems of the host ---
-LINUX=$tmp try "$SCRIPTS/source.sh"
-check "source.sh: refuses a LINUX= that is not a kernel tree" refused 'is not a kernel tree'
+LINUX=$tmp refuses "source.sh: refuses a LINUX= that is not a kernel tree" 'is not a kernel tree' "$SCRIPTS/source.sh"
 mkdir -p "$tmp/linux/drivers/vfio"
 printf 'VERSION = 6\nPATCHLEVEL = 12\n' >"$tmp/linux/Makefile"
-LINUX=$tmp/linux try "$SCRIPTS/source.sh"
-check "source.sh: refuses a LINUX= of another version" refused 'is Linux 6.12; use a tree of Linux 7.3'
+LINUX=$tmp/linux refuses "source.sh: refuses a LINUX= of another version" 'is Linux 6.12; use a tree of Linux 7.3' "$SCRIPTS/source.sh"
 
 # try_with NAME SCRIPT COMMAND...: run a command with an empty cache, and with SCRIPT
 # instead of the program NAME.

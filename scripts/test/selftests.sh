@@ -8,8 +8,12 @@
 # through. KERNEL selects one kernel; the default is both. The output is in
 # out/selftests.
 
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_SECONDS=600
+
 . "$(dirname "$0")/../lib.sh"
 . "$SCRIPTS/result.sh"
+. "$SCRIPTS/parallel.sh"
 
 read -r -a kernels <<<"${KERNEL:-release debug}"
 # The slowest one first
@@ -30,17 +34,22 @@ stock=$CACHE/selftests-stock-$({
 } | key)
 used "${stock##*/}"
 
-# run KERNEL MODULES DEVICE: run the selftests in a VM; results go to
-# out/selftests/KERNEL/MODULES-DEVICE.
+# run KERNEL-MODULES-DEVICE: run the selftests in a VM; results go to
+# out/selftests/KERNEL/MODULES-DEVICE. Cache complete runs with stock.
 run()
 {
-	local dir=out/selftests/$1/$2-$3 quick=
+	local kernel modules device quick='' dir
 
-	[ "$1" = release ] || quick=1
+	IFS=- read -r kernel modules device <<<"$1"
+	dir=out/selftests/$kernel/$modules-$device
+	[ "$kernel" = release ] || quick=1
 	mkdir -p "$REPO/$dir"
 	# Upstream's libvfio maps whole BARs, which vfio_pci_edu prevents.
-	KERNEL=$1 MODULES=$2 DEVICES=$3 NAME=selftests-$1-$2-$3 TIMEOUT=${TIMEOUT:-3600} APPEND=$NO_VENDOR \
-		"$SCRIPTS/vm.sh" QUICK="$quick" VENDOR="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir"
+	KERNEL=$kernel MODULES=$modules DEVICES=$device NAME=selftests-$1 TIMEOUT=${TIMEOUT:-3600} APPEND=$NO_VENDOR \
+		"$SCRIPTS/vm.sh" QUICK="$quick" VENDOR="$quick" scripts/guest/selftests.sh "$programs" "/repo/$dir" || return
+	[ "$modules" = stock ] || return 0
+	mkdir -p "$stock"
+	cp -rT "$REPO/$dir" "$stock/$device"
 }
 
 # same_tests A B: print the results in B of the tests that have a result in A.
@@ -96,47 +105,17 @@ check_vendor()
 	result "$status" "selftests $1 $2: the vendor drivers were attached at all $opens opens" "$file"
 }
 
-# start "KERNEL MODULES DEVICE": start a VM.
-start()
-{
-	local kernel modules device log
-
-	read -r kernel modules device <<<"$1"
-	"$SCRIPTS/modules.sh" "$kernel" "$modules" >/dev/null
-	log=$folder/$kernel/$modules-$device.log
-	mkdir -p "${log%/*}"
-	say "upstream's selftests on $device, kernel $kernel, modules $modules"
-	run "$kernel" "$modules" "$device" </dev/null >"$log" 2>&1 &
-	running[$!]=$1
-}
-
-# reap: wait until a VM ends and report its status.
-reap()
-{
-	local pid status=0 kernel modules device
-
-	wait -n -p pid "${!running[@]}" || status=$?
-	read -r kernel modules device <<<"${running[$pid]}"
-	unset "running[$pid]"
-	result "$status" "selftests $kernel $device: the VM with MODULES=$modules succeeds" \
-		"$folder/$kernel/$modules-$device.log"
-	# Cache only complete runs with stock.
-	[ "$modules" = stock ] && [ "$status" -eq 0 ] || return 0
-	mkdir -p "$stock"
-	cp -rT "$folder/$kernel/stock-$device" "$stock/$device"
-}
-
-# Run two VMs in parallel. Run stock only if the cache lacks it.
-declare -A running=()
+# Run stock only if the cache lacks it.
+vms=()
 for device in "${devices[@]}"; do
-	runs=("${kernels[@]/%/ ours $device}")
-	[ -d "$stock/$device" ] || runs+=("release stock $device")
-	for run in "${runs[@]}"; do
-		[ ${#running[@]} -lt 2 ] || reap
-		start "$run"
-	done
+	vms+=("${kernels[@]/%/-ours-$device}")
+	[ -d "$stock/$device" ] || vms+=("release-stock-$device")
 done
-while [ ${#running[@]} -gt 0 ]; do reap; done
+for vm in "${vms[@]}"; do
+	IFS=- read -r kernel modules _ <<<"$vm"
+	"$SCRIPTS/modules.sh" "$kernel" "$modules" >/dev/null
+done
+in_parallel "$folder" run "${vms[@]}"
 
 sum=0
 for kernel in "${kernels[@]}"; do

@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # variants.sh [ARCH...]: the drivers built on vfio-pci-core compile against our tree as
-# against stock. All modules exist, W=1 and sparse give no new warning, and all exported
-# symbols exist. Most of these drivers cannot run here: no emulator has their hardware.
+# against stock. All modules exist, the compiler gives no new warning, and all exported
+# symbols exist. On x86_64, W=1 and sparse give no new warning, either. Most of these
+# drivers cannot run here: no emulator has their hardware.
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_SECONDS=300
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -29,10 +33,11 @@ declare -A parts=(
 
 check_arch()
 {
-	local name status=0 began
+	local name status=0 began kind=compare what='the compiler gives'
 
 	began=$(date +%s)
-	open_build "$1" full strict
+	[ "$1" != x86_64 ] || kind=strict what='W=1 and sparse give'
+	open_build "$1" full "$kind"
 	say "$arch: compiling our drivers/vfio"
 	build_rev "$tree" series || status=$?
 	result "$status" "$arch: drivers/vfio compiles" "$work/errors"
@@ -52,7 +57,7 @@ check_arch()
 	empty "$arch: all $(wc -l <"$work/stock/modules") modules of stock exist" "$work/lost"
 	comm -23 "$work/stock/symbols" "$work/symbols" >"$work/lost"
 	empty "$arch: all $(wc -l <"$work/stock/symbols") exported symbols of stock exist" "$work/lost"
-	empty "$arch: W=1 and sparse give no new warning ($(wc -l <"$work/stock/messages") in stock)" "$work/new"
+	empty "$arch: $what no new warning ($(wc -l <"$work/stock/messages") in stock)" "$work/new"
 	unlock
 	say "$arch: done in $(($(date +%s) - began)) s"
 }

@@ -8,7 +8,7 @@
  * the device while QEMU has it open.
  */
 
-#include "guest-payload.h"
+#include "guest.h"
 
 #define PATTERN			0xa5a5a5a5
 #define WORDS			(EDU_BUFFER_SIZE / 4)

@@ -3,9 +3,9 @@
 """
 migrate.py PAYLOAD FOLDER QEMU type1|iommufd CASE...: in the guest, let QEMU migrate
 a nested guest that runs PAYLOAD (see guest_dma.c) between the first two devices of
-VM_DEVICES. Each CASE is one migration. It continues with the nested guest of the
-previous case, and passes only if the guest and its device keep working. Print a
-result and times for each case. Write the output of the guests and of QEMU to FOLDER.
+VM_DEVICES. Each CASE continues with the nested guest of the previous case, and passes
+only if the guest and its device keep working. Print a result and times for each case.
+Write the output of the guests and of QEMU to FOLDER.
 
 The version of QEMU determines the migration protocol. If the test driver
 vfio_pci_testdrv_migration is loaded, it migrates the devices with a large synthetic
@@ -74,7 +74,7 @@ class StreamParser:
 
     def feed(self, data):
         """
-        Yield pairs of a part (None for QEMU's data) and its bytes. Keep bytes back
+        Yield pairs of a part (None for QEMU's data) and its bytes. Keep back bytes
         that may be the start of an incomplete part.
         """
         self.pending += data

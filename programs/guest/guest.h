@@ -7,8 +7,8 @@
  * The programs are freestanding 32-bit code without paging, so pointers are
  * DMA addresses.
  */
-#ifndef GUEST_PAYLOAD_H
-#define GUEST_PAYLOAD_H
+#ifndef GUEST_H
+#define GUEST_H
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -196,4 +196,4 @@ static inline u32 find_device(void)
 	return device;
 }
 
-#endif /* GUEST_PAYLOAD_H */
+#endif /* GUEST_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Print the TSC frequency of this machine in kHz. On a busy machine, too: of many
- * readings, use the fastest, which no interrupt has delayed.
+ * Print the TSC frequency of this machine in kHz. Take many readings and use the
+ * fastest one, so that interrupts do not change the result.
  */
 
 #include <stdint.h>

@@ -10,7 +10,7 @@
  * interrupts, but must not lose any.
  */
 
-#include "guest-payload-msi.h"
+#include "msi.h"
 
 /* A round fills one half of the buffer, so the other half keeps older data */
 #define HALF			(EDU_BUFFER_SIZE / 2)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Count the MSIs of the device, for programs that use guest-payload.h. */
-#ifndef GUEST_PAYLOAD_MSI_H
-#define GUEST_PAYLOAD_MSI_H
+/* Count the MSIs of the device, for programs that use guest.h. */
+#ifndef GUEST_MSI_H
+#define GUEST_MSI_H
 
-#include "guest-payload.h"
+#include "guest.h"
 
 #define PCI_CAPABILITIES	0x34
 #define PCI_CAPABILITY_MSI	0x05
@@ -121,4 +121,4 @@ static inline void wait_for_msi(u32 before)
 	asm volatile("sti" : : : "memory");
 }
 
-#endif /* GUEST_PAYLOAD_MSI_H */
+#endif /* GUEST_MSI_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * doc-examples BDF: open a device (edu, or igb with a ROM) and print the effect of
+ * vfio_pci_doc_examples BDF: open a device (edu, or igb with a ROM) and print the effect of
  * each example module of the documentation.
  */
 #include <errno.h>

@@ -79,7 +79,7 @@ REGIONS = (
 
 
 def main(folder):
-    """See above"""
+    """Write the descriptions and the OpRegions to a folder"""
     with open(os.path.join(folder, "opregions"), "wb") as file:
         for index, region in enumerate(REGIONS):
             base = BASE + index * SLICE

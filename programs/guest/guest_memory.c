@@ -5,7 +5,7 @@
  * "round N".  scripts/migrate.sh uses it with a synthetic state of the device.
  */
 
-#include "guest-payload.h"
+#include "guest.h"
 
 #define WORDS			16384
 #define READS			500
