@@ -45,7 +45,7 @@ touched()
 # shellcheck disable=SC2317,SC2329 # the checks call it
 own_files()
 {
-	(cd "$REPO" && find . \( -path ./.git -o -path ./out \) -prune -o -type f \
+	(cd "$REPO" && find . \( -path ./.git -o -path ./out -o -path "./edit*" \) -prune -o -type f \
 		! -name '.*.sw?' ! -name '*~' ! -name '.checkpatch-*' -printf '%P\n') | sort
 }
 

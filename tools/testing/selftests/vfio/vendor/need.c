@@ -165,5 +165,5 @@ void need_vfs(void)
 void need_no_samples(void)
 {
 	if (module_is_loaded("vfio_pci_edu") || module_is_loaded("vfio_pci_edu_migration"))
-		ksft_exit_skip("unload and blacklist vfio_pci_edu and vfio_pci_edu_migration: they override tested registers\n");
+		ksft_exit_skip("blacklist and unload vfio_pci_edu and vfio_pci_edu_migration\n");
 }
