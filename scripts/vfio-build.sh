@@ -62,7 +62,7 @@ messages()
 # make_vfio LOG: compile $work/src.
 make_vfio()
 {
-	local cross='' symbol name value folder status=0 args=() header='' all=() checks=()
+	local cross='' symbol name value folder status=0 args=() header='' all=() options=()
 
 	case $arch in
 	arm64) cross=aarch64-linux-gnu- ;;
@@ -93,13 +93,18 @@ make_vfio()
 	touch "$work/unclean"
 	cmp -s "$work/out/symbols.h" - <<<"$header" || cat >"$work/out/symbols.h" <<<"$header"
 
-	# Remove the modules of an earlier build.
-	find "$work/out" \( -name '*.ko' -o -name '*.mod' -o -name Module.symvers \) -delete
+	case $kind in
+	# modpost finds missing symbols, so the steps of a series need no final link.
+	plain) options=(KBUILD_MODPOST_NOFINAL=1) ;;
 	# Debian's sparse 0.6.4 lacks __typeof_unqual__, and make would silently skip sparse.
-	[ "$kind" != strict ] || checks=(W=1 C=1 "CHECK=sparse -D__typeof_unqual__=__typeof__")
+	strict) options=(W=1 C=1 "CHECK=sparse -D__typeof_unqual__=__typeof__") ;;
+	esac
+	# Remove the modules of an earlier build.
+	[ "$kind" = plain ] ||
+		find "$work/out" \( -name '*.ko' -o -name '*.mod' -o -name Module.symvers \) -delete
 	for folder in drivers/iommu/iommufd drivers/vfio; do
 		mkdir -p "$work/out/$folder"
-		make -C "$kobj" -k "-j$JOBS" "ARCH=$arch" "CROSS_COMPILE=$cross" KBUILD_MODPOST_WARN=1 "${checks[@]}" \
+		make -C "$kobj" -k "-j$JOBS" "ARCH=$arch" "CROSS_COMPILE=$cross" KBUILD_MODPOST_WARN=1 "${options[@]}" \
 			"M=$work/src/$folder" "MO=$work/out/$folder" "KCFLAGS=-include $work/out/symbols.h" \
 			"NOSTDINC_FLAGS=-nostdinc -I$work/src/include -I$work/src/include/uapi" \
 			"${args[@]}" modules || status=$?
