@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # edit.sh: check the series out as a git tree in edit/, with one commit per patch.
-# Commit and rebase there. The tag "base" is the pristine kernel. make import brings the commits
-# back.
+# Commit and rebase there. The tag "base" is the pristine kernel. make import brings the
+# commits back.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -4,8 +4,8 @@
 # Sourced after lib.sh and result.sh by suites that use several VMs.
 
 # in_parallel LOGS FUNCTION ARGUMENT...: run "FUNCTION ARGUMENT" for each argument, VM_LIMIT
-# (default: JOBS) at a time, with its output in LOGS/ARGUMENT.log. Report whether each run succeeds. Each run
-# is a process group, so that the trap can end all its processes.
+# (default: JOBS) at a time, with its output in LOGS/ARGUMENT.log. Report whether each run
+# succeeds. Each run is a process group, so that the trap can end all its processes.
 in_parallel()
 {
 	local logs=$1 function=$2 argument

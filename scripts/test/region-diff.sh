@@ -36,8 +36,8 @@ userspace=$("$SCRIPTS/userspace.sh")
 rm -rf "$folder"
 mkdir -p "$folder/stock" "$folder/ours"
 
-# The devices in "all" get all accesses, the others fewer. Accesses run the
-# same code with type1 as with iommufd, so make fewer with type1. With our modules, type1 runs under vendor
+# The devices in "all" get all accesses, the others fewer. Accesses run the same code with
+# type1 as with iommufd, so make fewer with type1. With our modules, type1 runs under vendor
 # drivers whose overrides pass all accesses through.
 all=(edu igb pci-testdev-mem vga)
 type1=(edu igb vga)
