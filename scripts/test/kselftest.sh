@@ -65,8 +65,9 @@ vfio_mdev_pci_lifecycle		0	$edu $victim $igb $shared'
 debug=(vfio_pci_vendor_fail_nth vfio_pci_migration_fail_nth vfio_mdev_pci_fail_nth)
 cannot_run=vfio_pci_vendor_display
 
-# in_guest VM: print the commands for the guest. In the release VM, the output has two
-# runs of all programs; in the debug VM, one run of those that need fault injection.
+# in_guest VM: print the commands for the guest. In the release VM, run_kselftest.sh runs all
+# programs twice, first without a device. In the debug VM, it runs the programs that need
+# fault injection.
 in_guest()
 {
 	local program options

@@ -40,10 +40,23 @@ debug	vfio_pci_migration_power	0	$igb
 fuzz	vfio_pci_migration_fuzz		0	-v iommufd $igb'
 variables[fuzz]='SMP=1'
 
+streams=${FUZZ_STREAMS:-33400}
+
 before_fuzz()
 {
-	echo "export FUZZ_STREAMS=${FUZZ_STREAMS:-33400}"
+	echo "export FUZZ_STREAMS=$streams"
 	[ -z "${FUZZ_SEED-}" ] || echo "export FUZZ_SEED=$FUZZ_SEED"
+}
+
+check_fuzz()
+{
+	local way
+
+	for way in data_file mapped_window written_window; do
+		has fuzz/1-vfio_pci_migration_fuzz.tap \
+			"${way}_accepts_only_valid_streams:seed [0-9]+: $streams streams, [0-9]+ accepted, [0-9]+ of them forged" \
+			"fuzz: $way loads $streams streams"
+	done
 }
 
 test_in_vms fuzz debug release

@@ -83,7 +83,7 @@ for modules in ours stock; do
 	result "$status" "$modules: the VM succeeds" "$folder/$modules/log"
 
 	forwards "$modules/forward"
-	has "$modules/forward.log" 'Using IOMMU type 1 [(]Type 1[)]' "$modules: DPDK uses the IOMMU"
+	has "$modules/forward.log" 'Using IOMMU type 1 [(]Type 1[)]' "$modules/forward: DPDK uses the IOMMU"
 	status=0
 	sed 's,^/dev/vfio/[0-9]*$,/dev/vfio/GROUP,' "$folder/$modules/forward.files" | uniq -c | awk '{ print $1, $2 }' |
 		diff - <(printf '%s\n' '2 /dev/vfio/GROUP' '1 /dev/vfio/vfio' '2 anon_inode:[vfio-device]') >"$folder/why" || status=1
@@ -117,11 +117,11 @@ done
 result "$status" "testpmd has the same mappings with our modules as with stock" "$folder/why"
 
 forwards ours/forward-beside
-has ours/forward-beside.regions 'maps 0x0-0x1efff' "only the page of the overridden register cannot be mapped"
+has ours/forward-beside.regions 'maps 0x0-0x1efff' "ours/forward-beside: only the page of the overridden register cannot be mapped"
 ended ours/forward-override 139 "testpmd crashes when it accesses the page of an overridden register"
-has ours/forward-override.dmesg 'in librte_net_e1000[.]so' "DPDK's driver caused the fault"
+has ours/forward-override.dmesg 'in librte_net_e1000[.]so' "ours/forward-override: DPDK's driver caused the fault"
 ended ours/nvme-override 1 "qemu-io does not start if a register in the first page of BAR0 is overridden"
-has ours/nvme-override.log 'Failed to map BAR region: Invalid argument' "qemu-io reports that it cannot map the page"
+has ours/nvme-override.log 'Failed to map BAR region: Invalid argument' "ours/nvme-override: qemu-io reports that it cannot map the page"
 forwards ours/forward-again
 ended ours/nvme-again 0 "the device works again after the override is removed"
 totals
