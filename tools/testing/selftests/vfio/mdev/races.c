@@ -253,14 +253,9 @@ int main(int argc, char *argv[])
 	VFIO_ASSERT_TRUE(done(race_remove) + done(race_bind) + done(race_unload),
 			 "no removal succeeded\n");
 
-	/*
-	 * A reset by sysfs during an open may lose the BARs, because reset and
-	 * open both save the state of the device.  The same happens with
-	 * vfio-pci.  Rescan the device to set the BARs.
-	 */
+	/* The unbind removes a mediated device that may be left */
 	VFIO_ASSERT_TRUE(mdev_load(NULL));
-	VFIO_ASSERT_EQ(put_device(device_bdf, "remove", "1"), 0);
-	VFIO_ASSERT_EQ(put_text("/sys/bus/pci/rescan", "1"), 0);
+	mdev_bind(device_bdf, NULL);
 	mdev_bind(device_bdf, MDEV_DRIVER);
 	mdev_create(device_bdf, UUID);
 	/* A kernel thread creates the nodes in /dev */

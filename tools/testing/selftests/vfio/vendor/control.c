@@ -148,6 +148,16 @@ int put_device(const char *bdf, const char *file, const char *text)
 	return put_text(device_file(bdf, file), text);
 }
 
+void read_bars(const char *bdf, u32 bars[PCI_STD_NUM_BARS])
+{
+	const ssize_t size = PCI_STD_NUM_BARS * sizeof(*bars);
+	int fd = open(device_file(bdf, "config"), O_RDONLY);
+
+	VFIO_ASSERT_GE(fd, 0);
+	VFIO_ASSERT_EQ(pread(fd, bars, size, PCI_BASE_ADDRESS_0), size);
+	close(fd);
+}
+
 void bind_device(const char *bdf)
 {
 	if (!device_exists(bdf))

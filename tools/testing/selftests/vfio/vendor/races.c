@@ -237,6 +237,7 @@ static struct racer racers[] = {
 int main(int argc, char *argv[])
 {
 	unsigned int seed = 1, seconds = 10, i, idle = 0;
+	u32 before[PCI_STD_NUM_BARS], after[PCI_STD_NUM_BARS];
 	struct opened o;
 	int c;
 
@@ -265,6 +266,7 @@ int main(int argc, char *argv[])
 		snprintf_assert(ids, sizeof(ids), "%x:%x", device_id(device_bdf, "vendor"),
 				device_id(device_bdf, "device"));
 	bind_device(device_bdf);
+	read_bars(device_bdf, before);
 
 	printf("seed %u, %u s\n", seed, seconds);
 	race_for(racers, ARRAY_SIZE(racers), seed, seconds * 1000);
@@ -286,6 +288,8 @@ int main(int argc, char *argv[])
 	write_text("/sys/bus/pci/drivers_probe", device_bdf);
 	VFIO_ASSERT_TRUE(open_all(&o), "opening the device failed: %m\n");
 	close_all(&o);
+	read_bars(device_bdf, after);
+	VFIO_ASSERT_EQ(memcmp(before, after, sizeof(before)), 0, "BARs are lost\n");
 	/* Each operation must have succeeded at least once */
 	VFIO_ASSERT_NE(racers[0].done + racers[1].done, 0);
 	VFIO_ASSERT_EQ(idle, 0);

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reset callbacks of vendor drivers.  reset_prepare and reset_done must pair while
- * the device is open or closed, and during open and close.
+ * the device is open or closed, and during open and close.  Resets must not lose the
+ * BARs.
  *
  * Needs a device with function level reset, which takes 100 ms, bound to vfio-pci,
  * and the module vfio_pci_testdrv.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include <linux/compiler.h>
 
 #include "need.h"
 #include "testdrv.h"
@@ -138,6 +143,45 @@ TEST_F(resets, reset_during_open_fails_the_open)
 
 	ASSERT_EQ(0, testdrv_open_errno("sleep 3000", "", ""));
 	ASSERT_EQ(prepares(), resets());
+}
+
+struct repeater {
+	pthread_t thread;
+	bool stop;
+	int opens;
+};
+
+static void *open_repeatedly(void *arg)
+{
+	struct repeater *repeater = arg;
+
+	while (!READ_ONCE(repeater->stop))
+		repeater->opens += !testdrv_open_errno("", "", "");
+
+	return NULL;
+}
+
+TEST_F_TIMEOUT(resets, resets_during_opens_and_closes_keep_the_bars, 60)
+{
+	u32 before[PCI_STD_NUM_BARS], after[PCI_STD_NUM_BARS];
+	struct repeater repeater = {};
+	char *reset;
+	int i;
+
+	read_bars(device_bdf, before);
+	reset = strdup(device_file(device_bdf, "reset"));
+	ASSERT_EQ(0, pthread_create(&repeater.thread, NULL, open_repeatedly, &repeater));
+	for (i = 0; i < 40; i++) {
+		ASSERT_EQ(0, put_text(reset, "1"));
+		usleep(rand() % 300000);
+	}
+	WRITE_ONCE(repeater.stop, true);
+	ASSERT_EQ(0, pthread_join(repeater.thread, NULL));
+	free(reset);
+	ASSERT_LT(0, repeater.opens);
+	read_bars(device_bdf, after);
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		ASSERT_EQ(before[i], after[i]);
 }
 
 int main(int argc, char *argv[])

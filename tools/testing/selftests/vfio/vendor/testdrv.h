@@ -72,6 +72,9 @@ const char *device_file(const char *bdf, const char *file);
 int put_text(const char *path, const char *text);
 int put_device(const char *bdf, const char *file, const char *text);
 
+/* Read the BARs in config space, without vfio */
+void read_bars(const char *bdf, u32 bars[PCI_STD_NUM_BARS]);
+
 /* Return the first line of a file, or "" */
 const char *line_of(const char *path);
 /* Read a hexadecimal file of a PCI device, such as "vendor" */
