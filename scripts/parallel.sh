@@ -33,5 +33,6 @@ reap()
 	wait -n -p pid "${!running[@]}" || status=$?
 	argument=${running[$pid]}
 	unset "running[$pid]"
-	result "$status" "$argument: the VM succeeds" "$1/$argument.log"
+	why "$1/$argument.log" >"$1/why"
+	result "$status" "$argument: the VM succeeds" "$1/why"
 }

@@ -20,6 +20,14 @@ result()
 	fi
 }
 
+# why OUTPUT: print the failed tests in the output of a program with the lines before them,
+# and the end of the output.
+why()
+{
+	grep -B 8 -E '^(# )*not ok' "$1" | head -n 28 || true
+	tail -n 12 "$1"
+}
+
 # empty NAME FILE: print one result; it passes if FILE is empty.
 empty()
 {

@@ -131,7 +131,7 @@ section()
 {
 	sed -n "/^run $2\$/,/^run /p" "$folder/$1/log" |
 		sed -n "/^# selftests: vfio: $3\$/,/ selftests: vfio: $3\( #.*\)*\$/{/^# selftests/!p}" >"$folder/section"
-	grep -B 5 '^\(# \)*not ok' "$folder/section" || tail -n 20 "$folder/section"
+	why "$folder/section"
 }
 
 for vm in release debug; do
