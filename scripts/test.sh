@@ -10,11 +10,13 @@
 # failed.
 #
 # One suite has the whole machine. Of several, JOBS run at a time, or fewer if the memory
-# is small, and each starts one VM at a time. A suite may set these variables to numbers,
-# on one line that begins with SUITE_:
+# is small, and each starts one VM at a time. Suites that only compile run one at a time
+# beside the others, with the CPU time that these leave. A suite may set these variables to
+# numbers, on one line that begins with SUITE_:
 #
-#     SUITE_SECONDS=N   expected run time; longer ones start first
-#     SUITE_LONG=1      a long suite
+#     SUITE_SECONDS=N    expected run time; longer ones start first
+#     SUITE_LONG=1       a long suite
+#     SUITE_COMPILES=1   a suite that only compiles
 
 . "$(dirname "$0")/lib.sh"
 
@@ -67,10 +69,23 @@ count()
 	say "test suite $1: $p passed, $f failed, $s skipped in $3 s (log: $log)"
 }
 
-# reap: wait until a suite ends; print and count its results.
+# start NAME: start a suite.
+start()
+{
+	local priority=()
+
+	[ "$(setting "$1" SUITE_COMPILES)" != 1 ] || priority=(nice -n 19)
+	began[$1]=$(date +%s)
+	say "test suite $1 (output appears when it ends; log: $logs/$1.log)"
+	touch "$logs/$1.running"
+	VM_LIMIT=1 ${priority[@]+"${priority[@]}"} "$SCRIPTS/test/$1.sh" </dev/null >"$logs/$1.log" 2>&1 &
+	running[$!]=$1
+}
+
+# reap: wait until a suite ends; print and count its results. Set name.
 reap()
 {
-	local pid status=0 name
+	local pid status=0
 
 	wait -n -p pid "${!running[@]}" || status=$?
 	name=${running[$pid]}
@@ -102,6 +117,10 @@ else
 	mapfile -t names < <(for name in "${names[@]}"; do
 		echo "$(setting "$name" SUITE_SECONDS) $name"
 	done | sort -s -k 1,1nr | awk '{ print $NF }')
+	tests=() builds=()
+	for name in "${names[@]}"; do
+		if [ "$(setting "$name" SUITE_COMPILES)" = 1 ]; then builds+=("$name"); else tests+=("$name"); fi
+	done
 	declare -A running=() began=()
 	set -m
 	progress &
@@ -109,15 +128,21 @@ else
 	# Kill the process groups of the suites.
 	# shellcheck disable=SC2154 # the trap assigns pid
 	trap 'for pid in "$ticker" "${!running[@]}"; do kill -- "-$pid" 2>/dev/null || true; done' EXIT
-	for name in "${names[@]}"; do
-		[ ${#running[@]} -lt "$slots" ] || reap
-		began[$name]=$(date +%s)
-		say "test suite $name (output appears when it ends; log: $logs/$name.log)"
-		touch "$logs/$name.running"
-		VM_LIMIT=1 "$SCRIPTS/test/$name.sh" </dev/null >"$logs/$name.log" 2>&1 &
-		running[$!]=$name
+	building=0
+	while :; do
+		while [ ${#tests[@]} -gt 0 ] && [ $((${#running[@]} - building)) -lt "$slots" ]; do
+			start "${tests[0]}"
+			tests=("${tests[@]:1}")
+		done
+		if [ ${#builds[@]} -gt 0 ] && [ "$building" -eq 0 ]; then
+			start "${builds[0]}"
+			builds=("${builds[@]:1}")
+			building=1
+		fi
+		[ ${#running[@]} -gt 0 ] || break
+		reap
+		[ "$(setting "$name" SUITE_COMPILES)" != 1 ] || building=0
 	done
-	while [ ${#running[@]} -gt 0 ]; do reap; done
 fi
 
 for failure in ${failures[@]+"${failures[@]}"}; do

@@ -2,11 +2,10 @@
 # shellcheck shell=bash
 #
 # Sourced after lib.sh inside the root: compile drivers/vfio and iommufd of several
-# revisions of the patched tree, in one folder for fast incremental builds. A "compare"
-# build compares the messages with those of stock; a "strict" build also uses W=1 and
-# sparse.
+# revisions of the patched tree, in one folder for fast incremental builds. A "strict"
+# build uses W=1 and sparse, and compares the messages with those of stock.
 #
-#	open_build ARCH NAME strict|compare|plain [SYMBOL...]
+#	open_build ARCH NAME strict|plain [SYMBOL...]
 #	build_rev TREE REV		results: errors, modules, symbols, new in $work
 
 # sync_tree DIR TREE REV: check out REV of TREE in DIR. Git writes only files that
@@ -63,6 +62,7 @@ messages()
 make_vfio()
 {
 	local cross='' symbol name value folder status=0 args=() header='' all=() options=()
+	local folders=(drivers/iommu/iommufd drivers/vfio) last
 
 	case $arch in
 	arm64) cross=aarch64-linux-gnu- ;;
@@ -93,16 +93,21 @@ make_vfio()
 	touch "$work/unclean"
 	cmp -s "$work/out/symbols.h" - <<<"$header" || cat >"$work/out/symbols.h" <<<"$header"
 
-	case $kind in
-	# modpost finds missing symbols, so the steps of a series need no final link.
-	plain) options=(KBUILD_MODPOST_NOFINAL=1) ;;
-	# Debian's sparse 0.6.4 lacks __typeof_unqual__, and make would silently skip sparse.
-	strict) options=(W=1 C=1 "CHECK=sparse -D__typeof_unqual__=__typeof__") ;;
-	esac
-	# Remove the modules of an earlier build.
-	[ "$kind" = plain ] ||
+	if [ "$kind" = plain ]; then
+		# modpost finds missing symbols, so the steps of a series need no final link.
+		options=(KBUILD_MODPOST_NOFINAL=1)
+		# iommufd does not depend on vfio-pci.
+		last=$(cat "$work/out/built" 2>/dev/null || true)
+		[ -z "$last" ] || ! git -C "$work/src" diff --quiet "$last" HEAD -- \
+			drivers/iommu include ':!include/linux/vfio_pci_*' || folders=(drivers/vfio)
+	else
+		# Debian's sparse 0.6.4 lacks __typeof_unqual__, and make would silently skip
+		# sparse.
+		options=(W=1 C=1 "CHECK=sparse -D__typeof_unqual__=__typeof__")
+		# Remove the modules of an earlier build.
 		find "$work/out" \( -name '*.ko' -o -name '*.mod' -o -name Module.symvers \) -delete
-	for folder in drivers/iommu/iommufd drivers/vfio; do
+	fi
+	for folder in "${folders[@]}"; do
 		mkdir -p "$work/out/$folder"
 		make -C "$kobj" -k "-j$JOBS" "ARCH=$arch" "CROSS_COMPILE=$cross" KBUILD_MODPOST_WARN=1 "${options[@]}" \
 			"M=$work/src/$folder" "MO=$work/out/$folder" "KCFLAGS=-include $work/out/symbols.h" \
@@ -112,12 +117,13 @@ make_vfio()
 	! grep -q 'C=1 specified, but' "$1" || die "sparse does not work here; see scripts/checker-valid.sh in the kernel (log: $1)"
 	messages "$work/src" <"$1" >"$work/messages"
 	grep -E 'error:|Error [0-9]|No rule|\*\*\*' "$1" >"$work/errors" || true
-	find "$work/out" -name '*.ko' -printf '%f\n' | sort >"$work/modules"
+	git -C "$work/src" rev-parse HEAD >"$work/out/built"
+	find "$work/out" -name '*.mod' -printf '%f\n' | sed 's/\.mod$//' | sort >"$work/modules"
 	cut -f2 "$work"/out/drivers/{iommu/iommufd,vfio}/Module.symvers 2>/dev/null | sort >"$work/symbols" || true
 	return "$status"
 }
 
-# open_build ARCH NAME strict|compare|plain [SYMBOL...]: select and lock the build folder NAME
+# open_build ARCH NAME strict|plain [SYMBOL...]: select and lock the build folder NAME
 # for ARCH. A SYMBOL sets an option: "NAME y", "NAME m" or "NAME n".
 open_build()
 {
@@ -133,7 +139,7 @@ open_build()
 }
 
 # build_rev TREE REV: compile one revision and return the status of make. $work/new gets
-# the messages; unless the build is plain, only those that stock does not have.
+# the messages; in a strict build, only those that stock does not have.
 build_rev()
 {
 	local status=0 file

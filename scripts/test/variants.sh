@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# variants.sh [ARCH...]: the drivers built on vfio-pci-core compile against our tree as
-# against stock. All modules exist, the compiler gives no new warning, and all exported
-# symbols exist. On x86_64, W=1 and sparse give no new warning, either. Most of these
-# drivers cannot run here: no emulator has their hardware.
+# variants.sh [ARCH...]: the drivers built on vfio-pci-core compile against our tree. All
+# modules exist, and the compiler gives no warning. On x86_64, all modules and exported
+# symbols of stock exist, and W=1 and sparse give no new warning. Most of these drivers
+# cannot run here: no emulator has their hardware.
 
 # shellcheck disable=SC2034 # test.sh reads it
-SUITE_SECONDS=300
+SUITE_SECONDS=300 SUITE_COMPILES=1
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -33,10 +33,10 @@ declare -A parts=(
 
 check_arch()
 {
-	local name status=0 began kind=compare what='the compiler gives'
+	local name status=0 began kind=plain
 
 	began=$(date +%s)
-	[ "$1" != x86_64 ] || kind=strict what='W=1 and sparse give'
+	[ "$1" != x86_64 ] || kind=strict
 	open_build "$1" full "$kind"
 	say "$arch: compiling our drivers/vfio"
 	build_rev "$tree" series || status=$?
@@ -44,20 +44,23 @@ check_arch()
 
 	for name in ${modules[$arch]} vfio-pci vfio-pci-core; do
 		status=0
-		grep -qx "$name.ko" "$work/modules" || status=1
-		result "$status" "$arch: $name.ko exists"
+		grep -qx "$name" "$work/modules" || status=1
+		result "$status" "$arch: the module $name exists"
 	done
 	for name in ${parts[$arch]}; do
 		status=0
 		grep -qr --include='*.mod' "$name" "$work/out" || status=1
 		result "$status" "$arch: $name is part of a module"
 	done
-
-	comm -23 "$work/stock/modules" "$work/modules" >"$work/lost"
-	empty "$arch: all $(wc -l <"$work/stock/modules") modules of stock exist" "$work/lost"
-	comm -23 "$work/stock/symbols" "$work/symbols" >"$work/lost"
-	empty "$arch: all $(wc -l <"$work/stock/symbols") exported symbols of stock exist" "$work/lost"
-	empty "$arch: $what no new warning ($(wc -l <"$work/stock/messages") in stock)" "$work/new"
+	if [ "$kind" = strict ]; then
+		comm -23 "$work/stock/modules" "$work/modules" >"$work/lost"
+		empty "$arch: all $(wc -l <"$work/stock/modules") modules of stock exist" "$work/lost"
+		comm -23 "$work/stock/symbols" "$work/symbols" >"$work/lost"
+		empty "$arch: all $(wc -l <"$work/stock/symbols") exported symbols of stock exist" "$work/lost"
+		empty "$arch: W=1 and sparse give no new warning ($(wc -l <"$work/stock/messages") in stock)" "$work/new"
+	else
+		empty "$arch: the compiler gives no warning" "$work/new"
+	fi
 	unlock
 	say "$arch: done in $(($(date +%s) - began)) s"
 }
