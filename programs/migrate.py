@@ -429,7 +429,7 @@ class Setup:
                                                         "downtime-limit": downtime})
 
     def early_saves(self):
-        """Return the number of calls of precopy_save() of the test driver"""
+        """Return the number of calls of precopy->save() of the test driver"""
         return self.calls("precopy_save") if self.test_driver else 0
 
     @staticmethod

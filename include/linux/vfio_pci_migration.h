@@ -9,9 +9,133 @@
 #ifndef VFIO_PCI_MIGRATION_H
 #define VFIO_PCI_MIGRATION_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
+#include <uapi/linux/vfio.h>
 
+struct rb_root_cached;
 struct vfio_pci_vendor_device;
+
+/**
+ * struct vfio_pci_precopy_ops - operations that save the state of a running device
+ *
+ * Same context as struct vfio_pci_migration_ops.
+ */
+struct vfio_pci_precopy_ops {
+	/**
+	 * @pending: Report the pending pre-copy data.
+	 *
+	 * - @dev: the device, running or quiesced
+	 * - @initial: set to the number of initial bytes that are left;
+	 *   userspace should read them before it stops the device.  Must
+	 *   eventually reach 0.
+	 * - @dirty: set to the number of saved bytes that have changed since
+	 *
+	 * Used for VFIO_MIG_GET_PRECOPY_INFO and poll().  If @initial and
+	 * @dirty are 0, userspace may wait.  The wait ends when userspace stops
+	 * the device or the driver calls vfio_pci_vendor_precopy_ready().
+	 *
+	 * Return: 0, or a negative errno: -EIO if the device failed.
+	 */
+	int (*pending)(struct vfio_pci_vendor_device *dev, u64 *initial,
+		       u64 *dirty);
+
+	/**
+	 * @save: Save a part of the state of a running device.
+	 *
+	 * Same contract as @save of struct vfio_pci_migration_ops, but 0 means
+	 * that no data is available now.  Userspace may stop the device before
+	 * it has read all pre-copy data.  Then the other @save must return
+	 * everything that is missing.
+	 *
+	 * Return: same as the other @save.
+	 */
+	ssize_t (*save)(struct vfio_pci_vendor_device *dev, void *buf,
+			size_t size, u64 pos);
+
+	/**
+	 * @load: Load a part that @save returned.
+	 *
+	 * Same contract as @load of struct vfio_pci_migration_ops.  The core
+	 * calls this before the first call of the other @load.
+	 *
+	 * Return: same as the other @load.
+	 */
+	int (*load)(struct vfio_pci_vendor_device *dev, const void *buf,
+		    size_t size, u64 pos);
+};
+
+/**
+ * struct vfio_pci_dma_log_ops - operations that log the DMA writes of a device
+ *
+ * Same context as struct vfio_pci_migration_ops.
+ *
+ * The driver reports each write by vfio_pci_vendor_log_dma(), at or after its
+ * completion.  Userspace copies a reported page at once, and copies it again
+ * only if the driver reports it again.  So if the driver reports a write that
+ * may not be complete, it must repeat the report after the completion.  For
+ * example, a driver that traps the start of a transfer reports the memory at
+ * each @sync until the transfer is over.
+ */
+struct vfio_pci_dma_log_ops {
+	/**
+	 * @start: Start logging.
+	 *
+	 * - @dev: the device, in any state
+	 * - @ranges: IOVA ranges that userspace logs: nodes of struct
+	 *   interval_tree_node, valid during the call.  The core ignores
+	 *   reports of other addresses.  A device that logs only a few ranges
+	 *   can merge them by vfio_combine_iova_ranges().
+	 * - @nr_ranges: number of ranges, at least 1
+	 * - @page_size: page size that userspace prefers, a power of 2.  The
+	 *   device may use another one.
+	 *
+	 * Return: 0, or a negative errno: -ENOMEM if out of memory, -EIO if the
+	 * device failed.
+	 */
+	int (*start)(struct vfio_pci_vendor_device *dev,
+		     struct rb_root_cached *ranges, u32 nr_ranges,
+		     u64 page_size);
+
+	/**
+	 * @stop: Stop logging.
+	 *
+	 * - @dev: the device, in any state
+	 *
+	 * Optional.
+	 */
+	void (*stop)(struct vfio_pci_vendor_device *dev);
+
+	/**
+	 * @sync: Report the writes that are complete.
+	 *
+	 * - @dev: the device, in any state
+	 * - @iova: first address of the range that userspace reads
+	 * - @length: size of the range in bytes
+	 *
+	 * The core calls this before it returns the log of the range to
+	 * userspace.
+	 *
+	 * Return: 0, or a negative errno: -EIO if the device failed.
+	 */
+	int (*sync)(struct vfio_pci_vendor_device *dev, u64 iova, u64 length);
+
+	/**
+	 * @restart: Start logging again after a reset of the device.
+	 *
+	 * - @dev: the device, in any state
+	 *
+	 * For a device that stops logging at a reset.  The core calls this
+	 * before the next @sync, and then reports all logged memory as dirty,
+	 * because it does not know what the device wrote in between.  Without
+	 * this operation, the driver must also log writes across a reset.
+	 * Optional.
+	 *
+	 * Return: 0, or a negative errno: -EIO if the device failed.  The core
+	 * then calls it again before the next @sync.
+	 */
+	int (*restart)(struct vfio_pci_vendor_device *dev);
+};
 
 /**
  * struct vfio_pci_migration_ops - migration operations of a vendor driver
@@ -31,7 +155,8 @@ struct vfio_pci_vendor_device;
  * invalid return value to -EIO.
  *
  * After the open callback of the driver, and after a reset, the device runs.  A
- * reset also ends saving and loading, and the core then calls only @reset.
+ * reset also ends the data transfer session, and the core then calls @reset
+ * instead of @end.
  *
  * The uapi defines the states in enum vfio_device_mig_state.
  */
@@ -48,6 +173,23 @@ struct vfio_pci_migration_ops {
 	 * state.
 	 */
 	u32 min_version;
+
+	/**
+	 * @abilities: Tell how the device can be migrated.
+	 *
+	 * - @dev: the device, bound; it may be suspended
+	 *
+	 * For drivers whose devices differ, for example in their firmware.  The
+	 * core calls this after the bind callback of the driver, and at each
+	 * open.  It holds no migration lock.  The result must not change while
+	 * the device is bound.  Optional.  Without this operation, the device
+	 * can do everything that the driver has operations for.
+	 *
+	 * Return: a set of VFIO_MIGRATION_STOP_COPY, VFIO_MIGRATION_P2P,
+	 * VFIO_MIGRATION_PRE_COPY and VFIO_PCI_MIGRATION_LOG; 0 if the device
+	 * cannot be migrated.
+	 */
+	u32 (*abilities)(struct vfio_pci_vendor_device *dev);
 
 	/**
 	 * @stop: Stop the device for VFIO_DEVICE_STATE_STOP.
@@ -93,17 +235,49 @@ struct vfio_pci_migration_ops {
 	int (*quiesce)(struct vfio_pci_vendor_device *dev);
 
 	/**
+	 * @begin: Begin or continue a data transfer session.
+	 *
+	 * - @dev: the device, stopped; for VFIO_DEVICE_STATE_PRE_COPY, running
+	 *   or quiesced
+	 * - @state: the state to enter: VFIO_DEVICE_STATE_PRE_COPY (also for
+	 *   PRE_COPY_P2P), VFIO_DEVICE_STATE_STOP_COPY or
+	 *   VFIO_DEVICE_STATE_RESUMING
+	 *
+	 * The core calls this before the first operation that saves or loads.
+	 * If a session begins with pre-copy and continues in STOP_COPY, the
+	 * core calls this twice.  Userspace changes the state of all devices
+	 * before it reads their data, so a device that starts to save here
+	 * works at the same time as the others.  Optional.
+	 *
+	 * Return: 0, or a negative errno: -ENOMEM if out of memory, -EIO if the
+	 * device failed.  After an error in STOP_COPY, pre-copy continues.
+	 */
+	int (*begin)(struct vfio_pci_vendor_device *dev,
+		     enum vfio_device_mig_state state);
+
+	/**
+	 * @end: End a data transfer session.
+	 *
+	 * - @dev: the device, in any state
+	 *
+	 * Called after a session that @begin began, complete or not, also when
+	 * userspace closes the device.  Optional.
+	 */
+	void (*end)(struct vfio_pci_vendor_device *dev);
+
+	/**
 	 * @size: Estimate the size of the device state.
 	 *
 	 * - @dev: the device, in any state
+	 * - @bytes: set to the approximate number of bytes that all @save calls
+	 *   would return now
 	 *
 	 * Used for VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, and for pending_bytes of
 	 * a stopped device.
 	 *
-	 * Return: the approximate number of bytes that all @save calls would
-	 * return now.
+	 * Return: 0, or a negative errno: -EIO if the device failed.
 	 */
-	u64 (*size)(struct vfio_pci_vendor_device *dev);
+	int (*size)(struct vfio_pci_vendor_device *dev, u64 *bytes);
 
 	/**
 	 * @save: Save a part of the state of a stopped device.
@@ -162,7 +336,7 @@ struct vfio_pci_migration_ops {
 	 *
 	 * - @dev: the device, in any state
 	 *
-	 * After a reset the device runs, and saving and loading have ended.
+	 * After a reset the device runs, and the session has ended without @end.
 	 * The core has set the state to VFIO_DEVICE_STATE_RUNNING.  It
 	 * serializes @reset with the other operations, unlike the reset_done
 	 * callback of the driver.  The core may call @reset twice for one
@@ -174,111 +348,15 @@ struct vfio_pci_migration_ops {
 	 */
 	void (*reset)(struct vfio_pci_vendor_device *dev);
 
-	/**
-	 * @precopy_start: Start pre-copy.
-	 *
-	 * - @dev: the device, running or quiesced
-	 *
-	 * Optional.
-	 *
-	 * Return: 0, or a negative errno: -ENOMEM if out of memory, -EIO if the
-	 * device failed.
-	 */
-	int (*precopy_start)(struct vfio_pci_vendor_device *dev);
+	/** @precopy: Optional.  Provides VFIO_MIGRATION_PRE_COPY. */
+	const struct vfio_pci_precopy_ops *precopy;
 
-	/**
-	 * @precopy_stop: Stop pre-copy.
-	 *
-	 * - @dev: the device, in any state
-	 *
-	 * Called at the end of the data transfer session, also when userspace
-	 * aborts it or closes the device.  Optional.
-	 */
-	void (*precopy_stop)(struct vfio_pci_vendor_device *dev);
-
-	/**
-	 * @precopy_pending: Report the pending pre-copy data.
-	 *
-	 * - @dev: the device, running or quiesced
-	 * - @initial: set to the number of initial bytes that are left;
-	 *   userspace should read them before it stops the device.  Must
-	 *   eventually reach 0.
-	 * - @dirty: set to the number of saved bytes that have changed since
-	 *
-	 * Used for VFIO_MIG_GET_PRECOPY_INFO and poll().  If @initial and
-	 * @dirty are 0, userspace may wait.  The wait ends when userspace stops
-	 * the device or the driver calls vfio_pci_vendor_precopy_ready().
-	 *
-	 * Return: 0, or a negative errno: -EIO if the device failed.
-	 */
-	int (*precopy_pending)(struct vfio_pci_vendor_device *dev,
-			       u64 *initial, u64 *dirty);
-
-	/**
-	 * @precopy_save: Save a part of the state of a running device.
-	 *
-	 * Same contract as @save, but 0 means that no data is available now.
-	 * Userspace may stop the device before it has read all pre-copy data.
-	 * Then @save must return everything that is missing.
-	 *
-	 * Optional.  Provides VFIO_MIGRATION_PRE_COPY, and requires
-	 * @precopy_pending and @precopy_load.
-	 *
-	 * Return: same as @save.
-	 */
-	ssize_t (*precopy_save)(struct vfio_pci_vendor_device *dev, void *buf,
-				size_t size, u64 pos);
-
-	/**
-	 * @precopy_load: Load a part that @precopy_save returned.
-	 *
-	 * Same contract as @load.  The core calls this before the first @load.
-	 *
-	 * Return: same as @load.
-	 */
-	int (*precopy_load)(struct vfio_pci_vendor_device *dev, const void *buf,
-			    size_t size, u64 pos);
-
-	/**
-	 * @log_start: Start logging the DMA writes of the device.
-	 *
-	 * - @dev: the device, in any state
-	 *
-	 * From this call on, the driver reports each write by
-	 * vfio_pci_vendor_log_dma(), before the next @log_sync or @log_stop
-	 * returns.
-	 *
-	 * Optional.  Provides the device features for DMA logging.
-	 *
-	 * Return: 0, or a negative errno: -ENOMEM if out of memory, -EIO if the
-	 * device failed.
-	 */
-	int (*log_start)(struct vfio_pci_vendor_device *dev);
-
-	/**
-	 * @log_stop: Stop logging DMA writes.
-	 *
-	 * - @dev: the device, in any state
-	 *
-	 * Optional.
-	 */
-	void (*log_stop)(struct vfio_pci_vendor_device *dev);
-
-	/**
-	 * @log_sync: Report the DMA writes so far.
-	 *
-	 * - @dev: the device, in any state
-	 * - @iova: first address of the range that userspace reads
-	 * - @length: size of the range in bytes
-	 *
-	 * The core calls this before it reports the range to userspace.
-	 * Optional, for devices that log by themselves.
-	 *
-	 * Return: 0, or a negative errno: -EIO if the device failed.
-	 */
-	int (*log_sync)(struct vfio_pci_vendor_device *dev, u64 iova,
-			u64 length);
+	/** @log: Optional.  Provides the device features for DMA logging. */
+	const struct vfio_pci_dma_log_ops *log;
 };
+
+/* An ability besides VFIO_MIGRATION_*: the device can log its DMA writes */
+#define VFIO_PCI_MIGRATION_LOG		BIT(31)
 
 /* Minimum size of the buffer that @save gets */
 #define VFIO_PCI_MIGRATION_PART_MIN	65536

@@ -359,7 +359,7 @@ struct vfio_pci_vendor_driver {
 
 	/**
 	 * @migration: Migration backend, see vfio_pci_migration.h.  The last
-	 * driver with a backend migrates the device.  Optional.
+	 * driver that can migrate the device does so.  Optional.
 	 */
 	const struct vfio_pci_migration_ops *migration;
 };

@@ -127,6 +127,9 @@ enum vfio_pci_mig_protocol {
 	VFIO_PCI_MIG_BY_FEATURE,
 };
 
+/* Limit the memory: a guest can make a device write to any address */
+#define VFIO_PCI_MIG_LOG_CHUNKS	65536
+
 /* Memory that a device has written */
 struct vfio_pci_mig_log {
 	/* Protects the members below */
@@ -134,8 +137,6 @@ struct vfio_pci_mig_log {
 	/* Logged ranges of addresses; NULL while logging is off */
 	struct vfio_pci_mig_log_range	*ranges;
 	unsigned int			nr_ranges;
-	/* The log overflowed: all logged pages may be dirty */
-	bool				lost;
 	struct xarray			chunks;
 	unsigned int			nr_chunks;
 };
@@ -146,6 +147,7 @@ int vfio_pci_mig_log_begin(struct vfio_pci_mig_log *log,
 bool vfio_pci_mig_log_has_begun(struct vfio_pci_mig_log *log);
 bool vfio_pci_mig_log_end(struct vfio_pci_mig_log *log);
 int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length);
+void vfio_pci_mig_log_all(struct vfio_pci_mig_log *log);
 int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 			  struct iova_bitmap *dirty);
 
@@ -163,9 +165,11 @@ struct vfio_pci_mig {
 	/* Current data transfer session; a data file belongs to one session */
 	u64				session;
 	struct vfio_pci_mig_stream	stream;
-	bool				precopy_started;
+	bool				in_session;
 	/* Number of initial bytes in the last report to userspace */
 	u64				initial;
+	/* A reset may have stopped the log of the device */
+	bool				log_restart;
 	/* v1 states without an equivalent in enum vfio_device_mig_state */
 	bool				v1_saving;
 	bool				v1_offered;
@@ -188,10 +192,9 @@ struct vfio_pci_mig {
 };
 
 #ifdef CONFIG_VFIO_PCI_MIGRATION
-void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
-		       const struct vfio_pci_migration_ops *ops);
-bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
-			const struct vfio_pci_migration_ops *ops);
+u32 vfio_pci_mig_abilities(struct vfio_pci_vendor_device *dev);
+void vfio_pci_mig_bind(struct vfio_pci_vendor_device *dev);
+bool vfio_pci_mig_bound(struct vfio_pci_vendor_device *dev);
 int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver);
 int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev);
 void vfio_pci_mig_close(struct vfio_pci_mig *mig);
@@ -200,13 +203,16 @@ void vfio_pci_mig_reset(struct vfio_pci_mig *mig);
 void vfio_pci_mig_reset_done(struct vfio_pci_mig *mig);
 void vfio_pci_mig_put(struct vfio_pci_mig *mig);
 #else
-static inline void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
-				     const struct vfio_pci_migration_ops *ops)
+static inline u32 vfio_pci_mig_abilities(struct vfio_pci_vendor_device *dev)
+{
+	return 0;
+}
+
+static inline void vfio_pci_mig_bind(struct vfio_pci_vendor_device *dev)
 {
 }
 
-static inline bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
-				      const struct vfio_pci_migration_ops *ops)
+static inline bool vfio_pci_mig_bound(struct vfio_pci_vendor_device *dev)
 {
 	return false;
 }
@@ -271,6 +277,7 @@ int vfio_pci_mig_set_state(struct vfio_pci_mig *mig,
 			   enum vfio_device_mig_state state);
 int vfio_pci_mig_pending(struct vfio_pci_mig *mig, u64 *initial,
 			 u64 *dirty);
+int vfio_pci_mig_size(struct vfio_pci_mig *mig, u64 *bytes);
 void vfio_pci_mig_stop_logging(struct vfio_pci_mig *mig);
 
 #ifdef CONFIG_VFIO_PCI_MIGRATION_V1

@@ -123,15 +123,33 @@ static void vfio_pci_mig_drop(struct vfio_pci_mig *mig)
 	vfio_pci_mig_end(&mig->stream);
 }
 
-static void vfio_pci_mig_stop_saving(struct vfio_pci_mig *mig)
+/* Begin a data transfer session, or continue it in STOP_COPY */
+static int vfio_pci_mig_begin(struct vfio_pci_mig *mig,
+			      enum vfio_device_mig_state state)
 {
-	if (mig->precopy_started && mig->ops->precopy_stop)
-		mig->ops->precopy_stop(mig->dev);
-	mig->precopy_started = false;
+	int ret = 0;
+
+	if (state == VFIO_DEVICE_STATE_PRE_COPY_P2P)
+		state = VFIO_DEVICE_STATE_PRE_COPY;
+	if (mig->ops->begin)
+		ret = mig->ops->begin(mig->dev, state);
+	if (ret)
+		return vfio_pci_mig_errno(mig->dev, "begin", ret);
+	mig->in_session = true;
+
+	return 0;
+}
+
+static void vfio_pci_mig_end_session(struct vfio_pci_mig *mig)
+{
+	if (mig->in_session && mig->ops->end)
+		mig->ops->end(mig->dev);
+	mig->in_session = false;
 	vfio_pci_mig_drop(mig);
 }
 
-static int vfio_pci_mig_start_saving(struct vfio_pci_mig *mig, bool precopy)
+static int vfio_pci_mig_start_saving(struct vfio_pci_mig *mig,
+				     enum vfio_device_mig_state state)
 {
 	void *window = vfio_pci_mig_window(mig);
 	int ret;
@@ -139,16 +157,9 @@ static int vfio_pci_mig_start_saving(struct vfio_pci_mig *mig, bool precopy)
 	if (!window)
 		return -ENOMEM;
 
-	if (precopy && mig->ops->precopy_start) {
-		ret = mig->ops->precopy_start(mig->dev);
-		if (ret)
-			return vfio_pci_mig_errno(mig->dev, "precopy_start",
-						  ret);
-		/* A reset during the call has ended pre-copy */
-		if (vfio_pci_mig_was_reset(mig) && mig->ops->precopy_stop)
-			mig->ops->precopy_stop(mig->dev);
-	}
-	mig->precopy_started = precopy;
+	ret = vfio_pci_mig_begin(mig, state);
+	if (ret)
+		return ret;
 	mig->initial = U64_MAX;
 	mig->session++;
 	vfio_pci_mig_send(&mig->stream, mig->dev, window);
@@ -161,7 +172,13 @@ static int vfio_pci_mig_start_resuming(struct vfio_pci_mig *mig)
 	int ret;
 
 	ret = vfio_pci_mig_receive(&mig->stream, mig->dev);
-	if (!ret)
+	if (ret)
+		return ret;
+
+	ret = vfio_pci_mig_begin(mig, VFIO_DEVICE_STATE_RESUMING);
+	if (ret)
+		vfio_pci_mig_end(&mig->stream);
+	else
 		mig->session++;
 
 	return ret;
@@ -180,7 +197,7 @@ static int vfio_pci_mig_stop_resuming(struct vfio_pci_mig *mig)
 		if (ret)
 			ret = vfio_pci_mig_errno(mig->dev, "load_done", ret);
 	}
-	vfio_pci_mig_drop(mig);
+	vfio_pci_mig_end_session(mig);
 	if (ret == -ENODATA)
 		return 0;
 	if (ret)
@@ -221,15 +238,33 @@ static int vfio_pci_mig_set_level(struct vfio_pci_mig *mig,
 	return ret ? vfio_pci_mig_errno(mig->dev, what, ret) : 0;
 }
 
+/* Stop a device in pre-copy, and continue the session.  Undo this on error. */
+static int vfio_pci_mig_stop_precopy(struct vfio_pci_mig *mig)
+{
+	int ret;
+
+	ret = vfio_pci_mig_set_level(mig, VFIO_PCI_MIG_STOPPED);
+	/* After a reset during the call, the device runs */
+	if (ret || vfio_pci_mig_was_reset(mig))
+		return ret;
+
+	ret = vfio_pci_mig_begin(mig, VFIO_DEVICE_STATE_STOP_COPY);
+	if (ret && vfio_pci_mig_set_level(mig, vfio_pci_mig_level(mig->state)))
+		mig->state = VFIO_DEVICE_STATE_ERROR;
+
+	return ret;
+}
+
 /* Take one arc of the state machine: change the level, or the session */
 static int vfio_pci_mig_arc(struct vfio_pci_mig *mig,
 			    enum vfio_device_mig_state next)
 {
 	enum vfio_device_mig_state state = mig->state;
-	bool precopy;
 	int ret = 0;
 
-	if (vfio_pci_mig_level(state) != vfio_pci_mig_level(next)) {
+	if (vfio_pci_mig_is_saving(state) && next == VFIO_DEVICE_STATE_STOP_COPY) {
+		ret = vfio_pci_mig_stop_precopy(mig);
+	} else if (vfio_pci_mig_level(state) != vfio_pci_mig_level(next)) {
 		ret = vfio_pci_mig_set_level(mig, vfio_pci_mig_level(next));
 	} else if (state == VFIO_DEVICE_STATE_RESUMING) {
 		ret = vfio_pci_mig_stop_resuming(mig);
@@ -237,11 +272,10 @@ static int vfio_pci_mig_arc(struct vfio_pci_mig *mig,
 		ret = vfio_pci_mig_start_resuming(mig);
 	} else if (vfio_pci_mig_is_saving(state) &&
 		   !vfio_pci_mig_is_saving(next)) {
-		vfio_pci_mig_stop_saving(mig);
+		vfio_pci_mig_end_session(mig);
 	} else if (vfio_pci_mig_is_saving(next) &&
 		   !vfio_pci_mig_is_saving(state)) {
-		precopy = next != VFIO_DEVICE_STATE_STOP_COPY;
-		ret = vfio_pci_mig_start_saving(mig, precopy);
+		ret = vfio_pci_mig_start_saving(mig, next);
 	}
 	if (!ret)
 		mig->state = next;
@@ -310,7 +344,7 @@ int vfio_pci_mig_pending(struct vfio_pci_mig *mig, u64 *initial,
 
 	*initial = 0;
 	*dirty = 0;
-	ret = mig->ops->precopy_pending(mig->dev, initial, dirty);
+	ret = mig->ops->precopy->pending(mig->dev, initial, dirty);
 	if (ret)
 		return vfio_pci_mig_errno(mig->dev, "precopy_pending", ret);
 
@@ -331,12 +365,36 @@ int vfio_pci_mig_pending(struct vfio_pci_mig *mig, u64 *initial,
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_pending);
 
 /**
+ * vfio_pci_mig_size() - estimate the number of bytes that are left to send
+ * @mig: the migration, locked
+ * @bytes: set to the number of bytes, of a new stream unless the device saves
+ *
+ * Return: 0, or the errno of a driver operation.
+ */
+int vfio_pci_mig_size(struct vfio_pci_mig *mig, u64 *bytes)
+{
+	const struct vfio_pci_mig_stream none = {}, *stream = &none;
+	u64 size = 0;
+	int ret;
+
+	ret = mig->ops->size(mig->dev, &size);
+	if (ret)
+		return vfio_pci_mig_errno(mig->dev, "size", ret);
+
+	if (vfio_pci_mig_is_saving(mig->state))
+		stream = &mig->stream;
+	*bytes = vfio_pci_mig_estimate(stream, size);
+
+	return 0;
+}
+
+/**
  * vfio_pci_vendor_load_version() - get the version of the loaded state
  * @dev: the device
  *
  * For vendor drivers that load older versions than they save.
  *
- * Context: The load, precopy_load and load_done operations.
+ * Context: The load and load_done operations.
  * Return: the version, from min_version to version of struct
  * vfio_pci_migration_ops.
  */
@@ -376,8 +434,9 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_lock);
 static void vfio_pci_mig_do_reset(struct vfio_pci_mig *mig)
 {
 	mig->state = VFIO_DEVICE_STATE_RUNNING;
-	mig->precopy_started = false;
+	mig->in_session = false;
 	mig->v1_saving = false;
+	mig->log_restart = true;
 	vfio_pci_mig_drop(mig);
 	wake_up_all(&mig->more);
 	if (mig->vdev && mig->ops->reset)
@@ -502,12 +561,10 @@ int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
 	if (!ops->stop || !ops->run || !ops->size || !ops->save || !ops->load ||
 	    !ops->load_done || ops->min_version > ops->version)
 		return -EINVAL;
-	if (ops->precopy_save ?
-	    !ops->precopy_pending || !ops->precopy_load :
-	    ops->precopy_pending || ops->precopy_load || ops->precopy_start ||
-	    ops->precopy_stop)
+	if (ops->precopy && (!ops->precopy->pending || !ops->precopy->save ||
+			     !ops->precopy->load))
 		return -EINVAL;
-	if (!ops->log_start && (ops->log_stop || ops->log_sync))
+	if (ops->log && (!ops->log->start || !ops->log->sync))
 		return -EINVAL;
 
 	return strlen(driver->name) > VFIO_PCI_MIG_NAME ? -EINVAL : 0;
@@ -565,7 +622,7 @@ void vfio_pci_mig_close(struct vfio_pci_mig *mig)
 		mig->vdev->migration = NULL;
 
 	scoped_guard(vfio_pci_mig, mig) {
-		vfio_pci_mig_stop_saving(mig);
+		vfio_pci_mig_end_session(mig);
 		vfio_pci_mig_stop_logging(mig);
 		mig->vdev = NULL;
 		vfree(mig->window);

@@ -159,7 +159,7 @@ static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
 }
 
 /*
- * Report data when precopy_pending() is not 0.  A later read may still return
+ * Report data when bytes are pending.  A later read may still return
  * -ENOMSG.
  */
 static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
@@ -191,8 +191,8 @@ static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
  * vfio_pci_vendor_precopy_ready() - report new pre-copy data
  * @dev: the device
  *
- * For vendor drivers with a precopy_save operation.  Wakes up userspace that
- * polls the data file.  The core then calls precopy_pending again.
+ * For vendor drivers with struct vfio_pci_precopy_ops.  Wakes up userspace that
+ * polls the data file.  The core then calls the pending operation again.
  *
  * Context: Any, from the open of the device until the close callback of the
  * driver returns.
@@ -333,21 +333,19 @@ static int vfio_pci_mig_feature_data_size(struct vfio_device *core_vdev,
 {
 	struct vfio_pci_mig *mig __free(vfio_pci_mig_put) =
 		vfio_pci_mig_get(core_vdev);
-	const struct vfio_pci_mig_stream none = {}, *stream = &none;
 	u64 bytes;
+	int ret;
 
 	if (!mig)
 		return -ENODEV;
 
 	guard(vfio_pci_mig)(mig);
 
-	if (vfio_pci_mig_is_saving(mig->state))
-		stream = &mig->stream;
-	bytes = vfio_pci_mig_estimate(stream, mig->ops->size(mig->dev));
+	ret = vfio_pci_mig_size(mig, &bytes);
+	if (!ret)
+		*length = min_t(u64, bytes, ULONG_MAX);
 
-	*length = min_t(u64, bytes, ULONG_MAX);
-
-	return 0;
+	return ret;
 }
 
 static const struct vfio_migration_ops vfio_pci_mig_feature_ops = {
@@ -375,7 +373,8 @@ static int vfio_pci_mig_feature_log_start(struct vfio_device *core_vdev,
 	if (ret)
 		return ret;
 
-	ret = mig->ops->log_start(mig->dev);
+	mig->log_restart = false;
+	ret = mig->ops->log->start(mig->dev, ranges, nnodes, *page_size);
 	if (ret) {
 		vfio_pci_mig_log_end(&mig->log);
 		return vfio_pci_mig_errno(mig->dev, "log_start", ret);
@@ -402,6 +401,25 @@ static int vfio_pci_mig_feature_log_stop(struct vfio_device *core_vdev)
 	return 0;
 }
 
+/* Make the driver report the writes so far */
+static int vfio_pci_mig_log_sync(struct vfio_pci_mig *mig, u64 iova, u64 length)
+{
+	const struct vfio_pci_dma_log_ops *log = mig->ops->log;
+	int ret;
+
+	if (mig->log_restart && log->restart) {
+		ret = log->restart(mig->dev);
+		if (ret)
+			return vfio_pci_mig_errno(mig->dev, "log_restart", ret);
+		vfio_pci_mig_log_all(&mig->log);
+	}
+	mig->log_restart = false;
+
+	ret = log->sync(mig->dev, iova, length);
+
+	return ret ? vfio_pci_mig_errno(mig->dev, "log_sync", ret) : 0;
+}
+
 static int vfio_pci_mig_feature_log_read(struct vfio_device *core_vdev,
 					 unsigned long iova,
 					 unsigned long length,
@@ -416,15 +434,14 @@ static int vfio_pci_mig_feature_log_read(struct vfio_device *core_vdev,
 	if (!length)
 		return -EINVAL;
 
-	if (mig->ops->log_sync) {
-		guard(vfio_pci_mig)(mig);
+	guard(vfio_pci_mig)(mig);
 
-		if (!vfio_pci_mig_log_has_begun(&mig->log))
-			return -EINVAL;
-		ret = mig->ops->log_sync(mig->dev, iova, length);
-		if (ret)
-			return vfio_pci_mig_errno(mig->dev, "log_sync", ret);
-	}
+	if (!vfio_pci_mig_log_has_begun(&mig->log))
+		return -EINVAL;
+
+	ret = vfio_pci_mig_log_sync(mig, iova, length);
+	if (ret)
+		return ret;
 
 	return vfio_pci_mig_log_read(&mig->log, iova, length, dirty);
 }
@@ -435,44 +452,66 @@ static const struct vfio_log_ops vfio_pci_mig_feature_log_ops = {
 	.log_read_and_clear	= vfio_pci_mig_feature_log_read,
 };
 
-static u32 vfio_pci_mig_flags(const struct vfio_pci_migration_ops *ops)
+/**
+ * vfio_pci_mig_abilities() - get the migration abilities of a device
+ * @dev: the device; its vendor driver has bound it
+ *
+ * Return: a set of VFIO_MIGRATION_* and VFIO_PCI_MIGRATION_LOG, or 0 if the
+ * vendor driver cannot migrate the device.
+ */
+u32 vfio_pci_mig_abilities(struct vfio_pci_vendor_device *dev)
 {
-	return VFIO_MIGRATION_STOP_COPY |
-	       (ops->quiesce ? VFIO_MIGRATION_P2P : 0) |
-	       (ops->precopy_save ? VFIO_MIGRATION_PRE_COPY : 0);
+	const struct vfio_pci_migration_ops *ops = dev->driver->migration;
+	u32 abilities;
+
+	if (!ops)
+		return 0;
+
+	abilities = VFIO_MIGRATION_STOP_COPY |
+		    (ops->quiesce ? VFIO_MIGRATION_P2P : 0) |
+		    (ops->precopy ? VFIO_MIGRATION_PRE_COPY : 0) |
+		    (ops->log ? VFIO_PCI_MIGRATION_LOG : 0);
+	if (ops->abilities)
+		abilities &= ops->abilities(dev);
+
+	/* The other abilities need this one */
+	return abilities & VFIO_MIGRATION_STOP_COPY ? abilities : 0;
 }
 
-static const struct vfio_log_ops *
-vfio_pci_mig_logs(const struct vfio_pci_migration_ops *ops)
+static const struct vfio_log_ops *vfio_pci_mig_log_ops(u32 abilities)
 {
-	return IS_ENABLED(CONFIG_IOMMUFD_DRIVER) && ops->log_start ?
+	return IS_ENABLED(CONFIG_IOMMUFD_DRIVER) &&
+	       abilities & VFIO_PCI_MIGRATION_LOG ?
 	       &vfio_pci_mig_feature_log_ops : NULL;
 }
 
 /**
  * vfio_pci_mig_bind() - advertise migration of a device
- * @vdev: the device, before its registration
- * @ops: migration operations of the vendor driver
+ * @dev: the device, before its registration with vfio
  */
-void vfio_pci_mig_bind(struct vfio_pci_core_device *vdev,
-		       const struct vfio_pci_migration_ops *ops)
+void vfio_pci_mig_bind(struct vfio_pci_vendor_device *dev)
 {
-	vdev->vdev.mig_ops = &vfio_pci_mig_feature_ops;
-	vdev->vdev.migration_flags = vfio_pci_mig_flags(ops);
-	vdev->vdev.log_ops = vfio_pci_mig_logs(ops);
+	struct vfio_device *core_vdev = &dev->vdev->vdev;
+	u32 abilities = vfio_pci_mig_abilities(dev);
+
+	core_vdev->mig_ops = &vfio_pci_mig_feature_ops;
+	core_vdev->migration_flags = abilities & ~VFIO_PCI_MIGRATION_LOG;
+	core_vdev->log_ops = vfio_pci_mig_log_ops(abilities);
 }
 
 /**
- * vfio_pci_mig_bound() - check whether a driver has the advertised features
- * @vdev: the device
- * @ops: migration operations of the vendor driver
+ * vfio_pci_mig_bound() - check whether the device advertises its abilities
+ * @dev: the device
  *
- * Return: true if the device advertises the features of @ops.
+ * Return: false if a variant driver migrates the device, or if the vendor driver
+ * was loaded after bind.
  */
-bool vfio_pci_mig_bound(struct vfio_pci_core_device *vdev,
-			const struct vfio_pci_migration_ops *ops)
+bool vfio_pci_mig_bound(struct vfio_pci_vendor_device *dev)
 {
-	return vdev->vdev.mig_ops == &vfio_pci_mig_feature_ops &&
-	       vdev->vdev.migration_flags == vfio_pci_mig_flags(ops) &&
-	       vdev->vdev.log_ops == vfio_pci_mig_logs(ops);
+	const struct vfio_device *core_vdev = &dev->vdev->vdev;
+	u32 abilities = vfio_pci_mig_abilities(dev);
+
+	return core_vdev->mig_ops == &vfio_pci_mig_feature_ops &&
+	       core_vdev->migration_flags == (abilities & ~VFIO_PCI_MIGRATION_LOG) &&
+	       core_vdev->log_ops == vfio_pci_mig_log_ops(abilities);
 }

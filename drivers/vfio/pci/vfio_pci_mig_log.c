@@ -5,6 +5,9 @@
  * A vendor driver reports each write of the device.  The log has one bitmap for
  * each written part of the address space.  The memory and time for the log
  * depend on the dirty pages, not on the mapped ones.
+ *
+ * If such a bitmap cannot be allocated, the log marks larger blocks as dirty, in
+ * a bitmap that it allocates at the start.
  */
 
 #include <linux/bitmap.h>
@@ -24,17 +27,20 @@
 /* Pages in one bitmap */
 #define LOG_CHUNK_PAGES	2048
 #define LOG_CHUNK_SIZE	((u64)LOG_CHUNK_PAGES << PAGE_SHIFT)
-/* Limit the memory: a guest can make a device write to any address */
-#define LOG_MAX_CHUNKS	65536
 
 struct vfio_pci_mig_chunk {
 	DECLARE_BITMAP(dirty, LOG_CHUNK_PAGES);
 };
 
+#define LOG_BLOCKS_SHIFT	10
+
 /* A logged range of addresses, including both ends */
 struct vfio_pci_mig_log_range {
-	u64	start;
-	u64	last;
+	u64		start;
+	u64		last;
+	/* Blocks of 1 << @shift bytes that may be dirty */
+	unsigned int	shift;
+	DECLARE_BITMAP(blocks, 1 << LOG_BLOCKS_SHIFT);
 };
 
 static void vfio_pci_mig_log_free(struct vfio_pci_mig_log *log)
@@ -49,7 +55,6 @@ static void vfio_pci_mig_log_free(struct vfio_pci_mig_log *log)
 	log->ranges = NULL;
 	log->nr_ranges = 0;
 	log->nr_chunks = 0;
-	log->lost = false;
 }
 
 void vfio_pci_mig_log_init(struct vfio_pci_mig_log *log)
@@ -70,6 +75,7 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_init);
 int vfio_pci_mig_log_begin(struct vfio_pci_mig_log *log,
 			   struct rb_root_cached *root, u32 nnodes)
 {
+	struct vfio_pci_mig_log_range *range;
 	struct interval_tree_node *node;
 	unsigned int i = 0;
 
@@ -78,15 +84,18 @@ int vfio_pci_mig_log_begin(struct vfio_pci_mig_log *log,
 	if (log->ranges)
 		return -EBUSY;
 
-	log->ranges = kvmalloc_objs(*log->ranges, nnodes, GFP_KERNEL_ACCOUNT);
+	log->ranges = kvzalloc_objs(*log->ranges, nnodes, GFP_KERNEL_ACCOUNT);
 	if (!log->ranges)
 		return -ENOMEM;
 
 	for (node = interval_tree_iter_first(root, 0, ULONG_MAX);
 	     node && i < nnodes;
 	     node = interval_tree_iter_next(node, 0, ULONG_MAX), i++) {
-		log->ranges[i].start = node->start;
-		log->ranges[i].last = node->last;
+		range = &log->ranges[i];
+		range->start = node->start;
+		range->last = node->last;
+		range->shift = max(PAGE_SHIFT, fls64(range->last - range->start) -
+					       LOG_BLOCKS_SHIFT);
 	}
 	log->nr_ranges = i;
 
@@ -137,7 +146,7 @@ static int vfio_pci_mig_log_pages(struct vfio_pci_mig_log *log, u64 first,
 	     index++) {
 		chunk = xa_load(&log->chunks, index);
 		if (!chunk) {
-			if (log->nr_chunks == LOG_MAX_CHUNKS)
+			if (log->nr_chunks >= VFIO_PCI_MIG_LOG_CHUNKS)
 				return -ENOSPC;
 			chunk = kzalloc_obj(*chunk, GFP_KERNEL_ACCOUNT);
 			if (!chunk)
@@ -166,13 +175,13 @@ static int vfio_pci_mig_log_pages(struct vfio_pci_mig_log *log, u64 first,
  * @length: number of bytes
  *
  * Return: 0, -ENOMEM if out of memory, or -ENOSPC if the log is full.  After an
- * error, the log reports all logged pages as dirty.
+ * error, the log also reports clean pages near the written ones as dirty.
  */
 int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length)
 {
-	unsigned int i;
-	u64 last;
-	int ret;
+	unsigned int i, first;
+	u64 last, from, to;
+	int err, ret = 0;
 
 	if (!length)
 		return 0;
@@ -181,21 +190,25 @@ int vfio_pci_mig_log_write(struct vfio_pci_mig_log *log, u64 iova, u64 length)
 
 	guard(mutex)(&log->lock);
 
-	for (i = 0; i < log->nr_ranges && !log->lost; i++) {
-		const struct vfio_pci_mig_log_range *range = &log->ranges[i];
+	for (i = 0; i < log->nr_ranges; i++) {
+		struct vfio_pci_mig_log_range *range = &log->ranges[i];
 
-		if (last < range->start || iova > range->last)
+		from = max(iova, range->start);
+		to = min(last, range->last);
+		if (from > to)
 			continue;
-		ret = vfio_pci_mig_log_pages(log,
-					     max(iova, range->start) >> PAGE_SHIFT,
-					     min(last, range->last) >> PAGE_SHIFT);
-		if (ret) {
-			log->lost = true;
-			return ret;
+		err = vfio_pci_mig_log_pages(log, from >> PAGE_SHIFT,
+					     to >> PAGE_SHIFT);
+		if (err) {
+			first = (from - range->start) >> range->shift;
+			bitmap_set(range->blocks, first,
+				   ((to - range->start) >> range->shift) -
+				   first + 1);
+			ret = err;
 		}
 	}
 
-	return 0;
+	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_write);
 
@@ -230,6 +243,47 @@ static void vfio_pci_mig_log_forget(struct vfio_pci_mig_chunk *chunk, u64 base,
 		bitmap_clear(chunk->dirty, first - base, end - first);
 }
 
+/* Report and clear dirty blocks, but keep a block that is only partly read */
+static void vfio_pci_mig_log_read_blocks(struct vfio_pci_mig_log_range *range,
+					 u64 iova, u64 last,
+					 struct iova_bitmap *dirty)
+{
+	u64 from = max(iova, range->start), to = min(last, range->last);
+	u64 start, stop;
+	unsigned int i;
+
+	if (from > to)
+		return;
+
+	i = (from - range->start) >> range->shift;
+	for_each_set_bit_from(i, range->blocks,
+			      ((to - range->start) >> range->shift) + 1) {
+		start = range->start + ((u64)i << range->shift);
+		stop = start + min(BIT_ULL(range->shift) - 1,
+				   range->last - start);
+		if (start >= from && stop <= to)
+			__clear_bit(i, range->blocks);
+		start = max(start, from);
+		stop = min(stop, to);
+		iova_bitmap_set(dirty, start, stop - start + 1);
+	}
+}
+
+/**
+ * vfio_pci_mig_log_all() - log writes to all logged memory
+ * @log: the log
+ */
+void vfio_pci_mig_log_all(struct vfio_pci_mig_log *log)
+{
+	unsigned int i;
+
+	guard(mutex)(&log->lock);
+
+	for (i = 0; i < log->nr_ranges; i++)
+		bitmap_fill(log->ranges[i].blocks, 1 << LOG_BLOCKS_SHIFT);
+}
+EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_all);
+
 /**
  * vfio_pci_mig_log_read() - report and clear the dirty pages of a range
  * @log: the log
@@ -245,16 +299,15 @@ int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 	struct vfio_pci_mig_chunk *chunk;
 	u64 last = iova + length - 1;
 	unsigned long index;
+	unsigned int i;
 
 	guard(mutex)(&log->lock);
 
 	if (!log->ranges)
 		return -EINVAL;
 
-	if (log->lost) {
-		iova_bitmap_set(dirty, iova, length);
-		return 0;
-	}
+	for (i = 0; i < log->nr_ranges; i++)
+		vfio_pci_mig_log_read_blocks(&log->ranges[i], iova, last, dirty);
 
 	xa_for_each_range(&log->chunks, index, chunk, iova / LOG_CHUNK_SIZE,
 			  last / LOG_CHUNK_SIZE) {
@@ -280,10 +333,8 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_log_read);
  * @iova: first address
  * @length: number of bytes
  *
- * For vendor drivers with a log_start operation.  Report a write after it is
- * complete, but before the next log_sync or log_stop returns.  If you report a
- * write earlier, report it again when it is complete.  The core ignores
- * addresses that userspace does not log.
+ * For vendor drivers with struct vfio_pci_dma_log_ops, which explains when to
+ * call this.  The core ignores addresses that userspace does not log.
  *
  * Context: Process context, may sleep.  From the open of the device until the
  * close callback of the driver returns.
@@ -297,7 +348,7 @@ void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 
 	if (mig && vfio_pci_mig_log_write(&mig->log, iova, length))
 		dev_warn_ratelimited(&dev->pdev->dev,
-				     "%s: DMA log overflowed: all logged pages are reported as dirty, migration takes longer\n",
+				     "%s: no memory for the DMA log: also reports clean pages as dirty, migration takes longer\n",
 				     dev->driver->name);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_log_dma);
@@ -308,8 +359,8 @@ EXPORT_SYMBOL_GPL(vfio_pci_vendor_log_dma);
  */
 void vfio_pci_mig_stop_logging(struct vfio_pci_mig *mig)
 {
-	if (vfio_pci_mig_log_end(&mig->log) && mig->ops->log_stop)
-		mig->ops->log_stop(mig->dev);
+	if (vfio_pci_mig_log_end(&mig->log) && mig->ops->log->stop)
+		mig->ops->log->stop(mig->dev);
 }
 
 MODULE_IMPORT_NS("IOMMUFD");

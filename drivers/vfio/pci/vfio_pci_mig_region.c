@@ -55,7 +55,8 @@ static int vfio_pci_mig_v1_set_state(struct vfio_pci_mig *mig, u32 val)
 		break;
 	case VFIO_DEVICE_STATE_V1_RUNNING | VFIO_DEVICE_STATE_V1_SAVING:
 		/* v1 has this state even for devices without pre-copy */
-		saving = !mig->ops->precopy_save;
+		saving = !(mig->vdev->vdev.migration_flags &
+			   VFIO_MIGRATION_PRE_COPY);
 		state = saving ? VFIO_DEVICE_STATE_RUNNING :
 				 VFIO_DEVICE_STATE_PRE_COPY;
 		if (saving && mig->state == VFIO_DEVICE_STATE_STOP_COPY)
@@ -96,10 +97,8 @@ static int vfio_pci_mig_v1_pending(struct vfio_pci_mig *mig, u64 *val)
 		stream->taken = stream->filled;
 	mig->v1_offered = false;
 
-	if (vfio_pci_mig_is_stopped(mig->state)) {
-		*val = vfio_pci_mig_estimate(stream, mig->ops->size(mig->dev));
-		return 0;
-	}
+	if (vfio_pci_mig_is_stopped(mig->state))
+		return vfio_pci_mig_size(mig, val);
 
 	ret = vfio_pci_mig_pending(mig, &initial, &dirty);
 	if (ret)

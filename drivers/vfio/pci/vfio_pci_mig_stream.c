@@ -120,8 +120,8 @@ static int vfio_pci_mig_put_data(struct vfio_pci_mig_stream *stream,
 	ssize_t ret;
 
 	if (precopy)
-		ret = ops->precopy_save(stream->dev, buf, VFIO_PCI_MIG_PART,
-					*pos);
+		ret = ops->precopy->save(stream->dev, buf, VFIO_PCI_MIG_PART,
+					 *pos);
 	else
 		ret = ops->save(stream->dev, buf, VFIO_PCI_MIG_PART, *pos);
 	if (!ret)
@@ -357,7 +357,7 @@ static int vfio_pci_mig_check_record(struct vfio_pci_mig_stream *stream)
 	switch (type) {
 	case VFIO_PCI_MIG_PRECOPY:
 		valid &= stream->phase == VFIO_PCI_MIG_AT_PRECOPY &&
-			 vfio_pci_mig_ops(stream)->precopy_load &&
+			 vfio_pci_mig_ops(stream)->precopy &&
 			 size && size <= VFIO_PCI_MIG_PART;
 		break;
 	case VFIO_PCI_MIG_DATA:
@@ -398,8 +398,8 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 
 	switch (le32_to_cpu(record->type)) {
 	case VFIO_PCI_MIG_PRECOPY:
-		ret = ops->precopy_load(stream->dev, stream->payload, size,
-					stream->precopy_bytes);
+		ret = ops->precopy->load(stream->dev, stream->payload, size,
+					 stream->precopy_bytes);
 		stream->precopy_bytes += size;
 		break;
 	case VFIO_PCI_MIG_DATA:

@@ -509,15 +509,15 @@ void vfio_pci_vendors_unbind(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_unbind);
 
-/* Find the driver that migrates the device: the last one with a backend */
+/* Find the driver that migrates the device: the last one that can */
 static struct vfio_pci_vendor *
 vfio_pci_vendors_migrating(struct vfio_pci_core_device *vdev, bool opened)
 {
 	struct vfio_pci_vendor *vendor;
 
 	list_for_each_entry_reverse(vendor, &vdev->vendors, node)
-		if (vendor->dev.driver->migration &&
-		    (!opened || vendor->opened))
+		if ((!opened || vendor->opened) &&
+		    vfio_pci_mig_abilities(&vendor->dev))
 			return vendor;
 
 	return NULL;
@@ -536,7 +536,7 @@ VISIBLE_IF_KUNIT int vfio_pci_vendors_bind(struct vfio_pci_core_device *vdev)
 	vdev->vendors_bound = true;
 	vendor = vfio_pci_vendors_migrating(vdev, false);
 	if (vendor && !vdev->vdev.mig_ops)
-		vfio_pci_mig_bind(vdev, vendor->dev.driver->migration);
+		vfio_pci_mig_bind(&vendor->dev);
 
 	return 0;
 }
@@ -664,11 +664,11 @@ static int vfio_pci_vendors_open_migration(struct vfio_pci_core_device *vdev)
 	int ret;
 
 	vendor = vfio_pci_vendors_migrating(vdev, true);
-	if (!vendor || !IS_ENABLED(CONFIG_VFIO_PCI_MIGRATION))
+	if (!vendor)
 		return 0;
 
 	/* A variant driver may migrate the device itself */
-	if (!vfio_pci_mig_bound(vdev, vendor->dev.driver->migration)) {
+	if (!vfio_pci_mig_bound(&vendor->dev)) {
 		pci_info_ratelimited(vdev->pdev,
 				     "vendor driver %s cannot migrate the device; if the driver was loaded after bind, unbind the device and bind it again\n",
 				     vendor->dev.driver->name);

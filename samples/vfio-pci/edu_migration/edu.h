@@ -159,18 +159,20 @@ bool edu_has_dma(struct edu *edu);
 
 /* trap.c: register accesses of userspace */
 int edu_trap(struct edu *edu);
-int edu_log_start(struct vfio_pci_vendor_device *dev);
+int edu_log_start(struct vfio_pci_vendor_device *dev,
+		  struct rb_root_cached *ranges, u32 nr_ranges, u64 page_size);
 int edu_log_sync(struct vfio_pci_vendor_device *dev, u64 iova, u64 length);
 
 /* save.c: halt the device and save its state */
 int edu_halt(struct vfio_pci_vendor_device *dev);
 int edu_resume(struct edu *edu);
-u64 edu_size(struct vfio_pci_vendor_device *dev);
+int edu_size(struct vfio_pci_vendor_device *dev, u64 *bytes);
 ssize_t edu_save(struct vfio_pci_vendor_device *dev, void *buf, size_t size,
 		 u64 pos);
 bool edu_next_piece(const struct edu *edu, unsigned int *start,
 		    unsigned int *length);
-int edu_early_start(struct vfio_pci_vendor_device *dev);
+int edu_begin(struct vfio_pci_vendor_device *dev,
+	      enum vfio_device_mig_state state);
 int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
 		      u64 *dirty);
 ssize_t edu_early_save(struct vfio_pci_vendor_device *dev, void *buf,

@@ -42,7 +42,7 @@ static bool edu_state_is_valid(const struct edu_state *state)
 	return true;
 }
 
-/* Operation precopy_load */
+/* Compare the revision of the source */
 int edu_early_load(struct vfio_pci_vendor_device *dev, const void *buf,
 		   size_t size, u64 pos)
 {

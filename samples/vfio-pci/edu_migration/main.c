@@ -64,23 +64,31 @@ static void edu_reset(struct vfio_pci_vendor_device *dev)
 	set_bit(0, &edu->was_reset);
 }
 
+static const struct vfio_pci_precopy_ops edu_precopy_ops = {
+	.pending	= edu_early_pending,
+	.save		= edu_early_save,
+	.load		= edu_early_load,
+};
+
+static const struct vfio_pci_dma_log_ops edu_log_ops = {
+	.start		= edu_log_start,
+	.sync		= edu_log_sync,
+};
+
 static const struct vfio_pci_migration_ops edu_migration_ops = {
 	.version	= 1,
 	.min_version	= 1,
 	.stop		= edu_halt,
 	.quiesce	= edu_halt,
 	.run		= edu_run,
+	.begin		= edu_begin,
 	.size		= edu_size,
 	.save		= edu_save,
 	.load		= edu_load,
 	.load_done	= edu_load_done,
 	.reset		= edu_reset,
-	.precopy_start	= edu_early_start,
-	.precopy_pending = edu_early_pending,
-	.precopy_save	= edu_early_save,
-	.precopy_load	= edu_early_load,
-	.log_start	= edu_log_start,
-	.log_sync	= edu_log_sync,
+	.precopy	= &edu_precopy_ops,
+	.log		= &edu_log_ops,
 };
 
 static int edu_open(struct vfio_pci_vendor_device *dev)

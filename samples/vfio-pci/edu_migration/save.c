@@ -234,13 +234,16 @@ ssize_t edu_save(struct vfio_pci_vendor_device *dev, void *buf,
 	return sizeof(state);
 }
 
-u64 edu_size(struct vfio_pci_vendor_device *dev)
+int edu_size(struct vfio_pci_vendor_device *dev, u64 *bytes)
 {
-	return sizeof(struct edu_state);
+	*bytes = sizeof(struct edu_state);
+
+	return 0;
 }
 
-/* Operation precopy_start */
-int edu_early_start(struct vfio_pci_vendor_device *dev)
+/* Operation begin */
+int edu_begin(struct vfio_pci_vendor_device *dev,
+	      enum vfio_device_mig_state state)
 {
 	struct edu *edu = dev->data;
 
@@ -249,7 +252,7 @@ int edu_early_start(struct vfio_pci_vendor_device *dev)
 	return 0;
 }
 
-/* Operation precopy_pending: the early data never changes */
+/* The early data never changes */
 int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
 		      u64 *dirty)
 {
@@ -262,8 +265,8 @@ int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
 }
 
 /*
- * Operation precopy_save: send the revision of the device.  The destination can
- * refuse it while the guest still runs on the source.
+ * Send the revision of the device.  The destination can refuse it while the guest
+ * still runs on the source.
  */
 ssize_t edu_early_save(struct vfio_pci_vendor_device *dev, void *buf,
 		       size_t size, u64 pos)

@@ -195,8 +195,9 @@ int edu_trap(struct edu *edu)
 					      &edu_dma_ops, edu);
 }
 
-/* Operation log_start: earlier writes do not count */
-int edu_log_start(struct vfio_pci_vendor_device *dev)
+/* Start of the log: earlier writes do not count */
+int edu_log_start(struct vfio_pci_vendor_device *dev,
+		  struct rb_root_cached *ranges, u32 nr_ranges, u64 page_size)
 {
 	struct edu *edu = dev->data;
 
@@ -210,7 +211,7 @@ int edu_log_start(struct vfio_pci_vendor_device *dev)
 	return 0;
 }
 
-/* Operation log_sync: userspace is about to read the log */
+/* Sync of the log: userspace is about to read it */
 int edu_log_sync(struct vfio_pci_vendor_device *dev, u64 iova, u64 length)
 {
 	struct edu *edu = dev->data;

@@ -56,8 +56,8 @@ static const char * const state_names[MIG_STATES] = {
 
 /*
  * Calls on the path from one state (row) to another (column), in the order of
- * the enum: s stop, r run, q quiesce, p precopy_start, e precopy_stop.  "-"
- * means that there is no path.
+ * the enum: s stop, r run, q quiesce; p, c and i begin PRE_COPY, STOP_COPY and
+ * RESUMING; e end.  "-" means that there is no path.
  */
 struct abilities {
 	const char *name;
@@ -68,37 +68,37 @@ struct abilities {
 static const struct abilities abilities[] = {
 	{ "none", false, false, {
 		{ "", "-", "-", "-", "-", "-", "-", "-" },
-		{ "-", "", "r", "", "", "-", "-", "-" },
-		{ "-", "s", "", "s", "s", "-", "-", "-" },
-		{ "-", "", "r", "", "", "-", "-", "-" },
-		{ "-", "", "r", "", "", "-", "-", "-" },
+		{ "-", "", "r", "c", "i", "-", "-", "-" },
+		{ "-", "s", "", "sc", "si", "-", "-", "-" },
+		{ "-", "e", "er", "", "ei", "-", "-", "-" },
+		{ "-", "e", "er", "ec", "", "-", "-", "-" },
 	} },
 	{ "P2P", true, false, {
 		{ "", "-", "-", "-", "-", "-", "-", "-" },
-		{ "-", "", "qr", "", "", "q", "-", "-" },
-		{ "-", "qs", "", "qs", "qs", "q", "-", "-" },
-		{ "-", "", "qr", "", "", "q", "-", "-" },
-		{ "-", "", "qr", "", "", "q", "-", "-" },
-		{ "-", "s", "r", "s", "s", "", "-", "-" },
+		{ "-", "", "qr", "c", "i", "q", "-", "-" },
+		{ "-", "qs", "", "qsc", "qsi", "q", "-", "-" },
+		{ "-", "e", "eqr", "", "ei", "eq", "-", "-" },
+		{ "-", "e", "eqr", "ec", "", "eq", "-", "-" },
+		{ "-", "s", "r", "sc", "si", "", "-", "-" },
 	} },
 	{ "PRE_COPY", false, true, {
 		{ "", "-", "-", "-", "-", "-", "-", "-" },
-		{ "-", "", "r", "", "", "-", "rp", "-" },
-		{ "-", "s", "", "s", "s", "-", "p", "-" },
-		{ "-", "", "r", "", "", "-", "-", "-" },
-		{ "-", "", "r", "", "", "-", "rp", "-" },
+		{ "-", "", "r", "c", "i", "-", "rp", "-" },
+		{ "-", "s", "", "sc", "si", "-", "p", "-" },
+		{ "-", "e", "er", "", "ei", "-", "-", "-" },
+		{ "-", "e", "er", "ec", "", "-", "erp", "-" },
 		{},
-		{ "-", "es", "e", "s", "es", "-", "", "-" },
+		{ "-", "es", "e", "sc", "esi", "-", "", "-" },
 	} },
 	{ "P2P and PRE_COPY", true, true, {
 		{ "", "-", "-", "-", "-", "-", "-", "-" },
-		{ "-", "", "qr", "", "", "q", "qrp", "qp" },
-		{ "-", "qs", "", "qs", "qs", "q", "p", "qp" },
-		{ "-", "", "qr", "", "", "q", "-", "-" },
-		{ "-", "", "qr", "", "", "q", "qrp", "qp" },
-		{ "-", "s", "r", "s", "s", "", "rp", "p" },
-		{ "-", "eqs", "e", "qs", "eqs", "eq", "", "q" },
-		{ "-", "es", "er", "s", "es", "e", "r", "" },
+		{ "-", "", "qr", "c", "i", "q", "qrp", "qp" },
+		{ "-", "qs", "", "qsc", "qsi", "q", "p", "qp" },
+		{ "-", "e", "eqr", "", "ei", "eq", "-", "-" },
+		{ "-", "e", "eqr", "ec", "", "eq", "eqrp", "eqp" },
+		{ "-", "s", "r", "sc", "si", "", "rp", "p" },
+		{ "-", "eqs", "e", "qsc", "eqsi", "eq", "", "q" },
+		{ "-", "es", "er", "sc", "esi", "e", "r", "" },
 	} },
 };
 
@@ -116,13 +116,16 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 {
 	const char *calls = a->calls[from][to];
 	struct mig_device *t = test->priv;
+	unsigned int undone;
 	char what[64];
 	int ret;
 
-	/* precopy_stop cannot fail */
+	/* end cannot fail */
 	if (calls[i] == 'e')
 		return;
 
+	/* If begin fails in pre-copy, the core runs the stopped device again */
+	undone = calls[i] == 'c' && from >= VFIO_DEVICE_STATE_PRE_COPY;
 	snprintf(what, sizeof(what), "%s to %s, %c fails", state_names[from],
 		 state_names[to], calls[i]);
 	test_reach(test, from);
@@ -130,19 +133,15 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 	t->fake->fail_ret = fail_ret;
 	ret = fail_ret < 0 && fail_ret >= -MAX_ERRNO ? fail_ret : -EIO;
 	KUNIT_EXPECT_EQ_MSG(test, ret, mig_set(t, to), "%s", what);
-	KUNIT_EXPECT_EQ_MSG(test, i + 1, strlen(t->fake->events), "%s", what);
+	KUNIT_EXPECT_EQ_MSG(test, i + 1 + undone, strlen(t->fake->events), "%s",
+			    what);
 	KUNIT_EXPECT_EQ_MSG(test, 0, strncmp(calls, t->fake->events, i + 1),
 			    "%s", what);
-	/* The core leaves STOP_COPY and RESUMING before the first call */
 	if (!i)
-		KUNIT_EXPECT_EQ_MSG(test,
-				    from == VFIO_DEVICE_STATE_STOP_COPY ||
-				    from == VFIO_DEVICE_STATE_RESUMING ?
-				    VFIO_DEVICE_STATE_STOP : from,
-				    t->mig->state, "%s", what);
+		KUNIT_EXPECT_EQ_MSG(test, from, t->mig->state, "%s", what);
 
 	t->fake->fails = 0;
-	test_expect(test, what, to, 0, calls + i, to);
+	test_expect(test, what, to, 0, calls + i - undone, to);
 }
 
 /* All pairs of states, and a failure of each call between them */
@@ -216,6 +215,12 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 		  VFIO_DEVICE_STATE_PRE_COPY_P2P, 's' },
 		{ VFIO_DEVICE_STATE_PRE_COPY_P2P, VFIO_DEVICE_STATE_RUNNING,
 		  VFIO_DEVICE_STATE_RUNNING_P2P, 'r' },
+		{ VFIO_DEVICE_STATE_RUNNING, VFIO_DEVICE_STATE_STOP_COPY,
+		  VFIO_DEVICE_STATE_STOP, 'c' },
+		{ VFIO_DEVICE_STATE_PRE_COPY, VFIO_DEVICE_STATE_STOP_COPY,
+		  VFIO_DEVICE_STATE_PRE_COPY_P2P, 'c' },
+		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RESUMING,
+		  VFIO_DEVICE_STATE_STOP, 'i' },
 	};
 	struct mig_device *t = test->priv;
 	unsigned int i;
@@ -228,6 +233,13 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, -EBUSY, mig_set(t, cases[i].to));
 		KUNIT_EXPECT_EQ_MSG(test, cases[i].at, t->mig->state, "%u", i);
 	}
+
+	/* The core cannot run the stopped device again */
+	test_reach(test, VFIO_DEVICE_STATE_PRE_COPY_P2P);
+	t->fake->fails = 'c';
+	t->fake->also_fails = 'q';
+	test_expect(test, "failed undo", VFIO_DEVICE_STATE_STOP_COPY, -EBUSY,
+		    "scq", VFIO_DEVICE_STATE_ERROR);
 }
 
 #define ALL	LONG_MAX
@@ -293,6 +305,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 
 		t->fake->fails = cases[i].fails;
 		strscpy(events, cases[i].events);
+		strlcat(events, "e", sizeof(events));
 		if (!ret)
 			strlcat(events, "q", sizeof(events));
 		test_expect(test, what, VFIO_DEVICE_STATE_RUNNING_P2P,
@@ -317,7 +330,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mig_feed(stream, b.data, b.len, b.len));
 	t->fake->fails = 'd';
 	t->fake->fail_ret = 1;
-	test_expect(test, "1", VFIO_DEVICE_STATE_STOP, -EIO, "d",
+	test_expect(test, "1", VFIO_DEVICE_STATE_STOP, -EIO, "de",
 		    VFIO_DEVICE_STATE_ERROR);
 
 	/* After a failed load, leaving RESUMING fails, too */
@@ -325,7 +338,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 	t->fake->load_ret = -ENOSPC;
 	KUNIT_EXPECT_EQ(test, -ENOSPC, mig_feed(stream, b.data, b.len, b.len));
 	t->fake->load_ret = 0;
-	test_expect(test, "load", VFIO_DEVICE_STATE_STOP, -ENOSPC, "",
+	test_expect(test, "load", VFIO_DEVICE_STATE_STOP, -ENOSPC, "e",
 		    VFIO_DEVICE_STATE_ERROR);
 }
 
@@ -369,7 +382,7 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 	test_fill_all(test, &b, false);
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &initial, &dirty));
 	KUNIT_EXPECT_EQ(test, 9, initial);
-	test_expect(test, "continue", VFIO_DEVICE_STATE_STOP_COPY, 0, "qs",
+	test_expect(test, "continue", VFIO_DEVICE_STATE_STOP_COPY, 0, "qsc",
 		    VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_EXPECT_EQ(test, session, t->mig->session);
 	test_fill_all(test, &b, true);
@@ -380,11 +393,11 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 
 	/* The device loads its own state */
 	session = t->mig->session;
-	test_expect(test, "resume", VFIO_DEVICE_STATE_RESUMING, 0, "",
+	test_expect(test, "resume", VFIO_DEVICE_STATE_RESUMING, 0, "i",
 		    VFIO_DEVICE_STATE_RESUMING);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	KUNIT_EXPECT_EQ(test, 0, mig_feed(&t->mig->stream, b.data, b.len, 50));
-	test_expect(test, "run", VFIO_DEVICE_STATE_RUNNING, 0, "dqr",
+	test_expect(test, "run", VFIO_DEVICE_STATE_RUNNING, 0, "deqr",
 		    VFIO_DEVICE_STATE_RUNNING);
 	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_PRECOPY]);
 	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_DATA]);
@@ -392,13 +405,13 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 	/* After an aborted session, userspace starts a new one */
 	mig_fake_forget(t->fake);
 	b.len = 0;
-	test_expect(test, "restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "qs",
+	test_expect(test, "restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "qsc",
 		    VFIO_DEVICE_STATE_STOP_COPY);
 	session = t->mig->session;
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_fill(&t->mig->stream, true));
-	test_expect(test, "abort", VFIO_DEVICE_STATE_STOP, 0, "",
+	test_expect(test, "abort", VFIO_DEVICE_STATE_STOP, 0, "e",
 		    VFIO_DEVICE_STATE_STOP);
-	test_expect(test, "second restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "",
+	test_expect(test, "second restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "c",
 		    VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	test_fill_all(test, &b, true);
@@ -406,13 +419,13 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 					     b.len, SIZE_MAX));
 }
 
-static void test_precopy_start_and_stop_are_optional(struct kunit *test)
+static void test_begin_and_end_are_optional(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 
 	mig_start(test, true, true);
-	t->fake->ops.precopy_start = NULL;
-	t->fake->ops.precopy_stop = NULL;
+	t->fake->ops.begin = NULL;
+	t->fake->ops.end = NULL;
 	test_expect(test, "in", VFIO_DEVICE_STATE_PRE_COPY, 0, "",
 		    VFIO_DEVICE_STATE_PRE_COPY);
 	test_expect(test, "out", VFIO_DEVICE_STATE_STOP, 0, "qs",
@@ -429,7 +442,7 @@ static void test_expect_reset(struct kunit *test, const char *what, u64 session,
 			    "%s", what);
 	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&t->mig->lock));
 	KUNIT_EXPECT_FALSE(test, t->mig->deferred_reset);
-	KUNIT_EXPECT_FALSE(test, t->mig->precopy_started);
+	KUNIT_EXPECT_FALSE(test, t->mig->in_session);
 	KUNIT_EXPECT_NULL(test, t->mig->stream.payload);
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&t->mig->stream));
 	if (transfers)
@@ -539,8 +552,8 @@ static void test_concurrent_resets_are_not_lost(struct kunit *test)
 		    VFIO_DEVICE_STATE_STOP);
 }
 
-/* Closing the device in any state ends pre-copy */
-static void test_close_ends_precopy(struct kunit *test)
+/* Closing the device in any state ends the session */
+static void test_close_ends_the_session(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 	struct vfio_pci_mig *mig;
@@ -553,7 +566,9 @@ static void test_close_ends_precopy(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, t->mig, mig);
 		vfio_pci_vendors_close(t->vdev);
 		KUNIT_EXPECT_STREQ_MSG(test,
-				       state >= VFIO_DEVICE_STATE_PRE_COPY ?
+				       state >= VFIO_DEVICE_STATE_PRE_COPY ||
+				       state == VFIO_DEVICE_STATE_STOP_COPY ||
+				       state == VFIO_DEVICE_STATE_RESUMING ?
 				       "e-" : "-", t->fake->events, "%s",
 				       state_names[state]);
 		/*
@@ -569,11 +584,11 @@ static void test_close_ends_precopy(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
 	}
 
-	/* In STOP_COPY after PRE_COPY, pre-copy has not ended yet */
+	/* A session that began with pre-copy ends once */
 	test_reach(test, VFIO_DEVICE_STATE_PRE_COPY);
 	KUNIT_EXPECT_EQ(test, 0, mig_set(t, VFIO_DEVICE_STATE_STOP_COPY));
 	vfio_pci_vendors_close(t->vdev);
-	KUNIT_EXPECT_STREQ(test, "qse-", t->fake->events);
+	KUNIT_EXPECT_STREQ(test, "qsce-", t->fake->events);
 }
 
 static struct kunit_case mig_test_cases[] = {
@@ -581,10 +596,10 @@ static struct kunit_case mig_test_cases[] = {
 	KUNIT_CASE(test_failure_keeps_the_last_reached_state),
 	KUNIT_CASE(test_incomplete_stream_is_an_error),
 	KUNIT_CASE(test_session_spans_precopy_and_stop_copy),
-	KUNIT_CASE(test_precopy_start_and_stop_are_optional),
+	KUNIT_CASE(test_begin_and_end_are_optional),
 	KUNIT_CASE(test_reset_ends_the_session),
 	KUNIT_CASE(test_concurrent_resets_are_not_lost),
-	KUNIT_CASE(test_close_ends_precopy),
+	KUNIT_CASE(test_close_ends_the_session),
 	{}
 };
 

@@ -107,21 +107,15 @@ static inline void mig_open(struct kunit *test)
 /* Open a device that the first driver migrates with these abilities */
 static inline void mig_start(struct kunit *test, bool p2p, bool precopy)
 {
-	struct vfio_pci_migration_ops ops = mig_fake_ops;
 	struct mig_device *t = test->priv;
 
-	if (!p2p)
-		ops.quiesce = NULL;
-	if (!precopy) {
-		ops.precopy_start = NULL;
-		ops.precopy_stop = NULL;
-		ops.precopy_pending = NULL;
-		ops.precopy_save = NULL;
-		ops.precopy_load = NULL;
-	}
 	mig_close(t);
 	mig_unregister(t, 0);
-	t->fake->ops = ops;
+	mig_fake_reset_ops(t->fake);
+	if (!p2p)
+		t->fake->ops.quiesce = NULL;
+	if (!precopy)
+		t->fake->ops.precopy = NULL;
 	KUNIT_ASSERT_EQ(test, 0, mig_register(t, 0));
 	mig_bind(test);
 	KUNIT_EXPECT_EQ(test, VFIO_MIGRATION_STOP_COPY |

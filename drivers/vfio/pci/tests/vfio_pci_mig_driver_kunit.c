@@ -6,8 +6,11 @@
 #include <kunit/test.h>
 #include <linux/bitops.h>
 #include <linux/interval_tree.h>
+#include <linux/iova_bitmap.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/uaccess.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
@@ -39,7 +42,9 @@ static void test_first_protocol_excludes_the_other(struct kunit *test)
 /* Logging continues in any state and across a reset */
 static void test_logging_continues_across_a_reset(struct kunit *test)
 {
-	struct interval_tree_node node = { .start = 0, .last = PAGE_SIZE - 1 };
+	struct interval_tree_node node = {
+		.start = PAGE_SIZE, .last = 2 * PAGE_SIZE - 1,
+	};
 	struct rb_root_cached root = RB_ROOT_CACHED;
 	const struct vfio_log_ops *ops;
 	struct mig_device *t = test->priv;
@@ -58,11 +63,15 @@ static void test_logging_continues_across_a_reset(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, ops->log_start(vdev, &root, 1, &page_size));
 	KUNIT_EXPECT_EQ(test, PAGE_SIZE, page_size);
+	KUNIT_EXPECT_EQ(test, SZ_64K, t->fake->log_page_size);
+	KUNIT_EXPECT_EQ(test, 1, t->fake->log_nr_ranges);
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE, t->fake->log_first);
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			ops->log_start(vdev, &root, 1, &page_size));
+	t->fake->log.restart = NULL;
 	vfio_pci_mig_reset_done(t->mig);
-	KUNIT_EXPECT_EQ(test, 0, ops->log_read_and_clear(vdev, 0, PAGE_SIZE,
-							 NULL));
+	KUNIT_EXPECT_EQ(test, 0, ops->log_read_and_clear(vdev, PAGE_SIZE,
+							 PAGE_SIZE, NULL));
 	/* A length of 0 is invalid */
 	KUNIT_EXPECT_EQ(test, -EINVAL, ops->log_read_and_clear(vdev, 0, 0,
 							       NULL));
@@ -96,61 +105,104 @@ static void test_logging_continues_across_a_reset(struct kunit *test)
 			ops->log_read_and_clear(vdev, 0, PAGE_SIZE, NULL));
 }
 
-#define OP(name)	offsetof(struct vfio_pci_migration_ops, name)
+/* A device that stops logging at a reset */
+static void test_log_restarts_after_a_reset(struct kunit *test)
+{
+	struct interval_tree_node node = { .start = 0, .last = 4 * PAGE_SIZE - 1 };
+	struct rb_root_cached root = RB_ROOT_CACHED;
+	struct mig_device *t = test->priv;
+	const struct vfio_log_ops *ops;
+	struct iova_bitmap *bitmap;
+	struct vfio_device *vdev;
+	u64 page_size = PAGE_SIZE;
+	unsigned long addr;
+	u8 bits = 0;
+
+	if (!IS_ENABLED(CONFIG_IOMMUFD_DRIVER))
+		kunit_skip(test, "no CONFIG_IOMMUFD_DRIVER");
+
+	addr = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	interval_tree_insert(&node, &root);
+	mig_start(test, true, true);
+	vdev = &t->vdev->vdev;
+	ops = vdev->log_ops;
+	/* A reset before the start has no effect */
+	vfio_pci_mig_reset_done(t->mig);
+	mig_fake_forget(t->fake);
+	KUNIT_EXPECT_EQ(test, 0, ops->log_start(vdev, &root, 1, &page_size));
+	KUNIT_EXPECT_EQ(test, 0, ops->log_read_and_clear(vdev, 0, PAGE_SIZE,
+							 NULL));
+	KUNIT_EXPECT_STREQ(test, "ly", t->fake->events);
+
+	/* If the restart fails, the report fails, and the next one tries again */
+	vfio_pci_mig_reset_done(t->mig);
+	mig_fake_forget(t->fake);
+	t->fake->fails = 'L';
+	t->fake->fail_ret = -EIO;
+	KUNIT_EXPECT_EQ(test, -EIO, ops->log_read_and_clear(vdev, 0, PAGE_SIZE,
+							    NULL));
+	t->fake->fails = 0;
+	bitmap = iova_bitmap_alloc(0, 8 * PAGE_SIZE, PAGE_SIZE,
+				   (u64 __user *)addr);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_OR_NULL(bitmap));
+	KUNIT_EXPECT_EQ(test, 0, ops->log_read_and_clear(vdev, 0, 8 * PAGE_SIZE,
+							 bitmap));
+	iova_bitmap_free(bitmap);
+	KUNIT_EXPECT_STREQ(test, "LLy", t->fake->events);
+	KUNIT_EXPECT_EQ(test, 0, copy_from_user(&bits, (void __user *)addr, 1));
+	KUNIT_EXPECT_EQ(test, 0xf, bits);
+
+	/* Once */
+	KUNIT_EXPECT_EQ(test, 0, ops->log_read_and_clear(vdev, 0, 8 * PAGE_SIZE,
+							 NULL));
+	KUNIT_EXPECT_STREQ(test, "LLyy", t->fake->events);
+}
+
+#define OP(name)	offsetof(struct mig_fake, name)
 
 /* Required and optional operations */
 static void test_incomplete_operations_are_refused(struct kunit *test)
 {
 	static const struct {
 		int ret;
-		/* Offsets of the missing operations; 0 ends the list */
-		size_t without[7];
+		/* Offset of the missing operation */
+		size_t without;
 	} cases[] = {
-		{ 0, {} },
-		{ -EINVAL, { OP(stop) } },
-		{ -EINVAL, { OP(run) } },
-		{ -EINVAL, { OP(size) } },
-		{ -EINVAL, { OP(save) } },
-		{ -EINVAL, { OP(load) } },
-		{ -EINVAL, { OP(load_done) } },
-		{ 0, { OP(quiesce) } },
-		{ 0, { OP(precopy_start), OP(precopy_stop), OP(precopy_pending),
-		       OP(precopy_save), OP(precopy_load) } },
-		{ 0, { OP(precopy_start), OP(precopy_stop) } },
-		{ 0, { OP(precopy_start) } },
-		{ 0, { OP(precopy_stop) } },
-		{ -EINVAL, { OP(precopy_save) } },
-		{ -EINVAL, { OP(precopy_pending) } },
-		{ -EINVAL, { OP(precopy_load) } },
-		{ -EINVAL, { OP(precopy_stop), OP(precopy_pending),
-			     OP(precopy_save), OP(precopy_load) } },
-		{ -EINVAL, { OP(precopy_start), OP(precopy_pending),
-			     OP(precopy_save), OP(precopy_load) } },
-		{ -EINVAL, { OP(precopy_start), OP(precopy_stop),
-			     OP(precopy_save), OP(precopy_load) } },
-		{ -EINVAL, { OP(precopy_start), OP(precopy_stop),
-			     OP(precopy_pending), OP(precopy_save) } },
-		{ 0, { OP(log_start), OP(log_stop), OP(log_sync) } },
-		{ 0, { OP(log_stop), OP(log_sync) } },
-		{ -EINVAL, { OP(log_start) } },
-		{ -EINVAL, { OP(log_start), OP(log_stop) } },
-		{ -EINVAL, { OP(log_start), OP(log_sync) } },
+		{ -EINVAL, OP(ops.stop) },
+		{ -EINVAL, OP(ops.run) },
+		{ -EINVAL, OP(ops.size) },
+		{ -EINVAL, OP(ops.save) },
+		{ -EINVAL, OP(ops.load) },
+		{ -EINVAL, OP(ops.load_done) },
+		{ 0, OP(ops.abilities) },
+		{ 0, OP(ops.quiesce) },
+		{ 0, OP(ops.begin) },
+		{ 0, OP(ops.end) },
+		{ 0, OP(ops.reset) },
+		{ 0, OP(ops.precopy) },
+		{ 0, OP(ops.log) },
+		{ -EINVAL, OP(precopy.pending) },
+		{ -EINVAL, OP(precopy.save) },
+		{ -EINVAL, OP(precopy.load) },
+		{ -EINVAL, OP(log.start) },
+		{ 0, OP(log.stop) },
+		{ -EINVAL, OP(log.sync) },
+		{ 0, OP(log.restart) },
 	};
 	struct mig_device *t = test->priv;
-	unsigned int i, j;
+	unsigned int i;
 
-	BUILD_BUG_ON(OP(version));
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		t->fake->ops = mig_fake_ops;
-		for (j = 0; cases[i].without[j]; j++)
-			memset((void *)&t->fake->ops + cases[i].without[j], 0,
-			       sizeof(void *));
+		mig_fake_reset_ops(t->fake);
+		memset((void *)t->fake + cases[i].without, 0, sizeof(void *));
 		KUNIT_EXPECT_EQ_MSG(test, cases[i].ret, mig_register(t, 0),
 				    "%u", i);
 		mig_unregister(t, 0);
 	}
 
-	t->fake->ops = mig_fake_ops;
+	mig_fake_reset_ops(t->fake);
 	t->fake->ops.min_version = t->fake->ops.version + 1;
 	KUNIT_EXPECT_EQ(test, -EINVAL, mig_register(t, 0));
 	t->fake->ops.min_version = t->fake->ops.version;
@@ -168,9 +220,77 @@ static void test_incomplete_operations_are_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mig_register(t, 0));
 }
 
+/* A device has the abilities that it reports and the driver has operations for */
+static void test_devices_have_their_own_abilities(struct kunit *test)
+{
+	const u32 all = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
+			VFIO_MIGRATION_PRE_COPY;
+	static const struct {
+		u32 reported, advertised;
+		bool log;
+	} cases[] = {
+		{ 0, 0, false },
+		{ U32_MAX, VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
+			   VFIO_MIGRATION_PRE_COPY, true },
+		{ VFIO_MIGRATION_STOP_COPY, VFIO_MIGRATION_STOP_COPY, false },
+		{ VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P,
+		  VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P, false },
+		{ VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY,
+		  VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY, false },
+		{ VFIO_MIGRATION_STOP_COPY | VFIO_PCI_MIGRATION_LOG,
+		  VFIO_MIGRATION_STOP_COPY, true },
+		/* STOP_COPY is the minimum */
+		{ VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY |
+		  VFIO_PCI_MIGRATION_LOG, 0, false },
+	};
+	struct mig_device *t = test->priv;
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, 0, mig_register(t, 0));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		t->fake->abilities = cases[i].reported;
+		mig_bind(test);
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].advertised,
+				    t->vdev->vdev.migration_flags, "%u", i);
+		KUNIT_EXPECT_EQ_MSG(test, !!cases[i].advertised,
+				    !!t->vdev->vdev.mig_ops, "%u", i);
+		KUNIT_EXPECT_EQ_MSG(test, cases[i].log &&
+				    IS_ENABLED(CONFIG_IOMMUFD_DRIVER),
+				    !!t->vdev->vdev.log_ops, "%u", i);
+		mig_open(test);
+		KUNIT_EXPECT_EQ_MSG(test, !!cases[i].advertised, !!t->mig,
+				    "%u", i);
+	}
+
+	/* The driver has no operations for the reported abilities */
+	mig_close(t);
+	t->fake->ops.quiesce = NULL;
+	t->fake->ops.precopy = NULL;
+	t->fake->ops.log = NULL;
+	t->fake->abilities = all | VFIO_PCI_MIGRATION_LOG;
+	mig_bind(test);
+	KUNIT_EXPECT_EQ(test, VFIO_MIGRATION_STOP_COPY,
+			t->vdev->vdev.migration_flags);
+	KUNIT_EXPECT_NULL(test, t->vdev->vdev.log_ops);
+
+	/* Without the operation, it can do everything that the driver can */
+	mig_fake_reset_ops(t->fake);
+	t->fake->ops.abilities = NULL;
+	mig_bind(test);
+	KUNIT_EXPECT_EQ(test, all, t->vdev->vdev.migration_flags);
+
+	/* A driver that cannot migrate this device leaves it to another one */
+	KUNIT_ASSERT_EQ(test, 0, mig_register(t, 1));
+	t->fakes[1]->abilities = 0;
+	mig_bind(test);
+	mig_open(test);
+	KUNIT_ASSERT_NOT_NULL(test, t->mig);
+	KUNIT_EXPECT_PTR_EQ(test, &t->fake->ops, t->mig->ops);
+}
+
 static void test_restore_fake(struct mig_fake *f, bool p2p)
 {
-	f->ops = mig_fake_ops;
+	mig_fake_reset_ops(f);
 	if (!p2p)
 		f->ops.quiesce = NULL;
 	memset(f->events, 0, sizeof(f->events));
@@ -359,7 +479,9 @@ static void test_migration_region_is_the_last(struct kunit *test)
 static struct kunit_case driver_test_cases[] = {
 	KUNIT_CASE(test_first_protocol_excludes_the_other),
 	KUNIT_CASE(test_logging_continues_across_a_reset),
+	KUNIT_CASE(test_log_restarts_after_a_reset),
 	KUNIT_CASE(test_incomplete_operations_are_refused),
+	KUNIT_CASE(test_devices_have_their_own_abilities),
 	KUNIT_CASE(test_last_capable_driver_migrates),
 	KUNIT_CASE(test_variant_driver_keeps_its_operations),
 	KUNIT_CASE(test_migration_region_is_the_last),
@@ -376,5 +498,6 @@ static struct kunit_suite driver_test_suite = {
 kunit_test_suite(driver_test_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+MODULE_IMPORT_NS("IOMMUFD");
 MODULE_DESCRIPTION("KUnit tests of vendor drivers that migrate vfio-pci devices");
 MODULE_LICENSE("GPL");

@@ -86,7 +86,7 @@ static int fuzz_test_init(struct kunit *test)
 	vdev = vfio_pci_kunit_device(test, 1);
 	t->fake = mig_fake_alloc(test, "fuzz_test", 1);
 	t->fake->ops.load = fuzz_load;
-	t->fake->ops.precopy_load = fuzz_precopy_load;
+	t->fake->precopy.load = fuzz_precopy_load;
 	t->vendor.dev = (struct vfio_pci_vendor_device) {
 		.vdev = vdev,
 		.pdev = vdev->pdev,

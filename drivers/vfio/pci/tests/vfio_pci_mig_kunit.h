@@ -9,6 +9,7 @@
 
 #include <kunit/test.h>
 #include <linux/crc32.h>
+#include <linux/interval_tree.h>
 #include <linux/pci.h>
 #include <linux/string.h>
 #include <linux/uio.h>
@@ -28,7 +29,10 @@ struct mig_fake {
 	struct kunit			*test;
 	struct vfio_pci_vendor_driver	driver;
 	struct vfio_pci_migration_ops	ops;
+	struct vfio_pci_precopy_ops	precopy;
+	struct vfio_pci_dma_log_ops	log;
 	struct pci_device_id		ids[2];
+	u32				abilities;
 
 	/* Sizes of the saved or loaded parts; 0 ends the list */
 	u32				parts[MIG_KINDS][MIG_PARTS + 1];
@@ -38,10 +42,16 @@ struct mig_fake {
 	ssize_t				save_ret;
 	int				load_ret;
 
-	/* One letter per recorded call; the failing call; its return value */
+	/* One letter per recorded call; failing calls; their return value */
 	char				events[MIG_EVENTS];
 	char				fails;
+	char				also_fails;
 	int				fail_ret;
+
+	/* Arguments of the last log_start */
+	u64				log_first;
+	u32				log_nr_ranges;
+	u64				log_page_size;
 };
 
 static inline struct mig_fake *mig_fake(struct vfio_pci_vendor_device *dev)
@@ -153,9 +163,13 @@ static inline int mig_fake_precopy_load(struct vfio_pci_vendor_device *dev,
 	return mig_fake_do_load(dev, buf, size, pos, MIG_PRECOPY);
 }
 
-static inline u64 mig_fake_size(struct vfio_pci_vendor_device *dev)
+static inline int mig_fake_size(struct vfio_pci_vendor_device *dev, u64 *bytes)
 {
-	return mig_fake_bytes(mig_fake(dev), MIG_DATA);
+	struct mig_fake *f = mig_fake(dev);
+
+	*bytes = mig_fake_bytes(f, MIG_DATA);
+
+	return f->fails == 'z' ? f->fail_ret : 0;
 }
 
 static inline int mig_fake_precopy_pending(struct vfio_pci_vendor_device *dev,
@@ -176,7 +190,12 @@ static inline int mig_fake_event(struct vfio_pci_vendor_device *dev, char what)
 	if (len < MIG_EVENTS - 1)
 		f->events[len] = what;
 
-	return f->fails == what ? f->fail_ret : 0;
+	return f->fails == what || f->also_fails == what ? f->fail_ret : 0;
+}
+
+static inline u32 mig_fake_abilities(struct vfio_pci_vendor_device *dev)
+{
+	return mig_fake(dev)->abilities;
 }
 
 static inline int mig_fake_stop(struct vfio_pci_vendor_device *dev)
@@ -199,18 +218,38 @@ static inline int mig_fake_load_done(struct vfio_pci_vendor_device *dev)
 	return mig_fake_event(dev, 'd');
 }
 
-static inline int mig_fake_precopy_start(struct vfio_pci_vendor_device *dev)
+static inline int mig_fake_begin(struct vfio_pci_vendor_device *dev,
+				 enum vfio_device_mig_state state)
 {
-	return mig_fake_event(dev, 'p');
+	switch (state) {
+	case VFIO_DEVICE_STATE_PRE_COPY:
+		return mig_fake_event(dev, 'p');
+	case VFIO_DEVICE_STATE_STOP_COPY:
+		return mig_fake_event(dev, 'c');
+	case VFIO_DEVICE_STATE_RESUMING:
+		return mig_fake_event(dev, 'i');
+	default:
+		return mig_fake_event(dev, '?');
+	}
 }
 
-static inline void mig_fake_precopy_stop(struct vfio_pci_vendor_device *dev)
+static inline void mig_fake_end(struct vfio_pci_vendor_device *dev)
 {
 	mig_fake_event(dev, 'e');
 }
 
-static inline int mig_fake_log_start(struct vfio_pci_vendor_device *dev)
+static inline int mig_fake_log_start(struct vfio_pci_vendor_device *dev,
+				     struct rb_root_cached *ranges,
+				     u32 nr_ranges, u64 page_size)
 {
+	struct interval_tree_node *node =
+		interval_tree_iter_first(ranges, 0, ULONG_MAX);
+	struct mig_fake *f = mig_fake(dev);
+
+	f->log_first = node->start;
+	f->log_nr_ranges = nr_ranges;
+	f->log_page_size = page_size;
+
 	return mig_fake_event(dev, 'l');
 }
 
@@ -223,6 +262,11 @@ static inline int mig_fake_log_sync(struct vfio_pci_vendor_device *dev,
 				    u64 iova, u64 length)
 {
 	return mig_fake_event(dev, 'y');
+}
+
+static inline int mig_fake_log_restart(struct vfio_pci_vendor_device *dev)
+{
+	return mig_fake_event(dev, 'L');
 }
 
 static inline int mig_fake_open(struct vfio_pci_vendor_device *dev)
@@ -238,21 +282,29 @@ static inline void mig_fake_close(struct vfio_pci_vendor_device *dev)
 static const struct vfio_pci_migration_ops mig_fake_ops = {
 	.version		= 5,
 	.min_version		= 3,
+	.abilities		= mig_fake_abilities,
 	.stop			= mig_fake_stop,
 	.run			= mig_fake_run,
 	.quiesce		= mig_fake_quiesce,
+	.begin			= mig_fake_begin,
+	.end			= mig_fake_end,
 	.size			= mig_fake_size,
 	.save			= mig_fake_save,
 	.load			= mig_fake_load,
 	.load_done		= mig_fake_load_done,
-	.precopy_start		= mig_fake_precopy_start,
-	.precopy_stop		= mig_fake_precopy_stop,
-	.precopy_pending	= mig_fake_precopy_pending,
-	.precopy_save		= mig_fake_precopy_save,
-	.precopy_load		= mig_fake_precopy_load,
-	.log_start		= mig_fake_log_start,
-	.log_stop		= mig_fake_log_stop,
-	.log_sync		= mig_fake_log_sync,
+};
+
+static const struct vfio_pci_precopy_ops mig_fake_precopy_ops = {
+	.pending		= mig_fake_precopy_pending,
+	.save			= mig_fake_precopy_save,
+	.load			= mig_fake_precopy_load,
+};
+
+static const struct vfio_pci_dma_log_ops mig_fake_log_ops = {
+	.start			= mig_fake_log_start,
+	.stop			= mig_fake_log_stop,
+	.sync			= mig_fake_log_sync,
+	.restart		= mig_fake_log_restart,
 };
 
 /* Forget the recorded calls */
@@ -262,6 +314,18 @@ static inline void mig_fake_forget(struct mig_fake *f)
 	memset(f->saved, 0, sizeof(f->saved));
 	memset(f->loaded, 0, sizeof(f->loaded));
 	f->fails = 0;
+	f->also_fails = 0;
+}
+
+/* Give a driver all operations */
+static inline void mig_fake_reset_ops(struct mig_fake *f)
+{
+	f->ops = mig_fake_ops;
+	f->precopy = mig_fake_precopy_ops;
+	f->log = mig_fake_log_ops;
+	f->ops.precopy = &f->precopy;
+	f->ops.log = &f->log;
+	f->abilities = U32_MAX;
 }
 
 /* Allocate a driver with all operations; a test may remove some */
@@ -272,7 +336,7 @@ static inline struct mig_fake *mig_fake_alloc(struct kunit *test,
 
 	KUNIT_ASSERT_NOT_NULL(test, f);
 	f->test = test;
-	f->ops = mig_fake_ops;
+	mig_fake_reset_ops(f);
 	f->ids[0] = (struct pci_device_id){
 		PCI_DEVICE(VFIO_PCI_KUNIT_VENDOR, device)
 	};

@@ -286,27 +286,61 @@ static void test_larger_page_with_a_dirty_page_is_dirty(struct kunit *test)
 	log_expect(test, 0, LOG_BITS, 0, 0);
 }
 
-/* After an overflow all pages are dirty, until logging is restarted */
-static void test_overflow_makes_all_pages_dirty(struct kunit *test)
+/*
+ * A write that the log has no memory for makes blocks dirty.  The log recovers
+ * when userspace has read them.
+ */
+static void test_log_recovers_from_an_overflow(struct kunit *test)
+{
+	/* Blocks start with the range, not at multiples of their size */
+	const u64 start = 100 * PAGE_SIZE, block = 16 * PAGE_SIZE;
+	struct log_test *t = test->priv;
+
+	log_range(t, 0, start, start + LOG_BITS * PAGE_SIZE - 1);
+	log_range(t, 1, 0, 10 * PAGE_SIZE - 1);
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 2));
+	KUNIT_EXPECT_EQ(test, 0, log_write(test, 5 * PAGE_SIZE, 1));
+	t->log.nr_chunks += VFIO_PCI_MIG_LOG_CHUNKS;
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			log_write(test, start + block + 2048 * PAGE_SIZE, 1));
+	t->log.nr_chunks -= VFIO_PCI_MIG_LOG_CHUNKS;
+
+	/* Only the block of the write is dirty */
+	KUNIT_EXPECT_EQ(test, 0, log_read(test, start + 2048 * PAGE_SIZE,
+					  block, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 0, bitmap_weight(t->bits, 2 * LOG_BITS));
+	/* A read of its half reports the half, and does not clear it */
+	KUNIT_EXPECT_EQ(test, 0, log_read(test, start + 2048 * PAGE_SIZE,
+					  block + block / 2, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 8, bitmap_weight(t->bits, 2 * LOG_BITS));
+	KUNIT_EXPECT_EQ(test, 16, find_first_bit(t->bits, 2 * LOG_BITS));
+	/* Other writes are logged by page */
+	KUNIT_EXPECT_EQ(test, 0, log_write(test, start + 9000 * PAGE_SIZE, 1));
+	log_expect(test, start + 8000 * PAGE_SIZE, 2000, 1000, 1001);
+	log_expect(test, start + 2048 * PAGE_SIZE, 1000, 16, 32);
+	log_expect(test, 0, 10, 5, 6);
+	log_expect(test, start, LOG_BITS, 0, 0);
+}
+
+/* At the end of the address space, in a range that ends inside a block */
+static void test_last_block_ends_with_the_range(struct kunit *test)
 {
 	struct log_test *t = test->priv;
 
-	log_range(t, 0, 0, LOG_BITS * PAGE_SIZE - 1);
+	log_range(t, 0, -(1501 * PAGE_SIZE), U64_MAX);
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 1));
-	KUNIT_EXPECT_EQ(test, 0, log_write(test, 5 * PAGE_SIZE, 1));
-	t->log.lost = true;
-	KUNIT_EXPECT_EQ(test, 0, log_write(test, 9 * PAGE_SIZE, 1));
-	KUNIT_EXPECT_EQ(test, 0, log_read(test, 7 * PAGE_SIZE, 100 * PAGE_SIZE,
-					  PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, 100, bitmap_weight(t->bits, 2 * LOG_BITS));
-	KUNIT_EXPECT_EQ(test, 100, find_first_zero_bit(t->bits, 2 * LOG_BITS));
-	KUNIT_EXPECT_EQ(test, 0, log_read(test, 7 * PAGE_SIZE, 100 * PAGE_SIZE,
-					  PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, 100, bitmap_weight(t->bits, 2 * LOG_BITS));
-
-	KUNIT_EXPECT_TRUE(test, vfio_pci_mig_log_end(&t->log));
-	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 1));
-	log_expect(test, 0, LOG_BITS, 0, 0);
+	t->log.nr_chunks = VFIO_PCI_MIG_LOG_CHUNKS;
+	KUNIT_EXPECT_EQ(test, -ENOSPC, log_write(test, U64_MAX, U64_MAX));
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			log_write(test, -(1501 * PAGE_SIZE), 2 * PAGE_SIZE));
+	t->log.nr_chunks = 0;
+	KUNIT_EXPECT_EQ(test, 0, log_read(test, -(1600 * PAGE_SIZE),
+					  1600 * PAGE_SIZE, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 3, bitmap_weight(t->bits, 2 * LOG_BITS));
+	KUNIT_EXPECT_TRUE(test, test_bit(99, t->bits));
+	KUNIT_EXPECT_TRUE(test, test_bit(100, t->bits));
+	KUNIT_EXPECT_TRUE(test, test_bit(1599, t->bits));
+	log_expect(test, -(1600 * PAGE_SIZE), 1600, 0, 0);
 }
 
 /* A huge write overflows the log, and takes little time */
@@ -317,8 +351,8 @@ static void test_log_size_is_limited(struct kunit *test)
 	log_range(t, 0, 0, BIT_ULL(60) - 1);
 	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 1));
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, 0, BIT_ULL(32)));
-	KUNIT_EXPECT_FALSE(test, t->log.lost);
 	KUNIT_EXPECT_EQ(test, -ENOSPC, log_write(test, 0, BIT_ULL(60)));
+	KUNIT_EXPECT_EQ(test, VFIO_PCI_MIG_LOG_CHUNKS, t->log.nr_chunks);
 	KUNIT_EXPECT_EQ(test, 0, log_read(test, BIT_ULL(59), PAGE_SIZE,
 					  PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, 1, bitmap_weight(t->bits, 2 * LOG_BITS));
@@ -379,7 +413,8 @@ static struct kunit_case log_test_cases[] = {
 	KUNIT_CASE(test_addresses_do_not_wrap_around),
 	KUNIT_CASE(test_partial_read_keeps_the_rest),
 	KUNIT_CASE(test_larger_page_with_a_dirty_page_is_dirty),
-	KUNIT_CASE(test_overflow_makes_all_pages_dirty),
+	KUNIT_CASE(test_log_recovers_from_an_overflow),
+	KUNIT_CASE(test_last_block_ends_with_the_range),
 	KUNIT_CASE(test_log_size_is_limited),
 	KUNIT_CASE(test_random_writes_match_a_bitmap),
 	{}

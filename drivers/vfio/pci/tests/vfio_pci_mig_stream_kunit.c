@@ -468,16 +468,14 @@ static void test_invalid_record_heads_are_refused(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, -EINVAL, stream_verdict(t), "%u", i);
 	}
 
-	/*
-	 * A valid pre-copy record is refused if the driver has no precopy_load
-	 */
+	/* A valid pre-copy record is refused if the driver has no pre-copy */
 	stream_parts(t, MIG_PRECOPY, (u32 []){ 16, 0 });
 	mig_put_all(b, t->fake, t->vendor.dev.pdev, NONCE);
 	KUNIT_EXPECT_EQ(test, 0, stream_verdict(t));
-	t->fake->ops.precopy_load = NULL;
+	t->fake->ops.precopy = NULL;
 	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
 	KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_PRECOPY]);
-	t->fake->ops.precopy_load = mig_fake_ops.precopy_load;
+	t->fake->ops.precopy = &t->fake->precopy;
 
 	/* Pre-copy records are refused after a data record */
 	mig_put_header(b, t->fake, t->vendor.dev.pdev, NONCE);

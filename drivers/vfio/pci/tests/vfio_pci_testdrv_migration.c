@@ -30,7 +30,7 @@ static char *ids = "";
 module_param(ids, charp, 0444);
 MODULE_PARM_DESC(ids, "Supported devices, in the format of vfio-pci's ids");
 
-/* Abilities of a device; vfio-pci reads them when it binds the device */
+/* Abilities of the devices; vfio-pci reads them when it binds a device */
 static bool p2p;
 module_param(p2p, bool, 0444);
 MODULE_PARM_DESC(p2p, "Support P2P");
@@ -40,6 +40,9 @@ MODULE_PARM_DESC(precopy, "Initial bytes of pre-copy; 0 disables pre-copy");
 static bool can_log;
 module_param_named(log, can_log, bool, 0444);
 MODULE_PARM_DESC(log, "Support DMA logging");
+static char incapable[16];
+module_param_string(incapable, incapable, sizeof(incapable), 0644);
+MODULE_PARM_DESC(incapable, "Address of a device that cannot be migrated");
 
 static unsigned long long size = 4096;
 module_param(size, ullong, 0644);
@@ -49,7 +52,7 @@ module_param(part, uint, 0644);
 MODULE_PARM_DESC(part, "Bytes of each save; 0 fills the buffer");
 static unsigned long long dirty;
 module_param(dirty, ullong, 0644);
-MODULE_PARM_DESC(dirty, "Bytes that become dirty at each precopy_pending");
+MODULE_PARM_DESC(dirty, "Bytes that become dirty at each query of pending bytes");
 static unsigned int delay_ms;
 module_param(delay_ms, uint, 0644);
 MODULE_PARM_DESC(delay_ms, "Delay of each operation");
@@ -58,26 +61,27 @@ module_param(cheap, bool, 0644);
 MODULE_PARM_DESC(cheap, "Skip computing and comparing the state, for benchmarks");
 static unsigned long long sync_iova, sync_length;
 module_param(sync_iova, ullong, 0644);
-MODULE_PARM_DESC(sync_iova, "First address that each log_sync reports");
+MODULE_PARM_DESC(sync_iova, "First address that each sync of the log reports");
 module_param(sync_length, ullong, 0644);
-MODULE_PARM_DESC(sync_length, "Bytes that each log_sync reports");
+MODULE_PARM_DESC(sync_length, "Bytes that each sync of the log reports");
 
 enum testdrv_op {
 	OP_STOP,
 	OP_RUN,
 	OP_QUIESCE,
+	OP_BEGIN,
+	OP_END,
 	OP_SIZE,
 	OP_SAVE,
 	OP_LOAD,
 	OP_LOAD_DONE,
-	OP_PRECOPY_START,
-	OP_PRECOPY_STOP,
 	OP_PRECOPY_PENDING,
 	OP_PRECOPY_SAVE,
 	OP_PRECOPY_LOAD,
 	OP_LOG_START,
 	OP_LOG_STOP,
 	OP_LOG_SYNC,
+	OP_LOG_RESTART,
 	NR_OPS,
 };
 
@@ -85,18 +89,19 @@ static const char * const testdrv_ops[] = {
 	[OP_STOP]		= "stop",
 	[OP_RUN]		= "run",
 	[OP_QUIESCE]		= "quiesce",
+	[OP_BEGIN]		= "begin",
+	[OP_END]		= "end",
 	[OP_SIZE]		= "size",
 	[OP_SAVE]		= "save",
 	[OP_LOAD]		= "load",
 	[OP_LOAD_DONE]		= "load_done",
-	[OP_PRECOPY_START]	= "precopy_start",
-	[OP_PRECOPY_STOP]	= "precopy_stop",
 	[OP_PRECOPY_PENDING]	= "precopy_pending",
 	[OP_PRECOPY_SAVE]	= "precopy_save",
 	[OP_PRECOPY_LOAD]	= "precopy_load",
 	[OP_LOG_START]		= "log_start",
 	[OP_LOG_STOP]		= "log_stop",
 	[OP_LOG_SYNC]		= "log_sync",
+	[OP_LOG_RESTART]	= "log_restart",
 };
 
 /* Number of calls, for all devices */
@@ -202,7 +207,8 @@ struct testdrv_device {
 
 	/* The core serializes operations; parameters change these in between */
 	u64				seed;
-	bool				precopying;
+	/* The last state that began, or 0 outside of sessions */
+	u32				session;
 	bool				logging;
 	/* Version of the last loaded state, or 0 */
 	u32				version;
@@ -231,7 +237,7 @@ static int testdrv_get_devices(char *buffer, const struct kernel_param *kp)
 				     pci_name(t->dev->pdev),
 				     testdrv_levels[READ_ONCE(t->level)],
 				     READ_ONCE(t->seed), READ_ONCE(t->version),
-				     READ_ONCE(t->precopying) ? " precopying" : "",
+				     READ_ONCE(t->session) ? " in session" : "",
 				     READ_ONCE(t->logging) ? " logging" : "");
 
 	return len;
@@ -430,6 +436,11 @@ static enum testdrv_level testdrv_level(struct testdrv_device *t)
 	return READ_ONCE(t->level);
 }
 
+static u32 testdrv_abilities(struct vfio_pci_vendor_device *dev)
+{
+	return sysfs_streq(incapable, pci_name(dev->pdev)) ? 0 : U32_MAX;
+}
+
 static int testdrv_change_level(struct vfio_pci_vendor_device *dev,
 				enum testdrv_op op, enum testdrv_level level)
 {
@@ -463,14 +474,51 @@ static int testdrv_quiesce(struct vfio_pci_vendor_device *dev)
 	return testdrv_change_level(dev, OP_QUIESCE, LEVEL_QUIET);
 }
 
-static u64 testdrv_size(struct vfio_pci_vendor_device *dev)
+static int testdrv_begin_session(struct vfio_pci_vendor_device *dev,
+				 enum vfio_device_mig_state state)
+{
+	bool is_precopy = state == VFIO_DEVICE_STATE_PRE_COPY;
+	struct testdrv_device *t = dev->data;
+	int ret = testdrv_begin(t, OP_BEGIN);
+
+	testdrv_need(t, OP_BEGIN,
+		     (testdrv_level(t) == LEVEL_STOPPED) == !is_precopy);
+	testdrv_need(t, OP_BEGIN, !t->session ||
+		     (t->session == VFIO_DEVICE_STATE_PRE_COPY &&
+		      state == VFIO_DEVICE_STATE_STOP_COPY));
+	if (is_precopy)
+		WRITE_ONCE(t->late, false);
+	if (!ret) {
+		WRITE_ONCE(t->session, state);
+		if (is_precopy) {
+			t->initial = precopy;
+			t->dirty = 0;
+		}
+	}
+	testdrv_end(t);
+
+	return ret;
+}
+
+static void testdrv_end_session(struct vfio_pci_vendor_device *dev)
+{
+	struct testdrv_device *t = dev->data;
+
+	testdrv_begin(t, OP_END);
+	testdrv_need(t, OP_END, t->session);
+	WRITE_ONCE(t->session, 0);
+	testdrv_end(t);
+}
+
+static int testdrv_size(struct vfio_pci_vendor_device *dev, u64 *bytes)
 {
 	struct testdrv_device *t = dev->data;
 	int ret = testdrv_begin(t, OP_SIZE);
 
+	*bytes = READ_ONCE(size);
 	testdrv_end(t);
 
-	return ret ? (u64)ret : READ_ONCE(size);
+	return ret;
 }
 
 /* Compute the word at an index: the seed, the size, or a derived word */
@@ -573,6 +621,7 @@ static ssize_t testdrv_save(struct vfio_pci_vendor_device *dev, void *buf,
 	ssize_t ret = testdrv_begin(t, OP_SAVE);
 
 	testdrv_need(t, OP_SAVE, testdrv_level(t) == LEVEL_STOPPED);
+	testdrv_need(t, OP_SAVE, t->session == VFIO_DEVICE_STATE_STOP_COPY);
 	testdrv_need(t, OP_SAVE, count >= VFIO_PCI_MIGRATION_PART_MIN);
 	testdrv_need(t, OP_SAVE, !pos || pos == t->save.pos);
 	if (!pos)
@@ -618,6 +667,7 @@ static int testdrv_load(struct vfio_pci_vendor_device *dev, const void *buf,
 
 	testdrv_check_version(t, OP_LOAD, !pos && !t->preload.pos);
 	testdrv_need(t, OP_LOAD, testdrv_level(t) == LEVEL_STOPPED);
+	testdrv_need(t, OP_LOAD, t->session == VFIO_DEVICE_STATE_RESUMING);
 	testdrv_need(t, OP_LOAD, count);
 	testdrv_need(t, OP_LOAD, !pos || pos == t->load.pos);
 	if (!ret)
@@ -663,38 +713,13 @@ static int testdrv_load_done(struct vfio_pci_vendor_device *dev)
 	return ret;
 }
 
-/* A reset ends loading */
+/* A reset ends the session */
 static void testdrv_reset(struct vfio_pci_vendor_device *dev)
 {
-	testdrv_forget(dev->data);
-}
-
-static int testdrv_precopy_start(struct vfio_pci_vendor_device *dev)
-{
-	struct testdrv_device *t = dev->data;
-	int ret = testdrv_begin(t, OP_PRECOPY_START);
-
-	testdrv_need(t, OP_PRECOPY_START, testdrv_level(t) != LEVEL_STOPPED);
-	testdrv_need(t, OP_PRECOPY_START, !t->precopying);
-	WRITE_ONCE(t->late, false);
-	if (!ret) {
-		WRITE_ONCE(t->precopying, true);
-		t->initial = precopy;
-		t->dirty = 0;
-	}
-	testdrv_end(t);
-
-	return ret;
-}
-
-static void testdrv_precopy_stop(struct vfio_pci_vendor_device *dev)
-{
 	struct testdrv_device *t = dev->data;
 
-	testdrv_begin(t, OP_PRECOPY_STOP);
-	testdrv_need(t, OP_PRECOPY_STOP, t->precopying);
-	WRITE_ONCE(t->precopying, false);
-	testdrv_end(t);
+	testdrv_forget(t);
+	WRITE_ONCE(t->session, 0);
 }
 
 static int testdrv_precopy_pending(struct vfio_pci_vendor_device *dev,
@@ -704,7 +729,8 @@ static int testdrv_precopy_pending(struct vfio_pci_vendor_device *dev,
 	int ret = testdrv_begin(t, OP_PRECOPY_PENDING);
 
 	testdrv_need(t, OP_PRECOPY_PENDING, testdrv_level(t) != LEVEL_STOPPED);
-	testdrv_need(t, OP_PRECOPY_PENDING, t->precopying);
+	testdrv_need(t, OP_PRECOPY_PENDING,
+		     t->session == VFIO_DEVICE_STATE_PRE_COPY);
 	if (!ret) {
 		*initial = t->initial;
 		*more = t->dirty;
@@ -724,7 +750,8 @@ static ssize_t testdrv_precopy_save(struct vfio_pci_vendor_device *dev,
 	u64 *left = t->initial ? &t->initial : &t->dirty;
 
 	testdrv_need(t, OP_PRECOPY_SAVE, testdrv_level(t) != LEVEL_STOPPED);
-	testdrv_need(t, OP_PRECOPY_SAVE, t->precopying);
+	testdrv_need(t, OP_PRECOPY_SAVE,
+		     t->session == VFIO_DEVICE_STATE_PRE_COPY);
 	testdrv_need(t, OP_PRECOPY_SAVE, count >= VFIO_PCI_MIGRATION_PART_MIN);
 	testdrv_need(t, OP_PRECOPY_SAVE, !pos || pos == t->presave.pos);
 	if (!pos)
@@ -746,6 +773,8 @@ static int testdrv_precopy_load(struct vfio_pci_vendor_device *dev,
 
 	testdrv_check_version(t, OP_PRECOPY_LOAD, !pos);
 	testdrv_need(t, OP_PRECOPY_LOAD, testdrv_level(t) == LEVEL_STOPPED);
+	testdrv_need(t, OP_PRECOPY_LOAD,
+		     t->session == VFIO_DEVICE_STATE_RESUMING);
 	testdrv_need(t, OP_PRECOPY_LOAD, count);
 	testdrv_need(t, OP_PRECOPY_LOAD, !pos || pos == t->preload.pos);
 	if (!ret)
@@ -755,7 +784,9 @@ static int testdrv_precopy_load(struct vfio_pci_vendor_device *dev,
 	return ret;
 }
 
-static int testdrv_log_start(struct vfio_pci_vendor_device *dev)
+static int testdrv_log_start(struct vfio_pci_vendor_device *dev,
+			     struct rb_root_cached *ranges, u32 nr_ranges,
+			     u64 page_size)
 {
 	struct testdrv_device *t = dev->data;
 	int ret = testdrv_begin(t, OP_LOG_START);
@@ -796,6 +827,18 @@ static int testdrv_log_sync(struct vfio_pci_vendor_device *dev, u64 iova,
 	return ret;
 }
 
+static int testdrv_log_restart(struct vfio_pci_vendor_device *dev)
+{
+	struct testdrv_device *t = dev->data;
+	int ret = testdrv_begin(t, OP_LOG_RESTART);
+
+	if (!t->logging)
+		testdrv_violation(t, OP_LOG_RESTART, "logging is off");
+	testdrv_end(t);
+
+	return ret;
+}
+
 static int testdrv_open(struct vfio_pci_vendor_device *dev)
 {
 	struct testdrv_device *t = kzalloc_obj(*t, GFP_KERNEL_ACCOUNT);
@@ -822,8 +865,8 @@ static void testdrv_close(struct vfio_pci_vendor_device *dev)
 	scoped_guard(rwsem_write, &testdrv_lock)
 		list_del(&t->node);
 
-	if (t->precopying)
-		testdrv_violation(t, OP_PRECOPY_STOP, "missing before close");
+	if (t->session)
+		testdrv_violation(t, OP_END, "missing before close");
 	if (t->logging)
 		testdrv_violation(t, OP_LOG_STOP, "missing before close");
 	kfree(t);
@@ -840,14 +883,30 @@ static void testdrv_reset_done(struct vfio_pci_vendor_device *dev)
 	atomic_inc(&resets);
 	WRITE_ONCE(t->late, true);
 	WRITE_ONCE(t->level, LEVEL_RUNNING);
-	WRITE_ONCE(t->precopying, false);
+	WRITE_ONCE(t->session, 0);
 }
+
+static const struct vfio_pci_precopy_ops testdrv_precopy_ops = {
+	.pending	= testdrv_precopy_pending,
+	.save		= testdrv_precopy_save,
+	.load		= testdrv_precopy_load,
+};
+
+static const struct vfio_pci_dma_log_ops testdrv_log_ops = {
+	.start		= testdrv_log_start,
+	.stop		= testdrv_log_stop,
+	.sync		= testdrv_log_sync,
+	.restart	= testdrv_log_restart,
+};
 
 static struct vfio_pci_migration_ops testdrv_migration_ops = {
 	.version	= 3,
 	.min_version	= 2,
+	.abilities	= testdrv_abilities,
 	.stop		= testdrv_stop,
 	.run		= testdrv_run,
+	.begin		= testdrv_begin_session,
+	.end		= testdrv_end_session,
 	.size		= testdrv_size,
 	.save		= testdrv_save,
 	.load		= testdrv_load,
@@ -873,18 +932,10 @@ static int __init testdrv_init(void)
 
 	if (p2p)
 		ops->quiesce = testdrv_quiesce;
-	if (precopy) {
-		ops->precopy_start = testdrv_precopy_start;
-		ops->precopy_stop = testdrv_precopy_stop;
-		ops->precopy_pending = testdrv_precopy_pending;
-		ops->precopy_save = testdrv_precopy_save;
-		ops->precopy_load = testdrv_precopy_load;
-	}
-	if (can_log) {
-		ops->log_start = testdrv_log_start;
-		ops->log_stop = testdrv_log_stop;
-		ops->log_sync = testdrv_log_sync;
-	}
+	if (precopy)
+		ops->precopy = &testdrv_precopy_ops;
+	if (can_log)
+		ops->log = &testdrv_log_ops;
 
 	return vfio_pci_register_vendor_driver(&testdrv_driver);
 }

@@ -141,6 +141,27 @@ TEST_F_TIMEOUT(feature, features_match_the_driver, 120)
 					 &state, sizeof(u64) - 1));
 }
 
+/* A driver may be unable to migrate one of its devices */
+TEST_F_TIMEOUT(feature, incapable_device_opens_without_migration, 120)
+{
+	close_device(self);
+	migration_unbind();
+	migration_set("incapable", "%s", device_bdf);
+	bind_device(device_bdf);
+	open_device(self);
+	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIGRATION));
+	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE));
+	ASSERT_EQ(ENOTTY, start_logging(self->fd));
+	ASSERT_EQ(VFIO_PCI_NUM_REGIONS, self->device->info.num_regions);
+
+	close_device(self);
+	migration_unbind();
+	migration_set("incapable", "none");
+	bind_device(device_bdf);
+	open_device(self);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+}
+
 /* Only a driver that was loaded before the bind can migrate the device */
 TEST_F_TIMEOUT(feature, driver_loaded_after_bind_does_not_migrate, 120)
 {
@@ -273,7 +294,7 @@ static int find_path(u32 from, u32 to, u32 *path, int most)
 }
 
 static const char * const counted[] = {
-	"stop", "run", "quiesce", "precopy_start", "precopy_stop", "load", "load_done",
+	"stop", "run", "quiesce", "begin", "end", "load", "load_done",
 };
 
 static void count_calls(int *calls)
@@ -282,6 +303,11 @@ static void count_calls(int *calls)
 
 	for (i = 0; i < ARRAY_SIZE(counted); i++)
 		calls[i] = migration_calls(counted[i]);
+}
+
+static bool is_in_session(u32 state)
+{
+	return is_saving(state) || state == STATE(RESUMING);
 }
 
 /* Count the calls on a path, without its unsupported states */
@@ -300,8 +326,10 @@ static void expect_calls(const u32 *path, int length, bool p2p, bool precopy, in
 			calls[1] += !strcmp(level_of(state), "running");
 			calls[2] += !strcmp(level_of(state), "quiet");
 		}
-		/* STOP_COPY without pre-copy does not call precopy_start */
-		calls[3] += is_saving(state) && !is_saving(last) && state != STATE(STOP_COPY);
+		/* A session that began with pre-copy begins STOP_COPY, too */
+		calls[3] += is_in_session(state) &&
+			    (!is_in_session(last) || state == STATE(STOP_COPY));
+		calls[4] += is_in_session(last) && !is_in_session(state);
 		last = state;
 	}
 }
@@ -311,13 +339,11 @@ static void check_arc(struct __test_metadata *_metadata, struct feature_data *se
 {
 	int before[ARRAY_SIZE(counted)], after[ARRAY_SIZE(counted)];
 	int ret, length, i, old_fd, new_fd;
-	bool precopying;
 	u32 path[8];
 	u8 byte;
 
 	ASSERT_EQ(0, set_state(self->fd, from, &old_fd));
-	precopying = from == STATE(PRE_COPY) || from == STATE(PRE_COPY_P2P);
-	ASSERT_EQ(precopying, migration_view(device_bdf).precopying);
+	ASSERT_EQ(is_in_session(from), migration_view(device_bdf).in_session);
 	length = find_path(from, to, path, 6);
 	if (!is_supported(to, p2p, precopy))
 		length = 0;
@@ -333,8 +359,6 @@ static void check_arc(struct __test_metadata *_metadata, struct feature_data *se
 		expect_calls(path, length, p2p, precopy, before);
 	else
 		to = from;
-	/* The end of pre-copy calls precopy_stop */
-	before[4] += precopying && !is_saving(to);
 	for (i = 0; i < ARRAY_SIZE(counted); i++) {
 		ASSERT_EQ(before[i], after[i]) {
 			TH_LOG("from %u to %u: operation %d", from, to, i);
@@ -374,7 +398,7 @@ static void check_arc(struct __test_metadata *_metadata, struct feature_data *se
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 	ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
 	ASSERT_STREQ("running", migration_view(device_bdf).level);
-	ASSERT_FALSE(migration_view(device_bdf).precopying);
+	ASSERT_FALSE(migration_view(device_bdf).in_session);
 }
 
 /* Change from each state to each valid or invalid state */
@@ -501,7 +525,7 @@ TEST_F_TIMEOUT(feature, close_ends_the_session, 120)
 		open_device(self);
 		ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
 		ASSERT_STREQ("running", migration_view(device_bdf).level);
-		ASSERT_FALSE(migration_view(device_bdf).precopying);
+		ASSERT_FALSE(migration_view(device_bdf).in_session);
 		ASSERT_FALSE(migration_view(device_bdf).logging);
 		bytes.size = 0;
 		save_state(self->fd, &bytes);
@@ -595,8 +619,11 @@ TEST_F_TIMEOUT(feature, driver_error_keeps_the_reached_state, 120)
 		{ "run", STATE(STOP), STATE(RUNNING), STATE(RUNNING_P2P) },
 		{ "run", STATE(RESUMING), STATE(RUNNING), STATE(RUNNING_P2P) },
 		{ "run", STATE(PRE_COPY_P2P), STATE(PRE_COPY), STATE(PRE_COPY_P2P) },
-		{ "precopy_start", STATE(RUNNING), STATE(PRE_COPY), STATE(RUNNING) },
-		{ "precopy_start", STATE(STOP), STATE(PRE_COPY_P2P), STATE(RUNNING_P2P) },
+		{ "begin", STATE(RUNNING), STATE(PRE_COPY), STATE(RUNNING) },
+		{ "begin", STATE(STOP), STATE(PRE_COPY_P2P), STATE(RUNNING_P2P) },
+		{ "begin", STATE(RUNNING), STATE(STOP_COPY), STATE(STOP) },
+		{ "begin", STATE(PRE_COPY), STATE(STOP_COPY), STATE(PRE_COPY_P2P) },
+		{ "begin", STATE(RUNNING), STATE(RESUMING), STATE(STOP) },
 	};
 	int i, j;
 

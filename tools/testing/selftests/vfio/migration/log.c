@@ -402,11 +402,36 @@ TEST_F_TIMEOUT(log, log_sync_is_called_before_a_report, 120)
 		ASSERT_EQ(0, start(self->fd, 0, SZ_1M));
 	}
 
-	/* Logging is independent of the device state and of resets */
+	/* Logging is independent of the device state */
 	mark(0, PAGE);
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
-	vfio_pci_device_reset(self->device);
 	ASSERT_EQ(1, pages(self->fd, 0, 64));
+}
+
+/* After a reset, logging continues, and all pages are dirty once */
+TEST_F_TIMEOUT(log, reset_restarts_logging, 120)
+{
+	int restarts = migration_calls("log_restart");
+	u64 bitmap[1] = {};
+
+	ASSERT_EQ(0, start(self->fd, 0, 32 * PAGE));
+	mark(0, PAGE);
+	ASSERT_EQ(1, pages(self->fd, 0, 64));
+	vfio_pci_device_reset(self->device);
+	ASSERT_EQ(restarts, migration_calls("log_restart"));
+
+	migration_fail("log_restart", -EIO, 0);
+	ASSERT_EQ(EIO, report(self->fd, 0, 64 * PAGE, PAGE, bitmap));
+	migration_fail("none", 0, 0);
+	mark(0, PAGE);
+	/* Each part of the log, even if userspace reads it later */
+	ASSERT_EQ(0xffff, pages(self->fd, 0, 16));
+	ASSERT_EQ(restarts + 2, migration_calls("log_restart"));
+	mark(PAGE, PAGE);
+	ASSERT_EQ(2, pages(self->fd, 0, 16));
+	ASSERT_EQ(0xffff0000, pages(self->fd, 0, 64));
+	ASSERT_EQ(0, pages(self->fd, 0, 64));
+	ASSERT_EQ(restarts + 2, migration_calls("log_restart"));
 }
 
 int main(int argc, char *argv[])

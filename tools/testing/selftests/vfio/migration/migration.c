@@ -128,7 +128,7 @@ struct driver_view migration_view(const char *bdf)
 	view.seed = strtoull(strchr(line, ' '), &rest, 0);
 	ret = sscanf(rest, " version %u", &view.version);
 	VFIO_ASSERT_EQ(ret, 1);
-	view.precopying = strstr(rest, "precopying");
+	view.in_session = strstr(rest, "in session");
 	view.logging = strstr(rest, "logging");
 
 	return view;

@@ -55,7 +55,7 @@ struct driver_view {
 	u64 seed;
 	/* Version of the last loaded state */
 	unsigned int version;
-	bool precopying;
+	bool in_session;
 	bool logging;
 };
 

@@ -159,17 +159,17 @@ TEST_F_TIMEOUT(power, region_resumes_the_device, 60)
 	ASSERT_WAKES(0, put_state(fd, offset, RUNNING));
 }
 
-/* The core resumes the device before it calls precopy_stop at close */
+/* The core resumes the device before it ends the session at close */
 TEST_F_TIMEOUT(power, close_resumes_the_device, 60)
 {
-	int data_fd, stops = migration_calls("precopy_stop");
+	int data_fd, ends = migration_calls("end");
 
 	ASSERT_EQ(0, sleep_from_now_on(self->fd));
 	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &data_fd));
 	ASSERT_TRUE(is_asleep());
 	ASSERT_EQ(0, close(data_fd));
 	vfio_pci_device_cleanup(self->device);
-	ASSERT_EQ(stops + 1, migration_calls("precopy_stop"));
+	ASSERT_EQ(ends + 1, migration_calls("end"));
 	self->device = vfio_pci_device_init(device_bdf, self->iommu);
 }
 

@@ -150,7 +150,7 @@ static void race_resets(struct racer *racer)
 static void race_failures(struct racer *racer)
 {
 	static const char * const ops[] = {
-		"stop", "run", "quiesce", "save", "load", "load_done", "precopy_start",
+		"stop", "run", "quiesce", "save", "load", "load_done", "begin",
 		"precopy_save", "precopy_load", "precopy_pending",
 	};
 

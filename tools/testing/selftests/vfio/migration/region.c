@@ -223,7 +223,7 @@ TEST_F_TIMEOUT(region, invalid_state_changes_are_refused, 120)
 				ASSERT_EQ(left, state_of(self->fd, self->offset));
 				ASSERT_STREQ(level_of(left), migration_view(device_bdf).level);
 				ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
-				ASSERT_FALSE(migration_view(device_bdf).precopying);
+				ASSERT_FALSE(migration_view(device_bdf).in_session);
 			}
 		}
 	}
@@ -621,7 +621,7 @@ TEST_F_TIMEOUT(region, close_ends_the_session, 120)
 			ASSERT_EQ(RUNNING, state_of(self->fd, self->offset));
 			ASSERT_EQ(0, get(self->fd, self->offset + DATA_SIZE));
 			ASSERT_STREQ("running", migration_view(device_bdf).level);
-			ASSERT_FALSE(migration_view(device_bdf).precopying);
+			ASSERT_FALSE(migration_view(device_bdf).in_session);
 		}
 	}
 }
