@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -165,12 +166,19 @@ TEST_F_TIMEOUT(resets, resets_during_opens_and_closes_keep_the_bars, 60)
 {
 	u32 before[PCI_STD_NUM_BARS], after[PCI_STD_NUM_BARS];
 	struct repeater repeater = {};
+	struct sched_param first = { .sched_priority = 1 };
+	cpu_set_t cpus;
 	char *reset;
 	int i;
 
 	read_bars(device_bdf, before);
 	reset = strdup(device_file(device_bdf, "reset"));
+	CPU_ZERO(&cpus);
+	CPU_SET(0, &cpus);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(cpus), &cpus));
 	ASSERT_EQ(0, pthread_create(&repeater.thread, NULL, open_repeatedly, &repeater));
+	/* On a preemptible kernel, a reset starts when the other thread unlocks */
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO, &first));
 	for (i = 0; i < 40; i++) {
 		ASSERT_EQ(0, put_text(reset, "1"));
 		usleep(rand() % 300000);
