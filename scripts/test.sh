@@ -106,11 +106,11 @@ progress()
 rm -f "$logs"/*.running
 if [ ${#names[@]} -eq 1 ]; then
 	name=${names[0]}
-	began=$(date +%s)
+	SECONDS=0
 	say "test suite $name"
 	status=0
 	"$SCRIPTS/test/$name.sh" </dev/null 2>&1 | tee "$logs/$name.log" || status=$?
-	count "$name" "$status" $(($(date +%s) - began))
+	count "$name" "$status" "$SECONDS"
 else
 	# A VM has 2 GB
 	slots=$(awk -v jobs="$JOBS" '/^MemAvailable/ { n = int($2 / 3000000); print n < 1 ? 1 : n < jobs ? n : jobs }' /proc/meminfo)
