@@ -24,7 +24,7 @@ result()
 # and the end of the output.
 why()
 {
-	grep -B 8 -E '^(# )*not ok' "$1" | head -n 28 || true
+	grep -B 8 -E '^(# )*not ok' "$1" | head -n 25 || true
 	tail -n 12 "$1"
 }
 

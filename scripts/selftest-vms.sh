@@ -114,8 +114,7 @@ passes()
 		plan=$(sed -n 's/^1\.\.\([0-9]*\).*/\1/p' "$tap" | head -n 1)
 		[ "$f" -eq 0 ] && [ "$p" -ge 1 ] && [ "$s" -eq "$4" ] && [ $((p + s)) -eq "${plan:-0}" ] &&
 			[ "$(cat "${tap%.tap}.status")" = 0 ] || status=1
-		why "$tap" >"$folder/why"
-		[ "$s" -eq "$4" ] || echo "expected $4 skipped tests" >>"$folder/why"
+		{ [ "$s" -eq "$4" ] || echo "expected $4 skipped tests"; why "$tap"; } >"$folder/why"
 	else
 		echo "no output; see $folder/$1/log" >"$folder/why"
 		status=1

@@ -112,8 +112,6 @@ if [ ${#names[@]} -eq 1 ]; then
 	"$SCRIPTS/test/$name.sh" </dev/null 2>&1 | tee "$logs/$name.log" || status=$?
 	count "$name" "$status" "$SECONDS"
 else
-	# A VM has 2 GB
-	slots=$(awk -v jobs="$JOBS" '/^MemAvailable/ { n = int($2 / 3000000); print n < 1 ? 1 : n < jobs ? n : jobs }' /proc/meminfo)
 	mapfile -t names < <(for name in "${names[@]}"; do
 		echo "$(setting "$name" SUITE_SECONDS) $name"
 	done | sort -s -k 1,1nr | awk '{ print $NF }')
@@ -121,6 +119,11 @@ else
 	for name in "${names[@]}"; do
 		if [ "$(setting "$name" SUITE_COMPILES)" = 1 ]; then builds+=("$name"); else tests+=("$name"); fi
 	done
+	# A VM has 2 GB; so much for compilers, too
+	slots=$(awk -v jobs="$JOBS" -v builds="${#builds[@]}" '/^MemAvailable/ {
+		n = int(($2 - (builds ? 2000000 : 0)) / 3000000)
+		print n < 1 ? 1 : n < jobs ? n : jobs
+	}' /proc/meminfo)
 	declare -A running=() began=()
 	set -m
 	progress &
