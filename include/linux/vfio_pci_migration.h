@@ -71,11 +71,11 @@ struct vfio_pci_precopy_ops {
  * Same context as struct vfio_pci_migration_ops.
  *
  * The driver reports each write by vfio_pci_vendor_log_dma(), at or after its
- * completion.  Userspace copies a reported page at once, and copies it again
- * only if the driver reports it again.  So if the driver reports a write that
- * may not be complete, it must repeat the report after the completion.  For
+ * completion.  Userspace may copy a page as soon as it has read the report, and
+ * copies it again only after another report.  So if the driver reports a write
+ * that may not be complete, it must repeat the report after the completion.  For
  * example, a driver that traps the start of a transfer reports the memory at
- * each @sync until the transfer is over.
+ * each @sync, the last time at the first @sync after the end of the transfer.
  */
 struct vfio_pci_dma_log_ops {
 	/**
@@ -84,8 +84,9 @@ struct vfio_pci_dma_log_ops {
 	 * - @dev: the device, in any state
 	 * - @ranges: IOVA ranges that userspace logs: nodes of struct
 	 *   interval_tree_node, valid during the call.  The core ignores
-	 *   reports of other addresses.  A device that logs only a few ranges
-	 *   can merge them by vfio_combine_iova_ranges().
+	 *   reports of other addresses.  The operation may change the tree: a
+	 *   device that logs only a few ranges merges them by
+	 *   vfio_combine_iova_ranges() of linux/vfio.h.
 	 * - @nr_ranges: number of ranges, at least 1
 	 * - @page_size: page size that userspace prefers, a power of 2.  The
 	 *   device may use another one.
@@ -102,12 +103,13 @@ struct vfio_pci_dma_log_ops {
 	 *
 	 * - @dev: the device, in any state
 	 *
-	 * Optional.
+	 * Also called when userspace closes the device.  Optional.
 	 */
 	void (*stop)(struct vfio_pci_vendor_device *dev);
 
 	/**
-	 * @sync: Report the writes that are complete.
+	 * @sync: Report the writes that are complete, at least those in the
+	 * range.
 	 *
 	 * - @dev: the device, in any state
 	 * - @iova: first address of the range that userspace reads
@@ -175,19 +177,23 @@ struct vfio_pci_migration_ops {
 	u32 min_version;
 
 	/**
-	 * @abilities: Tell how the device can be migrated.
+	 * @abilities: Report the migration abilities of a device.
 	 *
-	 * - @dev: the device, bound; it may be suspended
+	 * - @dev: the device, bound; its data member may be NULL
 	 *
 	 * For drivers whose devices differ, for example in their firmware.  The
-	 * core calls this after the bind callback of the driver, and at each
-	 * open.  It holds no migration lock.  The result must not change while
-	 * the device is bound.  Optional.  Without this operation, the device
-	 * can do everything that the driver has operations for.
+	 * core calls this after the bind callback of the driver and after its
+	 * open callback, in the same context, without the migration lock.  The
+	 * result must not change while the device is bound.  Optional.  Without
+	 * this operation, the device can do everything that the driver has
+	 * operations for.
 	 *
-	 * Return: a set of VFIO_MIGRATION_STOP_COPY, VFIO_MIGRATION_P2P,
-	 * VFIO_MIGRATION_PRE_COPY and VFIO_PCI_MIGRATION_LOG; 0 if the device
-	 * cannot be migrated.
+	 * A device without VFIO_MIGRATION_PRE_COPY still loads pre-copy data of
+	 * another device.
+	 *
+	 * Return: a set of VFIO_MIGRATION_STOP_COPY, which all others need,
+	 * VFIO_MIGRATION_P2P, VFIO_MIGRATION_PRE_COPY and
+	 * VFIO_PCI_MIGRATION_LOG; 0 if the device cannot be migrated.
 	 */
 	u32 (*abilities)(struct vfio_pci_vendor_device *dev);
 
@@ -209,7 +215,8 @@ struct vfio_pci_migration_ops {
 	/**
 	 * @run: Run the device for VFIO_DEVICE_STATE_RUNNING.
 	 *
-	 * - @dev: the device, stopped or quiesced
+	 * - @dev: the device, stopped or quiesced; if a reset raced with
+	 *   another operation, it may already run
 	 *
 	 * Return: 0, or a negative errno that leaves the device unchanged: -EIO
 	 * if the device failed.
@@ -249,8 +256,11 @@ struct vfio_pci_migration_ops {
 	 * before it reads their data, so a device that starts to save here
 	 * works at the same time as the others.  Optional.
 	 *
+	 * If the call for STOP_COPY fails after pre-copy, the core runs or
+	 * quiesces the device again, and pre-copy continues.
+	 *
 	 * Return: 0, or a negative errno: -ENOMEM if out of memory, -EIO if the
-	 * device failed.  After an error in STOP_COPY, pre-copy continues.
+	 * device failed.
 	 */
 	int (*begin)(struct vfio_pci_vendor_device *dev,
 		     enum vfio_device_mig_state state);
@@ -261,7 +271,8 @@ struct vfio_pci_migration_ops {
 	 * - @dev: the device, in any state
 	 *
 	 * Called after a session that @begin began, complete or not, also when
-	 * userspace closes the device.  Optional.
+	 * userspace closes the device.  A session that a reset ends has no
+	 * @end.  Optional.  Requires @reset.
 	 */
 	void (*end)(struct vfio_pci_vendor_device *dev);
 
@@ -307,7 +318,10 @@ struct vfio_pci_migration_ops {
 	 * - @pos: number of bytes in earlier calls, 0 at the start
 	 *
 	 * @buf passed the checksum but is untrusted.  Validate it.  Apply the
-	 * state in @load_done, not before: the rest may never arrive.
+	 * state in @load_done, not before: the rest may never arrive.  There is
+	 * one exception: a device that takes its state in parts may get a part
+	 * now, if a stopped device does not act on it, and if a reset discards
+	 * it.
 	 *
 	 * Return: 0, or a negative errno: -EINVAL for an invalid state, -ENOMEM
 	 * if out of memory.  After an error the core loads no more parts.
@@ -336,7 +350,8 @@ struct vfio_pci_migration_ops {
 	 *
 	 * - @dev: the device, in any state
 	 *
-	 * After a reset the device runs, and the session has ended without @end.
+	 * After a reset the device runs.  If there was a session, it has ended
+	 * without @end.
 	 * The core has set the state to VFIO_DEVICE_STATE_RUNNING.  It
 	 * serializes @reset with the other operations, unlike the reset_done
 	 * callback of the driver.  The core may call @reset twice for one

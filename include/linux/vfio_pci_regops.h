@@ -358,8 +358,9 @@ struct vfio_pci_vendor_driver {
 			      void __user *arg, size_t argsz);
 
 	/**
-	 * @migration: Migration backend, see vfio_pci_migration.h.  The last
-	 * driver that can migrate the device does so.  Optional.
+	 * @migration: Migration backend, see vfio_pci_migration.h.  If several
+	 * drivers can migrate the device, the core uses the one that opens
+	 * last.  Optional.
 	 */
 	const struct vfio_pci_migration_ops *migration;
 };

@@ -249,8 +249,10 @@ static int vfio_pci_mig_stop_precopy(struct vfio_pci_mig *mig)
 		return ret;
 
 	ret = vfio_pci_mig_begin(mig, VFIO_DEVICE_STATE_STOP_COPY);
-	if (ret && vfio_pci_mig_set_level(mig, vfio_pci_mig_level(mig->state)))
+	if (ret && vfio_pci_mig_set_level(mig, vfio_pci_mig_level(mig->state))) {
+		vfio_pci_mig_end_session(mig);
 		mig->state = VFIO_DEVICE_STATE_ERROR;
+	}
 
 	return ret;
 }
@@ -289,8 +291,8 @@ static int vfio_pci_mig_arc(struct vfio_pci_mig *mig,
  * @mig: the migration, locked
  * @state: the new state
  *
- * On error, the device is in the last state that it reached.  Unlocks @mig to
- * wait for a reset in progress.
+ * On error, the device is in the last state that it reached, or in ERROR.
+ * Unlocks @mig to wait for a reset in progress.
  *
  * Return: 0, -EINVAL if the state cannot be reached, -EAGAIN if a reset does
  * not end, -ERESTARTSYS if a fatal signal is pending, -ENOMEM if out of memory,
@@ -346,7 +348,8 @@ int vfio_pci_mig_pending(struct vfio_pci_mig *mig, u64 *initial,
 	*dirty = 0;
 	ret = mig->ops->precopy->pending(mig->dev, initial, dirty);
 	if (ret)
-		return vfio_pci_mig_errno(mig->dev, "precopy_pending", ret);
+		return vfio_pci_mig_errno(mig->dev, "precopy->pending",
+					  ret);
 
 	if (mig->stream.phase == VFIO_PCI_MIG_AT_HEADER)
 		ready = sizeof(struct vfio_pci_mig_header);
@@ -560,6 +563,9 @@ int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
 
 	if (!ops->stop || !ops->run || !ops->size || !ops->save || !ops->load ||
 	    !ops->load_done || ops->min_version > ops->version)
+		return -EINVAL;
+	/* A session ends by either */
+	if (ops->end && !ops->reset)
 		return -EINVAL;
 	if (ops->precopy && (!ops->precopy->pending || !ops->precopy->save ||
 			     !ops->precopy->load))

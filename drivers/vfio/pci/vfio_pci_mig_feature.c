@@ -158,10 +158,7 @@ static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
 	       -EFAULT : 0;
 }
 
-/*
- * Report data when bytes are pending.  A later read may still return
- * -ENOMSG.
- */
+/* Report data when bytes are pending.  A later read may still return -ENOMSG. */
 static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 {
 	const __poll_t readable = EPOLLIN | EPOLLRDNORM;
@@ -377,7 +374,7 @@ static int vfio_pci_mig_feature_log_start(struct vfio_device *core_vdev,
 	ret = mig->ops->log->start(mig->dev, ranges, nnodes, *page_size);
 	if (ret) {
 		vfio_pci_mig_log_end(&mig->log);
-		return vfio_pci_mig_errno(mig->dev, "log_start", ret);
+		return vfio_pci_mig_errno(mig->dev, "log->start", ret);
 	}
 
 	/* The page size of the log, even if userspace asks for another one */
@@ -410,14 +407,14 @@ static int vfio_pci_mig_log_sync(struct vfio_pci_mig *mig, u64 iova, u64 length)
 	if (mig->log_restart && log->restart) {
 		ret = log->restart(mig->dev);
 		if (ret)
-			return vfio_pci_mig_errno(mig->dev, "log_restart", ret);
+			return vfio_pci_mig_errno(mig->dev, "log->restart", ret);
 		vfio_pci_mig_log_all(&mig->log);
 	}
 	mig->log_restart = false;
 
 	ret = log->sync(mig->dev, iova, length);
 
-	return ret ? vfio_pci_mig_errno(mig->dev, "log_sync", ret) : 0;
+	return ret ? vfio_pci_mig_errno(mig->dev, "log->sync", ret) : 0;
 }
 
 static int vfio_pci_mig_feature_log_read(struct vfio_device *core_vdev,

@@ -243,14 +243,19 @@ static void vfio_pci_mig_log_forget(struct vfio_pci_mig_chunk *chunk, u64 base,
 		bitmap_clear(chunk->dirty, first - base, end - first);
 }
 
-/* Report and clear dirty blocks, but keep a block that is only partly read */
-static void vfio_pci_mig_log_read_blocks(struct vfio_pci_mig_log_range *range,
+/*
+ * Report and clear dirty blocks.  Of a block that is only partly read, log the
+ * other pages; without memory for this, keep the block.
+ */
+static void vfio_pci_mig_log_read_blocks(struct vfio_pci_mig_log *log,
+					 struct vfio_pci_mig_log_range *range,
 					 u64 iova, u64 last,
 					 struct iova_bitmap *dirty)
 {
 	u64 from = max(iova, range->start), to = min(last, range->last);
 	u64 start, stop;
 	unsigned int i;
+	int ret;
 
 	if (from > to)
 		return;
@@ -261,7 +266,14 @@ static void vfio_pci_mig_log_read_blocks(struct vfio_pci_mig_log_range *range,
 		start = range->start + ((u64)i << range->shift);
 		stop = start + min(BIT_ULL(range->shift) - 1,
 				   range->last - start);
-		if (start >= from && stop <= to)
+		ret = 0;
+		if (start < from)
+			ret = vfio_pci_mig_log_pages(log, start >> PAGE_SHIFT,
+						     (from - 1) >> PAGE_SHIFT);
+		if (stop > to && !ret)
+			ret = vfio_pci_mig_log_pages(log, (to + 1) >> PAGE_SHIFT,
+						     stop >> PAGE_SHIFT);
+		if (!ret)
 			__clear_bit(i, range->blocks);
 		start = max(start, from);
 		stop = min(stop, to);
@@ -307,7 +319,8 @@ int vfio_pci_mig_log_read(struct vfio_pci_mig_log *log, u64 iova, u64 length,
 		return -EINVAL;
 
 	for (i = 0; i < log->nr_ranges; i++)
-		vfio_pci_mig_log_read_blocks(&log->ranges[i], iova, last, dirty);
+		vfio_pci_mig_log_read_blocks(log, &log->ranges[i], iova, last,
+					     dirty);
 
 	xa_for_each_range(&log->chunks, index, chunk, iova / LOG_CHUNK_SIZE,
 			  last / LOG_CHUNK_SIZE) {
@@ -348,7 +361,7 @@ void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 
 	if (mig && vfio_pci_mig_log_write(&mig->log, iova, length))
 		dev_warn_ratelimited(&dev->pdev->dev,
-				     "%s: no memory for the DMA log: also reports clean pages as dirty, migration takes longer\n",
+				     "%s: the DMA log is full or out of memory: clean pages near the written ones count as dirty, migration takes longer\n",
 				     dev->driver->name);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_log_dma);

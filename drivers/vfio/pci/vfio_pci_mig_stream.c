@@ -127,7 +127,9 @@ static int vfio_pci_mig_put_data(struct vfio_pci_mig_stream *stream,
 	if (!ret)
 		return 0;
 	if (ret < 0 || ret > VFIO_PCI_MIG_PART)
-		return vfio_pci_mig_errno(stream->dev, "save", ret);
+		return vfio_pci_mig_errno(stream->dev,
+					  precopy ? "precopy->save" : "save",
+					  ret);
 
 	vfio_pci_mig_put_record(stream, type, ret);
 	*pos += ret;
@@ -385,6 +387,7 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 	const struct vfio_pci_mig_record *record = &stream->record;
 	const struct vfio_pci_mig_end *end = stream->payload;
 	u32 size = le32_to_cpu(record->size);
+	const char *what = "load";
 	int ret;
 
 	stream->crc = vfio_pci_mig_record_crc(stream, record, stream->payload,
@@ -398,6 +401,7 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 
 	switch (le32_to_cpu(record->type)) {
 	case VFIO_PCI_MIG_PRECOPY:
+		what = "precopy->load";
 		ret = ops->precopy->load(stream->dev, stream->payload, size,
 					 stream->precopy_bytes);
 		stream->precopy_bytes += size;
@@ -418,7 +422,7 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 		return 0;
 	}
 
-	return ret ? vfio_pci_mig_errno(stream->dev, "load", ret) : 0;
+	return ret ? vfio_pci_mig_errno(stream->dev, what, ret) : 0;
 }
 
 /* Receive the rest of an item: @size bytes from offset @start of the record */

@@ -28,11 +28,12 @@ static void vfio_pci_vendor_prepare(struct vfio_pci_vendor *vendor, u8 source)
 		return;
 	}
 
+	/* From here on, no change of the migration state begins */
+	if (vendor->migration)
+		vfio_pci_mig_reset_prepare(vendor->migration);
 	if (!vendor->in_reset && dev->driver->reset_prepare)
 		dev->driver->reset_prepare(dev);
 	vendor->in_reset |= source;
-	if (vendor->migration)
-		vfio_pci_mig_reset_prepare(vendor->migration);
 }
 
 /* Call with vendors_lock held */

@@ -241,7 +241,7 @@ int edu_size(struct vfio_pci_vendor_device *dev, u64 *bytes)
 	return 0;
 }
 
-/* Operation begin */
+/* Each pre-copy sends the early state again */
 int edu_begin(struct vfio_pci_vendor_device *dev,
 	      enum vfio_device_mig_state state)
 {
@@ -265,8 +265,8 @@ int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
 }
 
 /*
- * Send the revision of the device.  The destination can refuse it while the guest
- * still runs on the source.
+ * Send the revision of the device.  The destination can refuse it while the
+ * guest still runs on the source.
  */
 ssize_t edu_early_save(struct vfio_pci_vendor_device *dev, void *buf,
 		       size_t size, u64 pos)

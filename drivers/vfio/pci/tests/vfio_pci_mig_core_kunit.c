@@ -137,6 +137,9 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 			    what);
 	KUNIT_EXPECT_EQ_MSG(test, 0, strncmp(calls, t->fake->events, i + 1),
 			    "%s", what);
+	if (undone)
+		KUNIT_EXPECT_EQ_MSG(test, a->p2p ? 'q' : 'r',
+				    t->fake->events[i + 1], "%s", what);
 	if (!i)
 		KUNIT_EXPECT_EQ_MSG(test, from, t->mig->state, "%s", what);
 
@@ -239,7 +242,8 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 	t->fake->fails = 'c';
 	t->fake->also_fails = 'q';
 	test_expect(test, "failed undo", VFIO_DEVICE_STATE_STOP_COPY, -EBUSY,
-		    "scq", VFIO_DEVICE_STATE_ERROR);
+		    "scqe", VFIO_DEVICE_STATE_ERROR);
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&t->mig->stream));
 }
 
 #define ALL	LONG_MAX
@@ -454,6 +458,7 @@ static void test_reset_ends_the_session(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 	enum vfio_device_mig_state state;
+	unsigned int resets;
 	bool transfers;
 	u64 session;
 
@@ -468,8 +473,10 @@ static void test_reset_ends_the_session(struct kunit *test)
 					vfio_pci_mig_fill(&t->mig->stream,
 							  false));
 		session = t->mig->session;
+		resets = t->fake->resets;
 		vfio_pci_mig_reset_done(t->mig);
 		test_expect_reset(test, state_names[state], session, transfers);
+		KUNIT_EXPECT_EQ(test, resets + 1, t->fake->resets);
 
 		/* The session continues until the lock is released */
 		test_reach(test, state);

@@ -48,7 +48,8 @@ struct mig_fake {
 	char				also_fails;
 	int				fail_ret;
 
-	/* Arguments of the last log_start */
+	unsigned int			resets;
+	/* Arguments of the last start of logging */
 	u64				log_first;
 	u32				log_nr_ranges;
 	u64				log_page_size;
@@ -213,6 +214,11 @@ static inline int mig_fake_quiesce(struct vfio_pci_vendor_device *dev)
 	return mig_fake_event(dev, 'q');
 }
 
+static inline void mig_fake_reset(struct vfio_pci_vendor_device *dev)
+{
+	mig_fake(dev)->resets++;
+}
+
 static inline int mig_fake_load_done(struct vfio_pci_vendor_device *dev)
 {
 	return mig_fake_event(dev, 'd');
@@ -292,6 +298,7 @@ static const struct vfio_pci_migration_ops mig_fake_ops = {
 	.save			= mig_fake_save,
 	.load			= mig_fake_load,
 	.load_done		= mig_fake_load_done,
+	.reset			= mig_fake_reset,
 };
 
 static const struct vfio_pci_precopy_ops mig_fake_precopy_ops = {

@@ -309,7 +309,7 @@ static void test_log_recovers_from_an_overflow(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, log_read(test, start + 2048 * PAGE_SIZE,
 					  block, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, 0, bitmap_weight(t->bits, 2 * LOG_BITS));
-	/* A read of its half reports the half, and does not clear it */
+	/* A read of a half reports the half, and keeps the other one */
 	KUNIT_EXPECT_EQ(test, 0, log_read(test, start + 2048 * PAGE_SIZE,
 					  block + block / 2, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, 8, bitmap_weight(t->bits, 2 * LOG_BITS));
@@ -317,9 +317,35 @@ static void test_log_recovers_from_an_overflow(struct kunit *test)
 	/* Other writes are logged by page */
 	KUNIT_EXPECT_EQ(test, 0, log_write(test, start + 9000 * PAGE_SIZE, 1));
 	log_expect(test, start + 8000 * PAGE_SIZE, 2000, 1000, 1001);
-	log_expect(test, start + 2048 * PAGE_SIZE, 1000, 16, 32);
+	log_expect(test, start + 2048 * PAGE_SIZE, 1000, 24, 32);
 	log_expect(test, 0, 10, 5, 6);
 	log_expect(test, start, LOG_BITS, 0, 0);
+}
+
+/* Without memory, a block that is only partly read stays dirty */
+static void test_partly_read_block_stays_dirty_without_memory(struct kunit *test)
+{
+	const u64 block = 16 * PAGE_SIZE;
+	struct log_test *t = test->priv;
+
+	log_range(t, 0, 0, LOG_BITS * PAGE_SIZE - 1);
+	KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_log_begin(&t->log, &t->root, 1));
+	t->log.nr_chunks = VFIO_PCI_MIG_LOG_CHUNKS;
+	KUNIT_EXPECT_EQ(test, -ENOSPC, log_write(test, 2 * block, 1));
+	KUNIT_EXPECT_EQ(test, 0, log_read(test, 2 * block + PAGE_SIZE, PAGE_SIZE,
+					  PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 1, bitmap_weight(t->bits, 2 * LOG_BITS));
+	t->log.nr_chunks = 0;
+	log_expect(test, 0, LOG_BITS, 32, 48);
+
+	/* With memory, each page is dirty once, in any order of reads */
+	t->log.nr_chunks = VFIO_PCI_MIG_LOG_CHUNKS;
+	KUNIT_EXPECT_EQ(test, -ENOSPC, log_write(test, 2 * block, 1));
+	t->log.nr_chunks = 0;
+	log_expect(test, 2 * block + 4 * PAGE_SIZE, 4, 0, 4);
+	log_expect(test, 2 * block + 8 * PAGE_SIZE, 100, 0, 8);
+	log_expect(test, 0, LOG_BITS, 32, 36);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&t->log.chunks));
 }
 
 /* At the end of the address space, in a range that ends inside a block */
@@ -414,6 +440,7 @@ static struct kunit_case log_test_cases[] = {
 	KUNIT_CASE(test_partial_read_keeps_the_rest),
 	KUNIT_CASE(test_larger_page_with_a_dirty_page_is_dirty),
 	KUNIT_CASE(test_log_recovers_from_an_overflow),
+	KUNIT_CASE(test_partly_read_block_stays_dirty_without_memory),
 	KUNIT_CASE(test_last_block_ends_with_the_range),
 	KUNIT_CASE(test_log_size_is_limited),
 	KUNIT_CASE(test_random_writes_match_a_bitmap),

@@ -695,6 +695,11 @@ TEST_F_TIMEOUT(feature, data_size_covers_the_stream, 120)
 	close(fd);
 	free_bytes(&bytes);
 
+	migration_fail("size", -EIO, 0);
+	ASSERT_EQ(EIO, device_feature(self->fd, VFIO_DEVICE_FEATURE_GET |
+				      VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &size, sizeof(size)));
+	migration_fail("none", 0, 0);
+
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 	migration_set("size", "%llu", 1ULL << 40);
 	ASSERT_LE(1ULL << 40, get_data_size(self->fd));

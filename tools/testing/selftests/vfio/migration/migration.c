@@ -152,6 +152,7 @@ void migration_defaults(void)
 	migration_set("cheap", "0");
 	migration_set("sync_iova", "0");
 	migration_set("sync_length", "0");
+	migration_set("incapable", "none");
 }
 
 static bool is_loaded_with(const struct abilities *abilities)

@@ -267,6 +267,7 @@ int main(int argc, char *argv[])
 				device_id(device_bdf, "device"));
 	bind_device(device_bdf);
 	read_bars(device_bdf, before);
+	VFIO_ASSERT_NE(before[0] & PCI_BASE_ADDRESS_MEM_MASK, 0, "the BARs are lost\n");
 
 	printf("seed %u, %u s\n", seed, seconds);
 	race_for(racers, ARRAY_SIZE(racers), seed, seconds * 1000);
