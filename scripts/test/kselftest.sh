@@ -33,17 +33,16 @@ vfio_dma_mapping_mmio_test	0	-v iommufd -v vfio_type1v2_iommu
 vfio_pci_device_test		1
 vfio_pci_driver_test		0	-v iommufd $igb
 vfio_pci_sriov_uapi_test	0	-v iommufd_null_uuid $igb
-vfio_pci_vendor_bypass		0	-v vfio_type1v2_iommu -v iommufd
 vfio_pci_vendor_caps		7	$igb
 vfio_pci_vendor_debugfs		0	-v vfio_type1v2_iommu -v iommufd
 vfio_pci_vendor_device_alias	0	$igb
 vfio_pci_vendor_errors		0	$faulty
 vfio_pci_vendor_fail_nth	0	$edu
 vfio_pci_vendor_lifecycle	1	-v vfio_type1v2_iommu -v iommufd -t unplugged_device_works_until_it_is_closed -t drivers_attach_only_to_matching_ids $edu $other $port $spare
-vfio_pci_vendor_override	2	-v vfio_type1v2_iommu -v iommufd
+vfio_pci_vendor_override	5
 vfio_pci_vendor_resets		0	-v vfio_type1v2_iommu -v iommufd $igb
 vfio_pci_vendor_races		0	-s 30
-vfio_pci_vendor_rules		8	-v vfio_type1v2_iommu -v iommufd
+vfio_pci_vendor_rules		20
 vfio_pci_vendor_sibling		0	-v iommufd $igb
 vfio_pci_vendor_sriov		0	-v vfio_type1v2_iommu -v iommufd $igb
 vfio_pci_vendor_tracing		0	-t drivers_open_in_order_and_close_in_reverse -t each_read_and_write_is_one_event -t each_mmap_is_one_event -t each_ioeventfd_is_one_event -t failed_open_closes_only_opened_drivers -t failed_override_is_one_event -v iommufd
@@ -53,7 +52,6 @@ vfio_pci_migration_fail_nth	0	$port
 vfio_pci_migration_feature	0	-v vfio_type1v2_iommu -v iommufd
 vfio_pci_migration_fuzz		0	-v iommufd
 vfio_pci_migration_id_mismatch	0	$port $igb
-vfio_pci_migration_log		0	-v vfio_type1v2_iommu -v iommufd
 vfio_pci_migration_races	0	-v iommufd
 vfio_pci_migration_region	0	-v vfio_type1v2_iommu -v iommufd $port $second
 vfio_pci_migration_stream	0	-v iommufd
