@@ -176,7 +176,8 @@ static void race_reset(struct racer *racer)
 	char path[256];
 
 	racer->done += !put_text(DEVICE("reset"), "1");
-	usleep(50000 + pick(racer, 200000));
+	/* On a slow machine, a reset holds the device lock for a second */
+	usleep(200000 + pick(racer, 500000));
 }
 
 /* driver_override binds the device again after the next load */
@@ -228,12 +229,19 @@ static unsigned int done(void (*run)(struct racer *racer))
 	return sum;
 }
 
+/* The numbers depend on the speed of the machine, but must not be 0 */
+static bool all_succeed(void)
+{
+	return done(race_cdev) + done(race_group) && done(race_create) &&
+	       done(race_remove) + done(race_bind) + done(race_unload);
+}
+
 int main(int argc, char *argv[])
 {
 	struct vfio_pci_device *device;
 	struct iommu *iommu;
 	unsigned int i;
-	int tries = 0, seconds = 10;
+	int tries = 0, rounds = 0, seconds = 10;
 
 	mdev_begin(&argc, argv, 1, "one device");
 	need_edu(device_bdf);
@@ -243,15 +251,14 @@ int main(int argc, char *argv[])
 	snprintf_assert(group_path, sizeof(group_path), "/dev/vfio/%d",
 			sysfs_iommu_group_get(device_bdf));
 
-	race_for(racers, ARRAY_SIZE(racers), 1, seconds * 1000);
+	/* On a busy machine, an operation may lose all races: try again */
+	do {
+		race_for(racers, ARRAY_SIZE(racers), 1, seconds * 1000);
+	} while (!all_succeed() && ++rounds < 5);
 	for (i = 0; i < ARRAY_SIZE(racers); i++)
 		printf("%s: %lu of %lu\n", racers[i].name, racers[i].done, racers[i].rounds);
 	fflush(stdout);
-	/* The numbers depend on the speed of the machine, but must not be 0 */
-	VFIO_ASSERT_TRUE(done(race_cdev) + done(race_group), "no open succeeded\n");
-	VFIO_ASSERT_TRUE(done(race_create), "no creation succeeded\n");
-	VFIO_ASSERT_TRUE(done(race_remove) + done(race_bind) + done(race_unload),
-			 "no removal succeeded\n");
+	VFIO_ASSERT_TRUE(all_succeed(), "an operation never succeeded\n");
 
 	/* The unbind removes a mediated device that may be left */
 	VFIO_ASSERT_TRUE(mdev_load(NULL));

@@ -234,9 +234,21 @@ static struct racer racers[] = {
 	{ .name = "lines of pci/regions", .run = race_look },
 };
 
+/* Each operation must succeed at least once, except reads of debugfs */
+static bool all_succeed(void)
+{
+	int i;
+
+	for (i = 2; i < ARRAY_SIZE(racers); i++)
+		if (!racers[i].done && racers[i].run != race_look)
+			return false;
+
+	return racers[0].done + racers[1].done;
+}
+
 int main(int argc, char *argv[])
 {
-	unsigned int seed = 1, seconds = 10, i, idle = 0;
+	unsigned int seed = 1, seconds = 10, rounds = 0, i;
 	u32 before[PCI_STD_NUM_BARS], after[PCI_STD_NUM_BARS];
 	struct opened o;
 	int c;
@@ -270,15 +282,16 @@ int main(int argc, char *argv[])
 	VFIO_ASSERT_NE(before[0] & PCI_BASE_ADDRESS_MEM_MASK, 0, "the BARs are lost\n");
 
 	printf("seed %u, %u s\n", seed, seconds);
-	race_for(racers, ARRAY_SIZE(racers), seed, seconds * 1000);
+	/* On a busy machine, an operation may lose all races: try again */
+	do {
+		race_for(racers, ARRAY_SIZE(racers), seed, seconds * 1000);
+	} while (!all_succeed() && ++rounds < 5);
 	for (i = 0; i < ARRAY_SIZE(racers); i++) {
 		printf("%lu rounds, %lu %s", racers[i].rounds, racers[i].done, racers[i].name);
 		for (c = 0; c < RACER_ERRNOS; c++)
 			if (racers[i].why[c])
 				printf(", %lu %s", racers[i].why[c], strerror(c));
 		printf("\n");
-		if (racers[i].run != race_open && racers[i].run != race_look)
-			idle += !racers[i].done;
 	}
 
 	/* The device must open after the module is unloaded */
@@ -291,9 +304,7 @@ int main(int argc, char *argv[])
 	close_all(&o);
 	read_bars(device_bdf, after);
 	VFIO_ASSERT_EQ(memcmp(before, after, sizeof(before)), 0, "BARs are lost\n");
-	/* Each operation must have succeeded at least once */
-	VFIO_ASSERT_NE(racers[0].done + racers[1].done, 0);
-	VFIO_ASSERT_EQ(idle, 0);
+	VFIO_ASSERT_TRUE(all_succeed(), "an operation never succeeded\n");
 	printf("1..1\nok 1 concurrent_operations_do_no_harm\n");
 
 	return KSFT_PASS;
