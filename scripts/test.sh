@@ -119,7 +119,7 @@ else
 	for name in "${names[@]}"; do
 		if [ "$(setting "$name" SUITE_COMPILES)" = 1 ]; then builds+=("$name"); else tests+=("$name"); fi
 	done
-	# A VM has 2 GB; so much for compilers, too
+	# A VM needs 2 GB, and compilers need 2 GB
 	slots=$(awk -v jobs="$JOBS" -v builds="${#builds[@]}" '/^MemAvailable/ {
 		n = int(($2 - (builds ? 2000000 : 0)) / 3000000)
 		print n < 1 ? 1 : n < jobs ? n : jobs

@@ -509,7 +509,7 @@ void vfio_pci_vendors_unbind(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_unbind);
 
-/* Find the driver that migrates the device: of those that can, the last one */
+/* Find the last driver that can migrate the device */
 static struct vfio_pci_vendor *
 vfio_pci_vendors_migrating(struct vfio_pci_core_device *vdev, bool opened)
 {

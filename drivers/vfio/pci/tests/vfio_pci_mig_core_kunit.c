@@ -226,9 +226,12 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 		  VFIO_DEVICE_STATE_STOP, 'i' },
 	};
 	struct mig_device *t = test->priv;
+	struct vfio_device *vdev;
+	unsigned long length;
 	unsigned int i;
 
 	mig_start(test, true, true);
+	vdev = &t->vdev->vdev;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		test_reach(test, cases[i].from);
 		t->fake->fails = cases[i].fails;
@@ -244,6 +247,12 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 	test_expect(test, "failed undo", VFIO_DEVICE_STATE_STOP_COPY, -EBUSY,
 		    "scqe", VFIO_DEVICE_STATE_ERROR);
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&t->mig->stream));
+
+	test_reach(test, VFIO_DEVICE_STATE_STOP_COPY);
+	t->fake->fails = 'z';
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			vdev->mig_ops->migration_get_data_size(vdev, &length));
+	KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_STOP_COPY, t->mig->state);
 }
 
 #define ALL	LONG_MAX
