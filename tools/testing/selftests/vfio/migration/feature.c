@@ -141,6 +141,14 @@ TEST_F_TIMEOUT(feature, features_match_the_driver, 120)
 					 &state, sizeof(u64) - 1));
 }
 
+static void expect_no_migration(struct __test_metadata *_metadata, struct feature_data *self)
+{
+	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIGRATION));
+	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE));
+	ASSERT_EQ(ENOTTY, start_logging(self->fd));
+	ASSERT_EQ(VFIO_PCI_NUM_REGIONS, self->device->info.num_regions);
+}
+
 /* A driver may be unable to migrate one of its devices */
 TEST_F_TIMEOUT(feature, incapable_device_opens_without_migration, 120)
 {
@@ -149,10 +157,7 @@ TEST_F_TIMEOUT(feature, incapable_device_opens_without_migration, 120)
 	migration_set("incapable", "%s", device_bdf);
 	bind_device(device_bdf);
 	open_device(self);
-	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIGRATION));
-	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE));
-	ASSERT_EQ(ENOTTY, start_logging(self->fd));
-	ASSERT_EQ(VFIO_PCI_NUM_REGIONS, self->device->info.num_regions);
+	expect_no_migration(_metadata, self);
 
 	close_device(self);
 	migration_unbind();
@@ -178,10 +183,7 @@ TEST_F_TIMEOUT(feature, driver_loaded_after_bind_does_not_migrate, 120)
 	bind_device(device_bdf);
 	migration_modprobe(&abilities);
 	open_device(self);
-	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIGRATION));
-	ASSERT_EQ(0, probe(self->fd, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE));
-	ASSERT_EQ(ENOTTY, start_logging(self->fd));
-	ASSERT_EQ(VFIO_PCI_NUM_REGIONS, self->device->info.num_regions);
+	expect_no_migration(_metadata, self);
 	close_device(self);
 	migration_unbind();
 	ASSERT_EQ(0, migration_try_rmmod());
