@@ -17,6 +17,29 @@ struct rb_root_cached;
 struct vfio_pci_vendor_device;
 
 /**
+ * struct vfio_pci_precopy_info - pending pre-copy data of a device
+ */
+struct vfio_pci_precopy_info {
+	/**
+	 * @initial: Number of initial bytes that are left.  Userspace should
+	 * read them before it stops the device.  Must eventually reach 0.
+	 */
+	u64 initial;
+
+	/** @dirty: Number of saved bytes that have changed since. */
+	u64 dirty;
+
+	/**
+	 * @reinit: The device has new initial data, for example after a new
+	 * configuration.  @initial may exceed earlier values, and @dirty counts
+	 * changes since the new data.  Report this once.  The core keeps it for
+	 * VFIO_PRECOPY_INFO_REINIT, or counts the new bytes as dirty if
+	 * userspace does not know this flag.
+	 */
+	bool reinit;
+};
+
+/**
  * struct vfio_pci_precopy_ops - operations that save the state of a running device
  *
  * Same context as struct vfio_pci_migration_ops.
@@ -26,19 +49,17 @@ struct vfio_pci_precopy_ops {
 	 * @pending: Report the pending pre-copy data.
 	 *
 	 * - @dev: the device, running or quiesced
-	 * - @initial: set to the number of initial bytes that are left;
-	 *   userspace should read them before it stops the device.  Must
-	 *   eventually reach 0.
-	 * - @dirty: set to the number of saved bytes that have changed since
+	 * - @info: set to the pending data; zeroed by the core
 	 *
-	 * Used for VFIO_MIG_GET_PRECOPY_INFO and poll().  If @initial and
-	 * @dirty are 0, userspace may wait.  The wait ends when userspace stops
-	 * the device or the driver calls vfio_pci_vendor_precopy_ready().
+	 * Used for VFIO_MIG_GET_PRECOPY_INFO and poll(), so it must be cheap.
+	 * If nothing is pending, userspace may wait.  The wait ends when
+	 * userspace stops the device or the driver calls
+	 * vfio_pci_vendor_data_ready().
 	 *
 	 * Return: 0, or a negative errno: -EIO if the device failed.
 	 */
-	int (*pending)(struct vfio_pci_vendor_device *dev, u64 *initial,
-		       u64 *dirty);
+	int (*pending)(struct vfio_pci_vendor_device *dev,
+		       struct vfio_pci_precopy_info *info);
 
 	/**
 	 * @save: Save a part of the state of a running device.
@@ -48,7 +69,7 @@ struct vfio_pci_precopy_ops {
 	 * it has read all pre-copy data.  Then the other @save must return
 	 * everything that is missing.
 	 *
-	 * Return: same as the other @save.
+	 * Return: same as the other @save, except -EAGAIN.
 	 */
 	ssize_t (*save)(struct vfio_pci_vendor_device *dev, void *buf,
 			size_t size, u64 pos);
@@ -112,7 +133,8 @@ struct vfio_pci_dma_log_ops {
 	 * range.
 	 *
 	 * - @dev: the device, in any state
-	 * - @iova: first address of the range that userspace reads
+	 * - @iova: first address of the range that userspace reads.  The range
+	 *   may also contain addresses that are not logged.
 	 * - @length: size of the range in bytes
 	 *
 	 * The core calls this before it returns the log of the range to
@@ -156,6 +178,11 @@ struct vfio_pci_dma_log_ops {
  * The core logs an errno and returns it to userspace unchanged.  It converts an
  * invalid return value to -EIO.
  *
+ * The core begins no operation during a reset or error recovery.  If one begins
+ * during an operation, the core drops the result.  If a device loses its state
+ * in another way, for example by a reset of its PF, the driver calls
+ * vfio_pci_vendor_migration_failed().
+ *
  * After the open callback of the driver, and after a reset, the device runs.  A
  * reset also ends the data transfer session, and the core then calls @reset
  * instead of @end.
@@ -175,6 +202,15 @@ struct vfio_pci_migration_ops {
 	 * state.
 	 */
 	u32 min_version;
+
+	/**
+	 * @ignore_ids: Differences between the saved and the loading device
+	 * that @load accepts: a set of VFIO_PCI_MIGRATION_ANY_REVISION and
+	 * VFIO_PCI_MIGRATION_ANY_SUBSYSTEM.  Vendor and device id must always
+	 * match.  The driver checks everything else that must match, for
+	 * example by the first bytes that its @save returns.
+	 */
+	u32 ignore_ids;
 
 	/**
 	 * @abilities: Report the migration abilities of a device.
@@ -217,6 +253,9 @@ struct vfio_pci_migration_ops {
 	 *
 	 * - @dev: the device, stopped or quiesced; if a reset raced with
 	 *   another operation, it may already run
+	 *
+	 * After @load_done, a failure of the first @run or @quiesce makes the
+	 * device unusable until a reset.
 	 *
 	 * Return: 0, or a negative errno that leaves the device unchanged: -EIO
 	 * if the device failed.
@@ -272,7 +311,8 @@ struct vfio_pci_migration_ops {
 	 *
 	 * Called after a session that @begin began, complete or not, also when
 	 * userspace closes the device.  A session that a reset ends has no
-	 * @end.  Optional.  Requires @reset.
+	 * @end.  This cannot fail: if the device does not work afterwards, call
+	 * vfio_pci_vendor_migration_failed().  Optional.  Requires @reset.
 	 */
 	void (*end)(struct vfio_pci_vendor_device *dev);
 
@@ -281,7 +321,7 @@ struct vfio_pci_migration_ops {
 	 *
 	 * - @dev: the device, in any state
 	 * - @bytes: set to the approximate number of bytes that all @save calls
-	 *   would return now
+	 *   of a session return, including earlier calls
 	 *
 	 * Used for VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, and for pending_bytes of
 	 * a stopped device.
@@ -303,8 +343,13 @@ struct vfio_pci_migration_ops {
 	 * may repeat the call with the same @pos.  If userspace aborts the
 	 * session, the next session starts from @pos 0.
 	 *
+	 * The core holds the migration lock during the call.  If the device
+	 * needs long to produce data, return -EAGAIN and call
+	 * vfio_pci_vendor_data_ready() later.
+	 *
 	 * Return: the number of bytes, 0 at the end of the state, or a negative
-	 * errno: -ENOMEM if out of memory, -EIO if the device failed.
+	 * errno: -EAGAIN if no data is available yet, -ENOMEM if out of memory,
+	 * -EIO if the device failed.
 	 */
 	ssize_t (*save)(struct vfio_pci_vendor_device *dev, void *buf,
 			size_t size, u64 pos);
@@ -317,11 +362,11 @@ struct vfio_pci_migration_ops {
 	 * - @size: size of the result in bytes
 	 * - @pos: number of bytes in earlier calls, 0 at the start
 	 *
-	 * @buf passed the checksum but is untrusted.  Validate it.  Apply the
-	 * state in @load_done, not before: the rest may never arrive.  There is
-	 * one exception: a device that takes its state in parts may get a part
-	 * now, if a stopped device does not act on it, and if a reset discards
-	 * it.
+	 * @buf passed the checksum but is untrusted: the checksum detects
+	 * accidents, not attacks.  Validate @buf.  Apply the state in
+	 * @load_done, not before: the rest may never arrive.  There is one
+	 * exception: a device that takes its state in parts may get a part now,
+	 * if a stopped device does not act on it, and if a reset discards it.
 	 *
 	 * Return: 0, or a negative errno: -EINVAL for an invalid state, -ENOMEM
 	 * if out of memory.  After an error the core loads no more parts.
@@ -335,6 +380,8 @@ struct vfio_pci_migration_ops {
 	 * - @dev: the device, stopped
 	 *
 	 * The core calls this after @load got all parts of a complete stream.
+	 * Validate the state as a whole, and restore all that a stopped device
+	 * can hold, so that an invalid state fails here and not in @run.
 	 * If a reset happens during the call, the device runs with a part of
 	 * the state.  A driver that cannot accept this must apply the state in
 	 * @run.
@@ -370,6 +417,10 @@ struct vfio_pci_migration_ops {
 	const struct vfio_pci_dma_log_ops *log;
 };
 
+/* Differences that a driver accepts when it loads a state */
+#define VFIO_PCI_MIGRATION_ANY_REVISION		BIT(0)
+#define VFIO_PCI_MIGRATION_ANY_SUBSYSTEM	BIT(1)
+
 /* An ability besides VFIO_MIGRATION_*: the device can log its DMA writes */
 #define VFIO_PCI_MIGRATION_LOG		BIT(31)
 
@@ -377,7 +428,8 @@ struct vfio_pci_migration_ops {
 #define VFIO_PCI_MIGRATION_PART_MIN	65536
 
 u32 vfio_pci_vendor_load_version(struct vfio_pci_vendor_device *dev);
-void vfio_pci_vendor_precopy_ready(struct vfio_pci_vendor_device *dev);
+void vfio_pci_vendor_data_ready(struct vfio_pci_vendor_device *dev);
+void vfio_pci_vendor_migration_failed(struct vfio_pci_vendor_device *dev);
 void vfio_pci_vendor_log_dma(struct vfio_pci_vendor_device *dev, u64 iova,
 			     u64 length);
 

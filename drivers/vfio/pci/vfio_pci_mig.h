@@ -49,6 +49,9 @@ enum vfio_pci_mig_type {
 	VFIO_PCI_MIG_END	= 3,
 };
 
+/* A receiver skips a record of an unknown type that has this bit */
+#define VFIO_PCI_MIG_OPTIONAL	BIT(31)
+
 struct vfio_pci_mig_record {
 	__le32	type;
 	__le32	size;
@@ -166,8 +169,20 @@ struct vfio_pci_mig {
 	u64				session;
 	struct vfio_pci_mig_stream	stream;
 	bool				in_session;
+	/* Number of resets so far */
+	unsigned int			resets;
+	/* The device was loaded and has not run since */
+	bool				loaded;
+	/* An operation may have stopped the device after a reset: run it */
+	bool				stop_raced;
+	/* Nobody will run it */
+	bool				stop_lost;
 	/* Number of initial bytes in the last report to userspace */
 	u64				initial;
+	/* New initial data that was not yet reported */
+	bool				reinit;
+	/* Value of @news when the driver had no data to save */
+	u64				no_data;
 	/* A reset may have stopped the log of the device */
 	bool				log_restart;
 	/* v1 states without an equivalent in enum vfio_device_mig_state */
@@ -181,14 +196,16 @@ struct vfio_pci_mig {
 	enum vfio_pci_mig_protocol	protocol;
 	void				*window;
 
-	/* Protects the flags for a deferred reset and a reset in progress */
+	/* Protects the flags for deferred events and a reset in progress */
 	spinlock_t			reset_lock;
 	bool				deferred_reset;
+	bool				deferred_error;
 	bool				resetting;
 	wait_queue_head_t		reset_over;
 
-	/* Threads that poll for more data */
+	/* Threads that wait for more data, and the number of their wakeups */
 	wait_queue_head_t		more;
+	atomic64_t			news;
 };
 
 #ifdef CONFIG_VFIO_PCI_MIGRATION
@@ -258,15 +275,25 @@ DEFINE_GUARD(vfio_pci_mig, struct vfio_pci_mig *,
 	     vfio_pci_mig_lock(_T), vfio_pci_mig_unlock(_T))
 
 /*
- * Check whether a reset is deferred until the caller unlocks.  If so, the
- * device runs, and the caller must abort.
+ * Check whether a reset or an error recovery is in progress, or has ended and is
+ * deferred until the caller unlocks.  If so, do not call the driver, and drop
+ * the result of the last call.
  */
-static inline bool vfio_pci_mig_was_reset(struct vfio_pci_mig *mig)
+static inline bool vfio_pci_mig_in_reset(struct vfio_pci_mig *mig)
 {
 	guard(spinlock)(&mig->reset_lock);
 
-	return mig->deferred_reset;
+	return mig->resetting || mig->deferred_reset;
 }
+
+/* Wake up threads that wait for more data */
+static inline void vfio_pci_mig_wake(struct vfio_pci_mig *mig)
+{
+	atomic64_inc(&mig->news);
+	wake_up_all(&mig->more);
+}
+
+int vfio_pci_mig_settle(struct vfio_pci_mig *mig);
 
 int vfio_pci_mig_claim(struct vfio_pci_mig *mig,
 		       enum vfio_pci_mig_protocol protocol);
@@ -275,8 +302,9 @@ bool vfio_pci_mig_is_saving(enum vfio_device_mig_state state);
 bool vfio_pci_mig_is_stopped(enum vfio_device_mig_state state);
 int vfio_pci_mig_set_state(struct vfio_pci_mig *mig,
 			   enum vfio_device_mig_state state);
-int vfio_pci_mig_pending(struct vfio_pci_mig *mig, u64 *initial,
-			 u64 *dirty);
+int vfio_pci_mig_pending(struct vfio_pci_mig *mig,
+			 struct vfio_pci_precopy_info *info);
+void vfio_pci_mig_cancel(struct vfio_pci_mig *mig);
 int vfio_pci_mig_size(struct vfio_pci_mig *mig, u64 *bytes);
 void vfio_pci_mig_stop_logging(struct vfio_pci_mig *mig);
 

@@ -9,7 +9,8 @@
  * The migration lock serializes the operations of the driver and the transfer
  * of data.  A reset cannot wait for this lock, because the resetting thread may
  * hold locks that nest inside it.  If a reset finds the lock taken, the holder
- * handles the reset before it unlocks.
+ * handles the reset before it unlocks.  The same holds for an error that the
+ * driver reports.
  */
 
 #include <linux/pci.h>
@@ -85,35 +86,8 @@ void *vfio_pci_mig_window(struct vfio_pci_mig *mig)
 	return window;
 }
 
-/*
- * vfio-pci-core reports the start and the end of a reset.  Do not start a
- * change of the state in between: the reset would undo a part of the change.
- */
-static bool vfio_pci_mig_in_reset(struct vfio_pci_mig *mig)
-{
-	guard(spinlock)(&mig->reset_lock);
-
-	return mig->resetting || mig->deferred_reset;
-}
-
-/* Upper limit of the duration of a reset */
-#define VFIO_PCI_MIG_RESET_TIMEOUT	(60 * HZ)
-
-/* Wait for the end of a reset, unlocked: the reset may need inner locks */
-static int vfio_pci_mig_wait_for_reset(struct vfio_pci_mig *mig)
-{
-	long ret;
-
-	vfio_pci_mig_unlock(mig);
-	ret = wait_event_killable_timeout(mig->reset_over,
-					  !READ_ONCE(mig->resetting),
-					  VFIO_PCI_MIG_RESET_TIMEOUT);
-	vfio_pci_mig_lock(mig);
-	if (ret > 0)
-		return 0;
-
-	return ret ?: -EAGAIN;
-}
+/* A reset usually takes less; userspace may try again */
+#define VFIO_PCI_MIG_RESET_TIMEOUT	(5 * HZ)
 
 /* End the data transfer session without calling the driver */
 static void vfio_pci_mig_drop(struct vfio_pci_mig *mig)
@@ -148,6 +122,14 @@ static void vfio_pci_mig_end_session(struct vfio_pci_mig *mig)
 	vfio_pci_mig_drop(mig);
 }
 
+/* Only a reset makes the device usable again */
+static void vfio_pci_mig_fail(struct vfio_pci_mig *mig)
+{
+	vfio_pci_mig_end_session(mig);
+	mig->state = VFIO_DEVICE_STATE_ERROR;
+	vfio_pci_mig_wake(mig);
+}
+
 static int vfio_pci_mig_start_saving(struct vfio_pci_mig *mig,
 				     enum vfio_device_mig_state state)
 {
@@ -161,6 +143,8 @@ static int vfio_pci_mig_start_saving(struct vfio_pci_mig *mig,
 	if (ret)
 		return ret;
 	mig->initial = U64_MAX;
+	mig->reinit = false;
+	mig->no_data = 0;
 	mig->session++;
 	vfio_pci_mig_send(&mig->stream, mig->dev, window);
 
@@ -184,10 +168,7 @@ static int vfio_pci_mig_start_resuming(struct vfio_pci_mig *mig)
 	return ret;
 }
 
-/*
- * Userspace ends the stream.  An empty or incomplete stream leaves the device
- * unchanged.  After an incomplete stream, the device must not run: enter ERROR.
- */
+/* Userspace ends the stream.  Without a valid state, the device must not run. */
 static int vfio_pci_mig_stop_resuming(struct vfio_pci_mig *mig)
 {
 	int ret = vfio_pci_mig_received(&mig->stream);
@@ -197,16 +178,79 @@ static int vfio_pci_mig_stop_resuming(struct vfio_pci_mig *mig)
 		if (ret)
 			ret = vfio_pci_mig_errno(mig->dev, "load_done", ret);
 	}
-	vfio_pci_mig_end_session(mig);
-	if (ret == -ENODATA)
-		return 0;
-	if (ret)
-		mig->state = VFIO_DEVICE_STATE_ERROR;
+	if (ret) {
+		vfio_pci_mig_fail(mig);
+		return ret;
+	}
 
-	return ret;
+	mig->loaded = true;
+	vfio_pci_mig_end_session(mig);
+
+	return 0;
 }
 
-/* Stop, quiesce or run the device */
+/* Wait for the end of a reset, unlocked: the reset may need inner locks */
+static int vfio_pci_mig_wait_for_reset(struct vfio_pci_mig *mig)
+{
+	long ret;
+
+	vfio_pci_mig_unlock(mig);
+	ret = wait_event_killable_timeout(mig->reset_over,
+					  !READ_ONCE(mig->resetting),
+					  VFIO_PCI_MIG_RESET_TIMEOUT);
+	vfio_pci_mig_lock(mig);
+	if (ret > 0)
+		return 0;
+
+	if (mig->stop_raced) {
+		dev_err_ratelimited(&mig->dev->pdev->dev,
+				    "%s: a reset takes too long, reset the device again before you use it\n",
+				    mig->dev->driver->name);
+		mig->stop_raced = false;
+		mig->stop_lost = true;
+	}
+
+	return ret ?: -EAGAIN;
+}
+
+/**
+ * vfio_pci_mig_settle() - wait for the end of a reset or an error recovery
+ * @mig: the migration, locked
+ *
+ * Unlocks @mig while it waits.  After a reset, the device runs, and its session
+ * is over.
+ *
+ * Return: 0, -EAGAIN if the reset does not end in time, -ERESTARTSYS if a fatal
+ * signal is pending, or the errno of the operation run.
+ */
+int vfio_pci_mig_settle(struct vfio_pci_mig *mig)
+{
+	int ret;
+
+	while (vfio_pci_mig_in_reset(mig)) {
+		ret = vfio_pci_mig_wait_for_reset(mig);
+		if (ret)
+			return ret;
+	}
+	if (!mig->stop_raced)
+		return 0;
+
+	/* The operation may have come after the reset */
+	mig->stop_raced = false;
+	if (mig->state != VFIO_DEVICE_STATE_RUNNING)
+		return 0;
+	ret = mig->ops->run(mig->dev);
+	if (!ret)
+		return 0;
+	vfio_pci_mig_fail(mig);
+
+	return vfio_pci_mig_errno(mig->dev, "run", ret);
+}
+
+/*
+ * Stop, quiesce or run the device.  If @mig->resets changes, a reset came, and
+ * the device runs.
+ */
 static int vfio_pci_mig_set_level(struct vfio_pci_mig *mig,
 				  enum vfio_pci_mig_level level)
 {
@@ -228,31 +272,37 @@ static int vfio_pci_mig_set_level(struct vfio_pci_mig *mig,
 		break;
 	}
 
-	/* After a reset during the call, the device must run */
-	if (!ret && level != VFIO_PCI_MIG_RUNNING &&
-	    vfio_pci_mig_was_reset(mig)) {
-		what = "run";
-		ret = mig->ops->run(mig->dev);
+	if (ret) {
+		/* The loaded state takes effect in part */
+		if (mig->loaded)
+			vfio_pci_mig_fail(mig);
+		return vfio_pci_mig_errno(mig->dev, what, ret);
 	}
+	mig->loaded = false;
 
-	return ret ? vfio_pci_mig_errno(mig->dev, what, ret) : 0;
+	if (level == VFIO_PCI_MIG_RUNNING || !vfio_pci_mig_in_reset(mig))
+		return 0;
+
+	/* A reset began during the operation */
+	mig->stop_raced = true;
+
+	return vfio_pci_mig_settle(mig);
 }
 
 /* Stop a device in pre-copy, and continue the session.  Undo this on error. */
 static int vfio_pci_mig_stop_precopy(struct vfio_pci_mig *mig)
 {
+	unsigned int resets = mig->resets;
 	int ret;
 
 	ret = vfio_pci_mig_set_level(mig, VFIO_PCI_MIG_STOPPED);
-	/* After a reset during the call, the device runs */
-	if (ret || vfio_pci_mig_was_reset(mig))
+	if (ret || mig->resets != resets)
 		return ret;
 
 	ret = vfio_pci_mig_begin(mig, VFIO_DEVICE_STATE_STOP_COPY);
-	if (ret && vfio_pci_mig_set_level(mig, vfio_pci_mig_level(mig->state))) {
-		vfio_pci_mig_end_session(mig);
-		mig->state = VFIO_DEVICE_STATE_ERROR;
-	}
+	if (ret && vfio_pci_mig_set_level(mig, vfio_pci_mig_level(mig->state)) &&
+	    mig->resets == resets)
+		vfio_pci_mig_fail(mig);
 
 	return ret;
 }
@@ -262,6 +312,7 @@ static int vfio_pci_mig_arc(struct vfio_pci_mig *mig,
 			    enum vfio_device_mig_state next)
 {
 	enum vfio_device_mig_state state = mig->state;
+	unsigned int resets = mig->resets;
 	int ret = 0;
 
 	if (vfio_pci_mig_is_saving(state) && next == VFIO_DEVICE_STATE_STOP_COPY) {
@@ -279,9 +330,9 @@ static int vfio_pci_mig_arc(struct vfio_pci_mig *mig,
 		   !vfio_pci_mig_is_saving(state)) {
 		ret = vfio_pci_mig_start_saving(mig, next);
 	}
-	if (!ret)
+	if (!ret && mig->resets == resets)
 		mig->state = next;
-	wake_up_all(&mig->more);
+	vfio_pci_mig_wake(mig);
 
 	return ret;
 }
@@ -295,7 +346,7 @@ static int vfio_pci_mig_arc(struct vfio_pci_mig *mig,
  * Unlocks @mig to wait for a reset in progress.
  *
  * Return: 0, -EINVAL if the state cannot be reached, -EAGAIN if a reset does
- * not end, -ERESTARTSYS if a fatal signal is pending, -ENOMEM if out of memory,
+ * not end in time, -ERESTARTSYS if a fatal signal is pending, -ENOMEM if out of memory,
  * or the errno of a driver operation.
  */
 int vfio_pci_mig_set_state(struct vfio_pci_mig *mig,
@@ -304,13 +355,13 @@ int vfio_pci_mig_set_state(struct vfio_pci_mig *mig,
 	enum vfio_device_mig_state next;
 	int ret;
 
-	while (mig->state != state) {
-		if (vfio_pci_mig_in_reset(mig)) {
-			ret = vfio_pci_mig_wait_for_reset(mig);
-			if (ret)
-				return ret;
-			continue;
-		}
+	for (;;) {
+		/* A reset would undo a part of a change */
+		ret = vfio_pci_mig_settle(mig);
+		if (ret)
+			return ret;
+		if (mig->state == state)
+			return 0;
 
 		/* Only a reset leaves ERROR; vfio_mig_get_next_state() warns */
 		if (mig->state == VFIO_DEVICE_STATE_ERROR)
@@ -325,43 +376,65 @@ int vfio_pci_mig_set_state(struct vfio_pci_mig *mig,
 		if (ret)
 			return ret;
 	}
-
-	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_set_state);
 
 /**
+ * vfio_pci_mig_cancel() - end a session before userspace uses it
+ * @mig: the migration, locked, in a session
+ */
+void vfio_pci_mig_cancel(struct vfio_pci_mig *mig)
+{
+	static const enum vfio_device_mig_state states[] = {
+		[VFIO_PCI_MIG_STOPPED]	= VFIO_DEVICE_STATE_STOP,
+		[VFIO_PCI_MIG_QUIET]	= VFIO_DEVICE_STATE_RUNNING_P2P,
+		[VFIO_PCI_MIG_RUNNING]	= VFIO_DEVICE_STATE_RUNNING,
+	};
+
+	vfio_pci_mig_end_session(mig);
+	mig->state = states[vfio_pci_mig_level(mig->state)];
+}
+
+/**
  * vfio_pci_mig_pending() - get the number of pending pre-copy bytes
  * @mig: the migration, locked, in a pre-copy state
- * @initial: set to the number of initial bytes, which never increases
- * @dirty: set to the number of dirty bytes
+ * @info: set to the pending data
+ *
+ * The reported number of initial bytes increases only with @reinit.
  *
  * Return: 0, or the errno of a driver operation.
  */
-int vfio_pci_mig_pending(struct vfio_pci_mig *mig, u64 *initial,
-			 u64 *dirty)
+int vfio_pci_mig_pending(struct vfio_pci_mig *mig,
+			 struct vfio_pci_precopy_info *info)
 {
 	u64 ready = vfio_pci_mig_left(&mig->stream);
 	int ret;
 
-	*initial = 0;
-	*dirty = 0;
-	ret = mig->ops->precopy->pending(mig->dev, initial, dirty);
+	*info = (struct vfio_pci_precopy_info) {};
+	ret = mig->ops->precopy->pending(mig->dev, info);
 	if (ret)
 		return vfio_pci_mig_errno(mig->dev, "precopy->pending",
 					  ret);
 
 	if (mig->stream.phase == VFIO_PCI_MIG_AT_HEADER)
 		ready = sizeof(struct vfio_pci_mig_header);
-	if (check_add_overflow(*initial, ready, initial))
-		*initial = U64_MAX;
+	if (check_add_overflow(info->initial, ready, &info->initial))
+		info->initial = U64_MAX;
+
+	/* Keep this until userspace reads it; poll() calls this function, too */
+	if (info->reinit && mig->vdev->vdev.precopy_info_v2) {
+		mig->reinit = true;
+		mig->initial = info->initial;
+	}
+	info->reinit = mig->reinit;
 
 	/* initial_bytes must not increase, so count the rest as dirty */
-	if (*initial > mig->initial &&
-	    check_add_overflow(*dirty, *initial - mig->initial, dirty))
-		*dirty = U64_MAX;
-	*initial = min(*initial, mig->initial);
-	mig->initial = *initial;
+	if (info->initial > mig->initial &&
+	    check_add_overflow(info->dirty, info->initial - mig->initial,
+			       &info->dirty))
+		info->dirty = U64_MAX;
+	info->initial = min(info->initial, mig->initial);
+	mig->initial = info->initial;
 
 	return 0;
 }
@@ -436,31 +509,59 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_lock);
 /* The device was reset: it runs, and its session is over */
 static void vfio_pci_mig_do_reset(struct vfio_pci_mig *mig)
 {
-	mig->state = VFIO_DEVICE_STATE_RUNNING;
+	mig->state = mig->stop_lost ? VFIO_DEVICE_STATE_ERROR :
+				      VFIO_DEVICE_STATE_RUNNING;
+	mig->resets++;
 	mig->in_session = false;
+	mig->loaded = false;
+	mig->stop_lost = false;
 	mig->v1_saving = false;
 	mig->log_restart = true;
 	vfio_pci_mig_drop(mig);
-	wake_up_all(&mig->more);
+	vfio_pci_mig_wake(mig);
 	if (mig->vdev && mig->ops->reset)
 		mig->ops->reset(mig->dev);
 }
 
 void vfio_pci_mig_unlock(struct vfio_pci_mig *mig)
 {
+	bool reset, error;
+
 	for (;;) {
 		spin_lock(&mig->reset_lock);
-		if (!mig->deferred_reset)
+		reset = mig->deferred_reset;
+		/* A reset in progress clears the error */
+		error = mig->deferred_error && !mig->resetting;
+		if (!reset && !error)
 			break;
 		mig->deferred_reset = false;
+		if (error)
+			mig->deferred_error = false;
 		spin_unlock(&mig->reset_lock);
-		vfio_pci_mig_do_reset(mig);
+		if (reset)
+			vfio_pci_mig_do_reset(mig);
+		if (error && mig->vdev)
+			vfio_pci_mig_fail(mig);
 	}
-	/* From here on, a reset finds the lock free */
+	/* From here on, a reset or an error finds the lock free */
 	mutex_unlock(&mig->lock);
 	spin_unlock(&mig->reset_lock);
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_unlock);
+
+/*
+ * Handle deferred events now, or leave them to the holder of the lock.  Call
+ * this with @reset_lock held; releases it.
+ */
+static void vfio_pci_mig_handle_events(struct vfio_pci_mig *mig)
+	__releases(&mig->reset_lock)
+{
+	bool locked = mutex_trylock(&mig->lock);
+
+	spin_unlock(&mig->reset_lock);
+	if (locked)
+		vfio_pci_mig_unlock(mig);
+}
 
 /**
  * vfio_pci_mig_reset_prepare() - note the start of a reset
@@ -485,6 +586,7 @@ void vfio_pci_mig_reset(struct vfio_pci_mig *mig)
 	guard(spinlock)(&mig->reset_lock);
 
 	mig->deferred_reset = true;
+	mig->deferred_error = false;
 }
 
 /**
@@ -500,14 +602,41 @@ void vfio_pci_mig_reset_done(struct vfio_pci_mig *mig)
 	WRITE_ONCE(mig->resetting, false);
 	wake_up_all(&mig->reset_over);
 	mig->deferred_reset = true;
-	if (!mutex_trylock(&mig->lock)) {
-		spin_unlock(&mig->reset_lock);
-		return;
-	}
-	spin_unlock(&mig->reset_lock);
-	vfio_pci_mig_unlock(mig);
+	vfio_pci_mig_handle_events(mig);
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_reset_done);
+
+/**
+ * vfio_pci_vendor_migration_failed() - report that a device lost its state
+ * @dev: the device
+ *
+ * For events that no operation of the driver can return, for example a reset of
+ * the PF.  Ends the data transfer session and sets the state to
+ * VFIO_DEVICE_STATE_ERROR, which only a reset of the device leaves.  Takes
+ * effect before the next operation.  If an operation is running, the report
+ * takes effect after it.  DMA logging goes on.
+ *
+ * Context: Process context, may sleep.  May call the end operation, so the
+ * caller must not hold a lock that this operation takes.  From the open of the
+ * device until the close callback of the driver returns.
+ */
+void vfio_pci_vendor_migration_failed(struct vfio_pci_vendor_device *dev)
+{
+	struct vfio_pci_vendor *vendor = to_vfio_pci_vendor(dev);
+	/* Pairs with the release in vfio_pci_mig_open() */
+	struct vfio_pci_mig *mig = smp_load_acquire(&vendor->migration);
+
+	if (!mig)
+		return;
+
+	dev_err_ratelimited(&dev->pdev->dev,
+			    "%s: the device lost its state, reset it before you use it again\n",
+			    dev->driver->name);
+	spin_lock(&mig->reset_lock);
+	mig->deferred_error = true;
+	vfio_pci_mig_handle_events(mig);
+}
+EXPORT_SYMBOL_GPL(vfio_pci_vendor_migration_failed);
 
 static void vfio_pci_mig_free(struct kref *kref)
 {
@@ -552,7 +681,8 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_put);
  * @driver: the vendor driver
  *
  * Return: 0, -EINVAL if a required operation is missing, min_version exceeds
- * version, or the name does not fit into the stream.
+ * version, ignore_ids has unknown bits, or the name does not fit into the
+ * stream.
  */
 int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
 {
@@ -563,6 +693,9 @@ int vfio_pci_mig_check_driver(const struct vfio_pci_vendor_driver *driver)
 
 	if (!ops->stop || !ops->run || !ops->size || !ops->save || !ops->load ||
 	    !ops->load_done || ops->min_version > ops->version)
+		return -EINVAL;
+	if (ops->ignore_ids & ~(VFIO_PCI_MIGRATION_ANY_REVISION |
+				VFIO_PCI_MIGRATION_ANY_SUBSYSTEM))
 		return -EINVAL;
 	/* A session ends by either */
 	if (ops->end && !ops->reset)
@@ -595,6 +728,8 @@ int vfio_pci_mig_open(struct vfio_pci_vendor_device *dev)
 	spin_lock_init(&mig->reset_lock);
 	init_waitqueue_head(&mig->reset_over);
 	init_waitqueue_head(&mig->more);
+	/* Differs from the initial value of @no_data */
+	atomic64_set(&mig->news, 1);
 	vfio_pci_mig_log_init(&mig->log);
 	mig->vdev = dev->vdev;
 	mig->dev = dev;
@@ -634,7 +769,7 @@ void vfio_pci_mig_close(struct vfio_pci_mig *mig)
 		vfree(mig->window);
 		mig->window = NULL;
 	}
-	wake_up_all(&mig->more);
+	vfio_pci_mig_wake(mig);
 
 	vfio_pci_mig_put(mig);
 }

@@ -4,8 +4,8 @@
  *
  * Implements VFIO_DEVICE_FEATURE_MIGRATION, the related features, DMA logging
  * and the data files.  A data file may outlive its data transfer session and
- * the open device; it then fails with -ENODEV.  A read does not wait for data:
- * it calls the driver to save some.
+ * the open device; it then fails with -ENODEV.  A read calls the driver to save
+ * data.  It waits only for a stopped device whose driver has no data yet.
  */
 
 #include <linux/anon_inodes.h>
@@ -29,14 +29,15 @@ struct vfio_pci_mig_file {
 	u64				session;
 };
 
-/* Lock the migration, if the session of the file still exists */
+/* Lock the migration, if the session of the file exists; a reset ends it */
 static int vfio_pci_mig_file_lock(struct vfio_pci_mig_file *mig_file)
 {
 	struct vfio_pci_mig *mig = mig_file->mig;
 	int ret = -ENODEV;
 
 	vfio_pci_mig_lock(mig);
-	if (mig->vdev && mig->session == mig_file->session)
+	if (mig->vdev && mig->session == mig_file->session &&
+	    !vfio_pci_mig_in_reset(mig))
 		ret = vfio_pci_access_begin(mig->vdev);
 	if (ret)
 		vfio_pci_mig_unlock(mig);
@@ -61,13 +62,15 @@ static ssize_t vfio_pci_mig_read(struct vfio_pci_mig *mig,
 	int ret = 0;
 
 	while (iov_iter_count(to)) {
+		u64 news = atomic64_read(&mig->news);
+
 		ret = vfio_pci_mig_fill(stream, stopped);
+		if (vfio_pci_mig_in_reset(mig))
+			ret = -ENODEV;
+		if (ret == -EAGAIN)
+			mig->no_data = news;
 		if (ret)
 			break;
-		if (vfio_pci_mig_was_reset(mig)) {
-			ret = -ENODEV;
-			break;
-		}
 
 		/* Only a running device may have more data later */
 		if (!vfio_pci_mig_left(stream)) {
@@ -95,16 +98,28 @@ static ssize_t vfio_pci_mig_read(struct vfio_pci_mig *mig,
 static ssize_t vfio_pci_mig_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct vfio_pci_mig_file *mig_file = iocb->ki_filp->private_data;
+	bool wait = !(iocb->ki_filp->f_flags & O_NONBLOCK) &&
+		    !(iocb->ki_flags & IOCB_NOWAIT);
+	struct vfio_pci_mig *mig = mig_file->mig;
 	ssize_t ret;
+	u64 news;
 
-	ret = vfio_pci_mig_file_lock(mig_file);
-	if (ret)
-		return ret;
+	for (;;) {
+		ret = vfio_pci_mig_file_lock(mig_file);
+		if (ret)
+			return ret;
 
-	ret = vfio_pci_mig_read(mig_file->mig, to);
-	vfio_pci_mig_file_unlock(mig_file);
+		ret = vfio_pci_mig_read(mig, to);
+		news = mig->no_data;
+		vfio_pci_mig_file_unlock(mig_file);
+		if (ret != -EAGAIN || !wait)
+			return ret;
 
-	return ret;
+		ret = wait_event_interruptible(mig->more,
+					       atomic64_read(&mig->news) != news);
+		if (ret)
+			return ret;
+	}
 }
 
 static ssize_t vfio_pci_mig_write_iter(struct kiocb *iocb,
@@ -132,8 +147,8 @@ static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
 {
 	struct vfio_pci_mig_file *mig_file = file->private_data;
 	struct vfio_pci_mig *mig = mig_file->mig;
+	struct vfio_pci_precopy_info pending;
 	struct vfio_precopy_info info = {};
-	u64 initial, dirty;
 	int ret;
 
 	ret = vfio_pci_mig_file_lock(mig_file);
@@ -145,26 +160,33 @@ static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
 		     vfio_pci_mig_is_stopped(mig->state)))
 		ret = -EINVAL;
 	if (!ret)
-		ret = vfio_pci_mig_pending(mig, &initial, &dirty);
+		ret = vfio_pci_mig_pending(mig, &pending);
+	if (!ret)
+		mig->reinit = false;
 	vfio_pci_mig_file_unlock(mig_file);
 	if (ret)
 		return ret;
 
-	info.initial_bytes = initial;
-	info.dirty_bytes = dirty;
+	info.initial_bytes = pending.initial;
+	info.dirty_bytes = pending.dirty;
+	if (pending.reinit)
+		info.flags |= VFIO_PRECOPY_INFO_REINIT;
 
 	return copy_to_user((void __user *)arg, &info,
 			    offsetofend(struct vfio_precopy_info, dirty_bytes)) ?
 	       -EFAULT : 0;
 }
 
-/* Report data when bytes are pending.  A later read may still return -ENOMSG. */
+/*
+ * Report data of a running device when bytes are pending, and of a stopped one
+ * until the driver has no data to save.  A later read may still find no data.
+ */
 static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 {
 	const __poll_t readable = EPOLLIN | EPOLLRDNORM;
 	struct vfio_pci_mig_file *mig_file = file->private_data;
 	struct vfio_pci_mig *mig = mig_file->mig;
-	u64 initial = 0, dirty = 0;
+	struct vfio_pci_precopy_info pending;
 	__poll_t mask = readable;
 
 	poll_wait(file, &mig->more, wait);
@@ -172,12 +194,14 @@ static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 	if (vfio_pci_mig_file_lock(mig_file))
 		return readable | EPOLLERR;
 
-	if (!vfio_pci_mig_is_stopped(mig->state)) {
-		/* Report the error, so that userspace does not wait forever */
-		if (vfio_pci_mig_pending(mig, &initial, &dirty))
-			mask = readable | EPOLLERR;
-		else if (!initial && !dirty)
+	if (vfio_pci_mig_is_stopped(mig->state)) {
+		if (mig->no_data == atomic64_read(&mig->news))
 			mask = 0;
+	} else if (vfio_pci_mig_pending(mig, &pending)) {
+		/* Report the error, so that userspace does not wait forever */
+		mask = readable | EPOLLERR;
+	} else if (!pending.initial && !pending.dirty) {
+		mask = 0;
 	}
 	vfio_pci_mig_file_unlock(mig_file);
 
@@ -185,25 +209,26 @@ static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 }
 
 /**
- * vfio_pci_vendor_precopy_ready() - report new pre-copy data
+ * vfio_pci_vendor_data_ready() - report new data to save
  * @dev: the device
  *
- * For vendor drivers with struct vfio_pci_precopy_ops.  Wakes up userspace that
- * polls the data file.  The core then calls the pending operation again.
+ * For vendor drivers whose precopy->pending reported nothing, or whose save
+ * returned -EAGAIN.  Wakes up userspace that reads or polls the data file.  The
+ * core then calls the operation again.
  *
  * Context: Any, from the open of the device until the close callback of the
  * driver returns.
  */
-void vfio_pci_vendor_precopy_ready(struct vfio_pci_vendor_device *dev)
+void vfio_pci_vendor_data_ready(struct vfio_pci_vendor_device *dev)
 {
 	struct vfio_pci_vendor *vendor = to_vfio_pci_vendor(dev);
 	/* Pairs with the release in vfio_pci_mig_open() */
 	struct vfio_pci_mig *mig = smp_load_acquire(&vendor->migration);
 
 	if (mig)
-		wake_up_all(&mig->more);
+		vfio_pci_mig_wake(mig);
 }
-EXPORT_SYMBOL_GPL(vfio_pci_vendor_precopy_ready);
+EXPORT_SYMBOL_GPL(vfio_pci_vendor_data_ready);
 
 static int vfio_pci_mig_file_release(struct inode *inode, struct file *file)
 {
@@ -277,10 +302,8 @@ static struct file *vfio_pci_mig_change_state(struct vfio_pci_mig *mig,
 
 	file = vfio_pci_mig_data_file(mig);
 	if (IS_ERR(file)) {
-		/* The session is unusable without a file: end it */
-		vfio_pci_mig_set_state(mig, vfio_pci_mig_is_stopped(state) ?
-				       VFIO_DEVICE_STATE_STOP :
-				       VFIO_DEVICE_STATE_RUNNING);
+		/* The session is unusable without a file */
+		vfio_pci_mig_cancel(mig);
 	}
 
 	return file;
@@ -338,7 +361,7 @@ static int vfio_pci_mig_feature_data_size(struct vfio_device *core_vdev,
 
 	guard(vfio_pci_mig)(mig);
 
-	ret = vfio_pci_mig_size(mig, &bytes);
+	ret = vfio_pci_mig_settle(mig) ?: vfio_pci_mig_size(mig, &bytes);
 	if (!ret)
 		*length = min_t(u64, bytes, ULONG_MAX);
 
@@ -366,7 +389,8 @@ static int vfio_pci_mig_feature_log_start(struct vfio_device *core_vdev,
 
 	guard(vfio_pci_mig)(mig);
 
-	ret = vfio_pci_mig_log_begin(&mig->log, ranges, nnodes);
+	ret = vfio_pci_mig_settle(mig) ?:
+	      vfio_pci_mig_log_begin(&mig->log, ranges, nnodes);
 	if (ret)
 		return ret;
 
@@ -403,6 +427,10 @@ static int vfio_pci_mig_log_sync(struct vfio_pci_mig *mig, u64 iova, u64 length)
 {
 	const struct vfio_pci_dma_log_ops *log = mig->ops->log;
 	int ret;
+
+	ret = vfio_pci_mig_settle(mig);
+	if (ret)
+		return ret;
 
 	if (mig->log_restart && log->restart) {
 		ret = log->restart(mig->dev);

@@ -86,7 +86,7 @@ static int vfio_pci_mig_v1_set_state(struct vfio_pci_mig *mig, u32 val)
 static int vfio_pci_mig_v1_pending(struct vfio_pci_mig *mig, u64 *val)
 {
 	struct vfio_pci_mig_stream *stream = &mig->stream;
-	u64 initial, dirty;
+	struct vfio_pci_precopy_info info;
 	int ret;
 
 	*val = 0;
@@ -100,26 +100,46 @@ static int vfio_pci_mig_v1_pending(struct vfio_pci_mig *mig, u64 *val)
 	if (vfio_pci_mig_is_stopped(mig->state))
 		return vfio_pci_mig_size(mig, val);
 
-	ret = vfio_pci_mig_pending(mig, &initial, &dirty);
+	ret = vfio_pci_mig_pending(mig, &info);
 	if (ret)
 		return ret;
-	if (check_add_overflow(initial, dirty, val))
+	if (check_add_overflow(info.initial, info.dirty, val))
 		*val = U64_MAX;
 
 	return 0;
 }
 
-/* A read of data_offset asks for data */
+/*
+ * A read of data_offset asks for data.  Wait for it: userspace takes a size of 0
+ * as the end of the data.
+ */
 static int vfio_pci_mig_v1_offset(struct vfio_pci_mig *mig, u64 *val)
 {
+	u64 session = mig->session, news;
 	int ret;
 
 	*val = PAGE_SIZE;
 	if (!vfio_pci_mig_is_saving(mig->state))
 		return 0;
 
-	ret = vfio_pci_mig_fill(&mig->stream,
-				vfio_pci_mig_is_stopped(mig->state));
+	for (;;) {
+		news = atomic64_read(&mig->news);
+		ret = vfio_pci_mig_fill(&mig->stream,
+					vfio_pci_mig_is_stopped(mig->state));
+		if (vfio_pci_mig_in_reset(mig))
+			return -EIO;
+		if (ret != -EAGAIN)
+			break;
+
+		vfio_pci_mig_unlock(mig);
+		ret = wait_event_interruptible(mig->more,
+					       atomic64_read(&mig->news) != news);
+		vfio_pci_mig_lock(mig);
+		if (ret)
+			return ret;
+		if (mig->session != session)
+			return -EIO;
+	}
 	if (!ret)
 		mig->v1_offered = vfio_pci_mig_left(&mig->stream);
 
@@ -233,7 +253,8 @@ static int vfio_pci_mig_v1_read(struct vfio_pci_mig *mig,
 
 	if (pos < sizeof(info)) {
 		part = min(iov_iter_count(to), sizeof(info) - pos);
-		ret = vfio_pci_mig_v1_read_info(mig, &info, part, pos);
+		ret = vfio_pci_mig_settle(mig) ?:
+		      vfio_pci_mig_v1_read_info(mig, &info, part, pos);
 		if (ret)
 			return ret;
 		if (copy_to_iter(&info, part, to) != part)
@@ -285,7 +306,8 @@ static int vfio_pci_mig_v1_write(struct vfio_pci_mig *mig,
 			return -EINVAL;
 		if (copy_from_iter(&field, count, from) != count)
 			return -EFAULT;
-		return vfio_pci_mig_v1_write_info(mig, &field, count, pos);
+		return vfio_pci_mig_settle(mig) ?:
+		       vfio_pci_mig_v1_write_info(mig, &field, count, pos);
 	}
 
 	if (mig->state != VFIO_DEVICE_STATE_RESUMING)

@@ -4,8 +4,8 @@
  *
  * The core wraps the data of a vendor driver in records.  The checksum of a
  * record continues the checksum of the previous one.  The core refuses a stream
- * if a part is missing, repeated or changed.  The sender is untrusted.  The
- * core verifies the checksum of a record before the driver gets it.  The driver
+ * if an accident lost, repeated or changed a part.  A checksum cannot detect an
+ * attacker, so drivers validate the data.  The core verifies the checksum of a record before the driver gets it.  The driver
  * applies the state after the end of the stream.
  */
 
@@ -27,11 +27,16 @@
  * @what: name of the operation
  * @ret: its return value, an errno or an invalid value
  *
+ * Logs the failure, unless the caller may simply try again.
+ *
  * Return: @ret if it is an errno, -EIO otherwise.
  */
 int vfio_pci_mig_errno(struct vfio_pci_vendor_device *dev, const char *what,
 		       ssize_t ret)
 {
+	if (ret == -EAGAIN || ret == -EINTR || ret == -ERESTARTSYS)
+		return ret;
+
 	dev_err_ratelimited(&dev->pdev->dev,
 			    "%s: migration failed: operation %s returned %zd\n",
 			    dev->driver->name, what, ret);
@@ -170,7 +175,8 @@ static void vfio_pci_mig_put_end(struct vfio_pci_mig_stream *stream)
  * Does nothing if the window still has data.  If the window is empty
  * afterwards, no data is available now, or the stream is complete.
  *
- * Return: 0, or the errno of the driver; the caller may try again.
+ * Return: 0, -EAGAIN if the driver of a stopped device has no data yet, or
+ * another errno of the driver; the caller may try again.
  */
 int vfio_pci_mig_fill(struct vfio_pci_mig_stream *stream, bool stopped)
 {
@@ -285,6 +291,20 @@ void vfio_pci_mig_refuse(const struct vfio_pci_mig_stream *stream,
 	va_end(args);
 }
 
+static bool vfio_pci_mig_same_device(const struct vfio_pci_migration_ops *ops,
+				     const struct vfio_pci_mig_header *a,
+				     const struct vfio_pci_mig_header *b)
+{
+	if (a->vendor != b->vendor || a->device != b->device)
+		return false;
+	if (!(ops->ignore_ids & VFIO_PCI_MIGRATION_ANY_SUBSYSTEM) &&
+	    (a->subvendor != b->subvendor || a->subdevice != b->subdevice))
+		return false;
+
+	return ops->ignore_ids & VFIO_PCI_MIGRATION_ANY_REVISION ||
+	       a->revision == b->revision;
+}
+
 static int vfio_pci_mig_check_header(struct vfio_pci_mig_stream *stream)
 {
 	const struct vfio_pci_migration_ops *ops = vfio_pci_mig_ops(stream);
@@ -312,10 +332,7 @@ static int vfio_pci_mig_check_header(struct vfio_pci_mig_stream *stream)
 		return -EBADMSG;
 	}
 
-	if (header->vendor != ours.vendor || header->device != ours.device ||
-	    header->subvendor != ours.subvendor ||
-	    header->subdevice != ours.subdevice ||
-	    header->revision != ours.revision) {
+	if (!vfio_pci_mig_same_device(ops, header, &ours)) {
 		vfio_pci_mig_refuse(stream,
 				    "saved by a different device: %04x:%04x, subsystem %04x:%04x, revision %02x",
 				    le16_to_cpu(header->vendor),
@@ -369,7 +386,8 @@ static int vfio_pci_mig_check_record(struct vfio_pci_mig_stream *stream)
 		valid &= size == sizeof(struct vfio_pci_mig_end);
 		break;
 	default:
-		valid = false;
+		valid &= type & VFIO_PCI_MIG_OPTIONAL &&
+			 size <= VFIO_PCI_MIG_PART;
 	}
 	if (valid)
 		return 0;
@@ -412,13 +430,15 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 				stream->data_bytes);
 		stream->data_bytes += size;
 		break;
-	default:
+	case VFIO_PCI_MIG_END:
 		if (le64_to_cpu(end->precopy_bytes) != stream->precopy_bytes ||
 		    le64_to_cpu(end->data_bytes) != stream->data_bytes) {
 			vfio_pci_mig_refuse(stream, "trailer does not match the received data");
 			return -EINVAL;
 		}
 		stream->phase = VFIO_PCI_MIG_COMPLETE;
+		return 0;
+	default:
 		return 0;
 	}
 
@@ -499,7 +519,7 @@ int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		/* Do not load anything after a reset */
-		if (mig && vfio_pci_mig_was_reset(mig))
+		if (mig && vfio_pci_mig_in_reset(mig))
 			return -ENODEV;
 		ret = vfio_pci_mig_step(stream, from);
 		/* If bytes are left, the copy from userspace faulted */
@@ -517,8 +537,7 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_feed);
  * vfio_pci_mig_received() - check whether a stream was received completely
  * @stream: the stream
  *
- * Return: 0, -ENODATA if the stream is empty, -EINVAL if it is incomplete, or
- * the error of the stream.
+ * Return: 0, -EINVAL if the stream is incomplete, or the error of the stream.
  */
 int vfio_pci_mig_received(const struct vfio_pci_mig_stream *stream)
 {
@@ -526,8 +545,6 @@ int vfio_pci_mig_received(const struct vfio_pci_mig_stream *stream)
 		return stream->error;
 	if (stream->phase == VFIO_PCI_MIG_COMPLETE)
 		return 0;
-	if (stream->phase == VFIO_PCI_MIG_AT_HEADER && !stream->got)
-		return -ENODATA;
 
 	vfio_pci_mig_refuse(stream,
 			    "incomplete after %llu pre-copy and %llu state bytes",

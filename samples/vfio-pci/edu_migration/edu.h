@@ -173,8 +173,8 @@ bool edu_next_piece(const struct edu *edu, unsigned int *start,
 		    unsigned int *length);
 int edu_begin(struct vfio_pci_vendor_device *dev,
 	      enum vfio_device_mig_state state);
-int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
-		      u64 *dirty);
+int edu_early_pending(struct vfio_pci_vendor_device *dev,
+		      struct vfio_pci_precopy_info *info);
 ssize_t edu_early_save(struct vfio_pci_vendor_device *dev, void *buf,
 		       size_t size, u64 pos);
 

@@ -253,13 +253,12 @@ int edu_begin(struct vfio_pci_vendor_device *dev,
 }
 
 /* The early data never changes */
-int edu_early_pending(struct vfio_pci_vendor_device *dev, u64 *initial,
-		      u64 *dirty)
+int edu_early_pending(struct vfio_pci_vendor_device *dev,
+		      struct vfio_pci_precopy_info *info)
 {
 	struct edu *edu = dev->data;
 
-	*initial = edu->early_sent ? 0 : sizeof(struct edu_early_state);
-	*dirty = 0;
+	info->initial = edu->early_sent ? 0 : sizeof(struct edu_early_state);
 
 	return 0;
 }

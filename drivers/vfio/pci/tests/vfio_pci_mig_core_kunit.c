@@ -4,9 +4,6 @@
  */
 
 #include <kunit/test.h>
-#include <linux/delay.h>
-#include <linux/jiffies.h>
-#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/vfio.h>
@@ -14,50 +11,27 @@
 
 #include "vfio_pci_mig_device_kunit.h"
 
-/* Change the state, and check the result, the calls and the new state */
-static void test_expect(struct kunit *test, const char *what,
-			enum vfio_device_mig_state to, int ret,
-			const char *events, enum vfio_device_mig_state state)
+/* Reset the device and change to a state; in RESUMING, load an empty state */
+static void test_reach_loaded(struct kunit *test,
+			      enum vfio_device_mig_state state)
 {
 	struct mig_device *t = test->priv;
+	u8 data[MIG_HEADER + MIG_HEAD + 16];
+	struct mig_bytes b = { .data = data };
 
-	memset(t->fake->events, 0, sizeof(t->fake->events));
-	KUNIT_EXPECT_EQ_MSG(test, ret, mig_set(t, to), "%s", what);
-	KUNIT_EXPECT_STREQ_MSG(test, events, t->fake->events, "%s", what);
-	/* The next check depends on this state */
-	KUNIT_ASSERT_EQ_MSG(test, state, t->mig->state, "%s", what);
+	mig_reach(test, state);
+	if (state != VFIO_DEVICE_STATE_RESUMING)
+		return;
+
+	mig_put_header(&b, t->fake, t->vdev->pdev, 0);
+	mig_put_end(&b, 0, 0);
+	KUNIT_ASSERT_EQ(test, 0, mig_feed(&t->mig->stream, data, b.len, b.len));
 }
-
-/* Reset the device and change to a state */
-static void test_reach(struct kunit *test, enum vfio_device_mig_state state)
-{
-	struct mig_device *t = test->priv;
-
-	vfio_pci_mig_reset_done(t->mig);
-	mig_fake_forget(t->fake);
-	if (state == VFIO_DEVICE_STATE_ERROR) {
-		KUNIT_ASSERT_EQ(test, 0,
-				mig_set(t, VFIO_DEVICE_STATE_RESUMING));
-		KUNIT_ASSERT_EQ(test, 0, mig_feed(&t->mig->stream, "V", 1, 1));
-		KUNIT_ASSERT_EQ(test, -EINVAL,
-				mig_set(t, VFIO_DEVICE_STATE_STOP));
-	} else {
-		KUNIT_ASSERT_EQ(test, 0, mig_set(t, state));
-	}
-	KUNIT_ASSERT_EQ(test, state, t->mig->state);
-	mig_fake_forget(t->fake);
-}
-
-/* In the order of enum vfio_device_mig_state */
-static const char * const state_names[MIG_STATES] = {
-	"ERROR", "STOP", "RUNNING", "STOP_COPY", "RESUMING", "RUNNING_P2P",
-	"PRE_COPY", "PRE_COPY_P2P",
-};
 
 /*
  * Calls on the path from one state (row) to another (column), in the order of
  * the enum: s stop, r run, q quiesce; p, c and i begin PRE_COPY, STOP_COPY and
- * RESUMING; e end.  "-" means that there is no path.
+ * RESUMING; d load_done, e end.  "-" means that there is no path.
  */
 struct abilities {
 	const char *name;
@@ -71,14 +45,14 @@ static const struct abilities abilities[] = {
 		{ "-", "", "r", "c", "i", "-", "-", "-" },
 		{ "-", "s", "", "sc", "si", "-", "-", "-" },
 		{ "-", "e", "er", "", "ei", "-", "-", "-" },
-		{ "-", "e", "er", "ec", "", "-", "-", "-" },
+		{ "-", "de", "der", "dec", "", "-", "-", "-" },
 	} },
 	{ "P2P", true, false, {
 		{ "", "-", "-", "-", "-", "-", "-", "-" },
 		{ "-", "", "qr", "c", "i", "q", "-", "-" },
 		{ "-", "qs", "", "qsc", "qsi", "q", "-", "-" },
 		{ "-", "e", "eqr", "", "ei", "eq", "-", "-" },
-		{ "-", "e", "eqr", "ec", "", "eq", "-", "-" },
+		{ "-", "de", "deqr", "dec", "", "deq", "-", "-" },
 		{ "-", "s", "r", "sc", "si", "", "-", "-" },
 	} },
 	{ "PRE_COPY", false, true, {
@@ -86,7 +60,7 @@ static const struct abilities abilities[] = {
 		{ "-", "", "r", "c", "i", "-", "rp", "-" },
 		{ "-", "s", "", "sc", "si", "-", "p", "-" },
 		{ "-", "e", "er", "", "ei", "-", "-", "-" },
-		{ "-", "e", "er", "ec", "", "-", "erp", "-" },
+		{ "-", "de", "der", "dec", "", "-", "derp", "-" },
 		{},
 		{ "-", "es", "e", "sc", "esi", "-", "", "-" },
 	} },
@@ -95,7 +69,7 @@ static const struct abilities abilities[] = {
 		{ "-", "", "qr", "c", "i", "q", "qrp", "qp" },
 		{ "-", "qs", "", "qsc", "qsi", "q", "p", "qp" },
 		{ "-", "e", "eqr", "", "ei", "eq", "-", "-" },
-		{ "-", "e", "eqr", "ec", "", "eq", "eqrp", "eqp" },
+		{ "-", "de", "deqr", "dec", "", "deq", "deqrp", "deqp" },
 		{ "-", "s", "r", "sc", "si", "", "rp", "p" },
 		{ "-", "eqs", "e", "qsc", "eqsi", "eq", "", "q" },
 		{ "-", "es", "er", "sc", "esi", "e", "r", "" },
@@ -118,21 +92,31 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 	struct mig_device *t = test->priv;
 	unsigned int undone;
 	char what[64];
+	bool fatal;
 	int ret;
 
 	/* end cannot fail */
 	if (calls[i] == 'e')
 		return;
 
+	/* A loaded device is unusable if it cannot apply the state or run */
+	fatal = from == VFIO_DEVICE_STATE_RESUMING &&
+		(calls[i] == 'd' || (i == 2 && strchr("qr", calls[i])));
+
 	/* If begin fails in pre-copy, the core runs the stopped device again */
 	undone = calls[i] == 'c' && from >= VFIO_DEVICE_STATE_PRE_COPY;
-	snprintf(what, sizeof(what), "%s to %s, %c fails", state_names[from],
-		 state_names[to], calls[i]);
-	test_reach(test, from);
+	snprintf(what, sizeof(what), "%s to %s, %c fails", mig_state_names[from],
+		 mig_state_names[to], calls[i]);
+	test_reach_loaded(test, from);
 	t->fake->fails = calls[i];
 	t->fake->fail_ret = fail_ret;
 	ret = fail_ret < 0 && fail_ret >= -MAX_ERRNO ? fail_ret : -EIO;
 	KUNIT_EXPECT_EQ_MSG(test, ret, mig_set(t, to), "%s", what);
+	if (fatal) {
+		KUNIT_EXPECT_EQ_MSG(test, VFIO_DEVICE_STATE_ERROR,
+				    t->mig->state, "%s", what);
+		return;
+	}
 	KUNIT_EXPECT_EQ_MSG(test, i + 1 + undone, strlen(t->fake->events), "%s",
 			    what);
 	KUNIT_EXPECT_EQ_MSG(test, 0, strncmp(calls, t->fake->events, i + 1),
@@ -144,7 +128,7 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 		KUNIT_EXPECT_EQ_MSG(test, from, t->mig->state, "%s", what);
 
 	t->fake->fails = 0;
-	test_expect(test, what, to, 0, calls + i - undone, to);
+	mig_expect(test, what, to, 0, calls + i - undone, to);
 }
 
 /* All pairs of states, and a failure of each call between them */
@@ -162,29 +146,29 @@ static void test_state_changes_call_operations_in_order(struct kunit *test)
 		if (!a->calls[from][0]) {
 			vfio_pci_mig_reset_done(t->mig);
 			mig_fake_forget(t->fake);
-			test_expect(test, state_names[from], from, -EINVAL, "",
+			mig_expect(test, mig_state_names[from], from, -EINVAL, "",
 				    VFIO_DEVICE_STATE_RUNNING);
 			continue;
 		}
 		for (to = 0; to < MIG_STATES; to++) {
 			calls = a->calls[from][to];
 			snprintf(what, sizeof(what), "%s to %s",
-				 state_names[from], state_names[to]);
-			test_reach(test, from);
+				 mig_state_names[from], mig_state_names[to]);
+			test_reach_loaded(test, from);
 			if (!strcmp(calls, "-")) {
-				test_expect(test, what, to, -EINVAL, "", from);
+				mig_expect(test, what, to, -EINVAL, "", from);
 				continue;
 			}
-			test_expect(test, what, to, 0, calls, to);
+			mig_expect(test, what, to, 0, calls, to);
 			for (i = 0; calls[i]; i++)
 				test_one_failure(test, a, from, to, i,
 						 fail_rets[(from + to) %
 							   ARRAY_SIZE(fail_rets)]);
 		}
-		test_reach(test, from);
-		test_expect(test, state_names[from], MIG_STATES, -EINVAL, "",
+		mig_reach(test, from);
+		mig_expect(test, mig_state_names[from], MIG_STATES, -EINVAL, "",
 			    from);
-		test_expect(test, state_names[from], U32_MAX, -EINVAL, "",
+		mig_expect(test, mig_state_names[from], U32_MAX, -EINVAL, "",
 			    from);
 	}
 }
@@ -201,7 +185,7 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 		{ VFIO_DEVICE_STATE_RUNNING, VFIO_DEVICE_STATE_RESUMING,
 		  VFIO_DEVICE_STATE_RUNNING_P2P, 's' },
 		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING,
-		  VFIO_DEVICE_STATE_STOP, 'q' },
+		  VFIO_DEVICE_STATE_ERROR, 'q' },
 		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING,
 		  VFIO_DEVICE_STATE_RUNNING_P2P, 'r' },
 		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING,
@@ -233,7 +217,7 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 	mig_start(test, true, true);
 	vdev = &t->vdev->vdev;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		test_reach(test, cases[i].from);
+		test_reach_loaded(test, cases[i].from);
 		t->fake->fails = cases[i].fails;
 		t->fake->fail_ret = -EBUSY;
 		KUNIT_EXPECT_EQ(test, -EBUSY, mig_set(t, cases[i].to));
@@ -241,14 +225,14 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 	}
 
 	/* The core cannot run the stopped device again */
-	test_reach(test, VFIO_DEVICE_STATE_PRE_COPY_P2P);
+	mig_reach(test, VFIO_DEVICE_STATE_PRE_COPY_P2P);
 	t->fake->fails = 'c';
 	t->fake->also_fails = 'q';
-	test_expect(test, "failed undo", VFIO_DEVICE_STATE_STOP_COPY, -EBUSY,
+	mig_expect(test, "failed undo", VFIO_DEVICE_STATE_STOP_COPY, -EBUSY,
 		    "scqe", VFIO_DEVICE_STATE_ERROR);
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&t->mig->stream));
 
-	test_reach(test, VFIO_DEVICE_STATE_STOP_COPY);
+	mig_reach(test, VFIO_DEVICE_STATE_STOP_COPY);
 	t->fake->fails = 'z';
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			vdev->mig_ops->migration_get_data_size(vdev, &length));
@@ -271,7 +255,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 		int ret;
 		const char *events;
 	} cases[] = {
-		{ "empty stream", 0, 0, 0, 0, "" },
+		{ "empty stream", 0, 0, 0, -EINVAL, "" },
 		{ "one byte", 1, 0, 0, -EINVAL, "" },
 		{ "the header", MIG_HEADER, 0, 0, -EINVAL, "" },
 		{ "all but the trailer", -32, 0, 0, -EINVAL, "" },
@@ -300,7 +284,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 		int ret = cases[i].ret;
 		int fed = 0;
 
-		test_reach(test, VFIO_DEVICE_STATE_RESUMING);
+		mig_reach(test, VFIO_DEVICE_STATE_RESUMING);
 		mig_put_all(&b, t->fake, t->vdev->pdev, i);
 		len = cases[i].len;
 		len = len < 0 ? b.len + len : min_t(long, len, b.len);
@@ -321,7 +305,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 		strlcat(events, "e", sizeof(events));
 		if (!ret)
 			strlcat(events, "q", sizeof(events));
-		test_expect(test, what, VFIO_DEVICE_STATE_RUNNING_P2P,
+		mig_expect(test, what, VFIO_DEVICE_STATE_RUNNING_P2P,
 			    ret, events, ret ? VFIO_DEVICE_STATE_ERROR :
 					       VFIO_DEVICE_STATE_RUNNING_P2P);
 		KUNIT_EXPECT_NULL(test, stream->payload);
@@ -330,28 +314,28 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 			continue;
 
 		/* Only a reset leaves the state ERROR */
-		test_expect(test, what, VFIO_DEVICE_STATE_RUNNING, -EINVAL, "",
+		mig_expect(test, what, VFIO_DEVICE_STATE_RUNNING, -EINVAL, "",
 			    VFIO_DEVICE_STATE_ERROR);
 		vfio_pci_mig_reset_done(t->mig);
-		test_expect(test, what, VFIO_DEVICE_STATE_STOP, 0, "qs",
+		mig_expect(test, what, VFIO_DEVICE_STATE_STOP, 0, "qs",
 			    VFIO_DEVICE_STATE_STOP);
 	}
 
 	/* An invalid return value of load_done becomes -EIO */
-	test_reach(test, VFIO_DEVICE_STATE_RESUMING);
+	mig_reach(test, VFIO_DEVICE_STATE_RESUMING);
 	mig_put_all(&b, t->fake, t->vdev->pdev, 1);
 	KUNIT_EXPECT_EQ(test, 0, mig_feed(stream, b.data, b.len, b.len));
 	t->fake->fails = 'd';
 	t->fake->fail_ret = 1;
-	test_expect(test, "1", VFIO_DEVICE_STATE_STOP, -EIO, "de",
+	mig_expect(test, "1", VFIO_DEVICE_STATE_STOP, -EIO, "de",
 		    VFIO_DEVICE_STATE_ERROR);
 
 	/* After a failed load, leaving RESUMING fails, too */
-	test_reach(test, VFIO_DEVICE_STATE_RESUMING);
+	mig_reach(test, VFIO_DEVICE_STATE_RESUMING);
 	t->fake->load_ret = -ENOSPC;
 	KUNIT_EXPECT_EQ(test, -ENOSPC, mig_feed(stream, b.data, b.len, b.len));
 	t->fake->load_ret = 0;
-	test_expect(test, "load", VFIO_DEVICE_STATE_STOP, -ENOSPC, "e",
+	mig_expect(test, "load", VFIO_DEVICE_STATE_STOP, -ENOSPC, "e",
 		    VFIO_DEVICE_STATE_ERROR);
 }
 
@@ -376,8 +360,9 @@ static void test_fill_all(struct kunit *test, struct mig_bytes *b, bool stopped)
 static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
-	u64 initial, dirty, session;
+	struct vfio_pci_precopy_info info;
 	struct mig_bytes b;
+	u64 session;
 
 	mig_bytes_alloc(test, &b, PAGE_SIZE);
 	mig_start(test, true, true);
@@ -385,32 +370,32 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 	t->fake->parts[MIG_DATA][0] = 100;
 
 	session = t->mig->session;
-	test_expect(test, "start", VFIO_DEVICE_STATE_PRE_COPY, 0, "p",
+	mig_expect(test, "start", VFIO_DEVICE_STATE_PRE_COPY, 0, "p",
 		    VFIO_DEVICE_STATE_PRE_COPY);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	session = t->mig->session;
-	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &initial, &dirty));
-	KUNIT_EXPECT_EQ(test, MIG_HEADER + 9, initial);
-	KUNIT_EXPECT_EQ(test, 7, dirty);
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &info));
+	KUNIT_EXPECT_EQ(test, MIG_HEADER + 9, info.initial);
+	KUNIT_EXPECT_EQ(test, 7, info.dirty);
 	test_fill_all(test, &b, false);
-	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &initial, &dirty));
-	KUNIT_EXPECT_EQ(test, 9, initial);
-	test_expect(test, "continue", VFIO_DEVICE_STATE_STOP_COPY, 0, "qsc",
+	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &info));
+	KUNIT_EXPECT_EQ(test, 9, info.initial);
+	mig_expect(test, "continue", VFIO_DEVICE_STATE_STOP_COPY, 0, "qsc",
 		    VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_EXPECT_EQ(test, session, t->mig->session);
 	test_fill_all(test, &b, true);
 	KUNIT_EXPECT_EQ(test, VFIO_PCI_MIG_COMPLETE, t->mig->stream.phase);
-	test_expect(test, "end", VFIO_DEVICE_STATE_STOP, 0, "e",
+	mig_expect(test, "end", VFIO_DEVICE_STATE_STOP, 0, "e",
 		    VFIO_DEVICE_STATE_STOP);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 
 	/* The device loads its own state */
 	session = t->mig->session;
-	test_expect(test, "resume", VFIO_DEVICE_STATE_RESUMING, 0, "i",
+	mig_expect(test, "resume", VFIO_DEVICE_STATE_RESUMING, 0, "i",
 		    VFIO_DEVICE_STATE_RESUMING);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	KUNIT_EXPECT_EQ(test, 0, mig_feed(&t->mig->stream, b.data, b.len, 50));
-	test_expect(test, "run", VFIO_DEVICE_STATE_RUNNING, 0, "deqr",
+	mig_expect(test, "run", VFIO_DEVICE_STATE_RUNNING, 0, "deqr",
 		    VFIO_DEVICE_STATE_RUNNING);
 	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_PRECOPY]);
 	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_DATA]);
@@ -418,13 +403,13 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 	/* After an aborted session, userspace starts a new one */
 	mig_fake_forget(t->fake);
 	b.len = 0;
-	test_expect(test, "restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "qsc",
+	mig_expect(test, "restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "qsc",
 		    VFIO_DEVICE_STATE_STOP_COPY);
 	session = t->mig->session;
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_fill(&t->mig->stream, true));
-	test_expect(test, "abort", VFIO_DEVICE_STATE_STOP, 0, "e",
+	mig_expect(test, "abort", VFIO_DEVICE_STATE_STOP, 0, "e",
 		    VFIO_DEVICE_STATE_STOP);
-	test_expect(test, "second restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "c",
+	mig_expect(test, "second restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "c",
 		    VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	test_fill_all(test, &b, true);
@@ -439,132 +424,9 @@ static void test_begin_and_end_are_optional(struct kunit *test)
 	mig_start(test, true, true);
 	t->fake->ops.begin = NULL;
 	t->fake->ops.end = NULL;
-	test_expect(test, "in", VFIO_DEVICE_STATE_PRE_COPY, 0, "",
+	mig_expect(test, "in", VFIO_DEVICE_STATE_PRE_COPY, 0, "",
 		    VFIO_DEVICE_STATE_PRE_COPY);
-	test_expect(test, "out", VFIO_DEVICE_STATE_STOP, 0, "qs",
-		    VFIO_DEVICE_STATE_STOP);
-}
-
-static void test_expect_reset(struct kunit *test, const char *what, u64 session,
-			      bool transfers)
-{
-	struct mig_device *t = test->priv;
-
-	KUNIT_EXPECT_STREQ_MSG(test, "", t->fake->events, "%s", what);
-	KUNIT_EXPECT_EQ_MSG(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state,
-			    "%s", what);
-	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&t->mig->lock));
-	KUNIT_EXPECT_FALSE(test, t->mig->deferred_reset);
-	KUNIT_EXPECT_FALSE(test, t->mig->in_session);
-	KUNIT_EXPECT_NULL(test, t->mig->stream.payload);
-	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&t->mig->stream));
-	if (transfers)
-		KUNIT_EXPECT_NE(test, session, t->mig->session);
-}
-
-/* A reset in each state, with and without the lock */
-static void test_reset_ends_the_session(struct kunit *test)
-{
-	struct mig_device *t = test->priv;
-	enum vfio_device_mig_state state;
-	unsigned int resets;
-	bool transfers;
-	u64 session;
-
-	mig_start(test, true, true);
-	for (state = 0; state < MIG_STATES; state++) {
-		transfers = state == VFIO_DEVICE_STATE_RESUMING ||
-			    state == VFIO_DEVICE_STATE_STOP_COPY ||
-			    state >= VFIO_DEVICE_STATE_PRE_COPY;
-		test_reach(test, state);
-		if (transfers && state != VFIO_DEVICE_STATE_RESUMING)
-			KUNIT_EXPECT_EQ(test, 0,
-					vfio_pci_mig_fill(&t->mig->stream,
-							  false));
-		session = t->mig->session;
-		resets = t->fake->resets;
-		vfio_pci_mig_reset_done(t->mig);
-		test_expect_reset(test, state_names[state], session, transfers);
-		KUNIT_EXPECT_EQ(test, resets + 1, t->fake->resets);
-
-		/* The session continues until the lock is released */
-		test_reach(test, state);
-		session = t->mig->session;
-		vfio_pci_mig_lock(t->mig);
-		vfio_pci_mig_reset_done(t->mig);
-		vfio_pci_mig_reset_done(t->mig);
-		KUNIT_EXPECT_EQ(test, state, t->mig->state);
-		KUNIT_EXPECT_EQ(test, session, t->mig->session);
-		KUNIT_EXPECT_EQ(test, state == VFIO_DEVICE_STATE_RESUMING,
-				!!t->mig->stream.payload);
-		vfio_pci_mig_unlock(t->mig);
-		test_expect_reset(test, state_names[state], session, transfers);
-		test_expect(test, "after", VFIO_DEVICE_STATE_STOP, 0, "qs",
-			    VFIO_DEVICE_STATE_STOP);
-
-		/* Call the reset handlers of vfio-pci-core */
-		test_reach(test, state);
-		session = t->mig->session;
-		vfio_pci_core_reset_prepare(t->vdev->pdev);
-		KUNIT_EXPECT_EQ(test, state, t->mig->state);
-		vfio_pci_core_reset_done(t->vdev->pdev);
-		test_expect_reset(test, state_names[state], session, transfers);
-	}
-}
-
-#define NR_DEFERRED	100
-
-static int reset_thread(void *data)
-{
-	struct mig_device *t = data;
-
-	while (!kthread_should_stop()) {
-		vfio_pci_mig_reset_done(t->mig);
-		usleep_range(10, 100);
-	}
-
-	return 0;
-}
-
-/* No reset is lost, and none takes effect while the lock is held */
-static void test_concurrent_resets_are_not_lost(struct kunit *test)
-{
-	static const enum vfio_device_mig_state states[] = {
-		VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_PRE_COPY,
-		VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING_P2P,
-	};
-	unsigned long timeout = jiffies + 20 * HZ;
-	struct mig_device *t = test->priv;
-	unsigned int i, deferred = 0;
-	struct task_struct *task;
-	u64 session;
-	int ret = 0;
-
-	mig_start(test, true, true);
-	task = kthread_run(reset_thread, t, "mig_reset");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	for (i = 0; !ret && deferred < NR_DEFERRED; i++) {
-		if (time_after(jiffies, timeout))
-			break;
-		vfio_pci_mig_lock(t->mig);
-		/* Each state can follow the previous one, and RUNNING */
-		ret = vfio_pci_mig_set_state(t->mig, states[i % 4]);
-		session = t->mig->session;
-		usleep_range(10, 100);
-		KUNIT_EXPECT_EQ(test, states[i % 4], t->mig->state);
-		KUNIT_EXPECT_EQ(test, session, t->mig->session);
-		deferred += READ_ONCE(t->mig->deferred_reset);
-		vfio_pci_mig_unlock(t->mig);
-		mig_fake_forget(t->fake);
-	}
-	kthread_stop(task);
-	KUNIT_EXPECT_EQ(test, 0, ret);
-	KUNIT_EXPECT_EQ(test, NR_DEFERRED, deferred);
-	KUNIT_EXPECT_FALSE(test, t->mig->deferred_reset);
-	KUNIT_EXPECT_FALSE(test, mutex_is_locked(&t->mig->lock));
-	/* The last reset took effect without the lock */
-	KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
-	test_expect(test, "after", VFIO_DEVICE_STATE_STOP, 0, "qs",
+	mig_expect(test, "out", VFIO_DEVICE_STATE_STOP, 0, "qs",
 		    VFIO_DEVICE_STATE_STOP);
 }
 
@@ -577,7 +439,7 @@ static void test_close_ends_the_session(struct kunit *test)
 
 	mig_start(test, true, true);
 	for (state = 0; state < MIG_STATES; state++) {
-		test_reach(test, state);
+		mig_reach(test, state);
 		mig = vfio_pci_mig_get(&t->vdev->vdev);
 		KUNIT_EXPECT_PTR_EQ(test, t->mig, mig);
 		vfio_pci_vendors_close(t->vdev);
@@ -586,7 +448,7 @@ static void test_close_ends_the_session(struct kunit *test)
 				       state == VFIO_DEVICE_STATE_STOP_COPY ||
 				       state == VFIO_DEVICE_STATE_RESUMING ?
 				       "e-" : "-", t->fake->events, "%s",
-				       state_names[state]);
+				       mig_state_names[state]);
 		/*
 		 * Other holders of a reference notice that the device is closed
 		 */
@@ -601,10 +463,49 @@ static void test_close_ends_the_session(struct kunit *test)
 	}
 
 	/* A session that began with pre-copy ends once */
-	test_reach(test, VFIO_DEVICE_STATE_PRE_COPY);
+	mig_reach(test, VFIO_DEVICE_STATE_PRE_COPY);
 	KUNIT_EXPECT_EQ(test, 0, mig_set(t, VFIO_DEVICE_STATE_STOP_COPY));
 	vfio_pci_vendors_close(t->vdev);
 	KUNIT_EXPECT_STREQ(test, "qsce-", t->fake->events);
+}
+
+/* Only userspace that knows the flag sees more initial bytes than before */
+static void test_new_initial_data_is_reported_once(struct kunit *test)
+{
+	struct mig_device *t = test->priv;
+	struct vfio_pci_precopy_info info;
+	struct mig_bytes b;
+	bool knows;
+
+	mig_bytes_alloc(test, &b, PAGE_SIZE);
+	mig_start(test, true, true);
+	t->fake->parts[MIG_PRECOPY][0] = 9;
+	for (knows = false; ; knows = true) {
+		t->vdev->vdev.precopy_info_v2 = knows;
+		mig_reach(test, VFIO_DEVICE_STATE_PRE_COPY);
+		t->fake->parts[MIG_PRECOPY][0] = 9;
+		b.len = 0;
+		test_fill_all(test, &b, false);
+		KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &info));
+		KUNIT_EXPECT_EQ(test, 9, info.initial);
+		KUNIT_EXPECT_FALSE(test, info.reinit);
+
+		t->fake->reinit = true;
+		t->fake->parts[MIG_PRECOPY][0] = 20;
+		KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &info));
+		KUNIT_EXPECT_EQ(test, knows ? 20 : 9, info.initial);
+		KUNIT_EXPECT_EQ(test, knows ? 7 : 7 + 11, info.dirty);
+		KUNIT_EXPECT_EQ(test, knows, info.reinit);
+
+		/* The flag stays until userspace reads it */
+		t->fake->reinit = false;
+		t->fake->parts[MIG_PRECOPY][0] = 15;
+		KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &info));
+		KUNIT_EXPECT_EQ(test, knows ? 15 : 9, info.initial);
+		KUNIT_EXPECT_EQ(test, knows, info.reinit);
+		if (knows)
+			break;
+	}
 }
 
 static struct kunit_case mig_test_cases[] = {
@@ -613,8 +514,7 @@ static struct kunit_case mig_test_cases[] = {
 	KUNIT_CASE(test_incomplete_stream_is_an_error),
 	KUNIT_CASE(test_session_spans_precopy_and_stop_copy),
 	KUNIT_CASE(test_begin_and_end_are_optional),
-	KUNIT_CASE(test_reset_ends_the_session),
-	KUNIT_CASE(test_concurrent_resets_are_not_lost),
+	KUNIT_CASE(test_new_initial_data_is_reported_once),
 	KUNIT_CASE(test_close_ends_the_session),
 	{}
 };

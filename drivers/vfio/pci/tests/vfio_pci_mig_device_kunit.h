@@ -133,4 +133,44 @@ static inline int mig_set(struct mig_device *t, enum vfio_device_mig_state state
 	return vfio_pci_mig_set_state(t->mig, state);
 }
 
+/* In the order of enum vfio_device_mig_state */
+static const char * const mig_state_names[MIG_STATES] = {
+	"ERROR", "STOP", "RUNNING", "STOP_COPY", "RESUMING", "RUNNING_P2P",
+	"PRE_COPY", "PRE_COPY_P2P",
+};
+
+/* Change the state, and check the result, the calls and the new state */
+static inline void mig_expect(struct kunit *test, const char *what,
+			enum vfio_device_mig_state to, int ret,
+			const char *events, enum vfio_device_mig_state state)
+{
+	struct mig_device *t = test->priv;
+
+	memset(t->fake->events, 0, sizeof(t->fake->events));
+	KUNIT_EXPECT_EQ_MSG(test, ret, mig_set(t, to), "%s", what);
+	KUNIT_EXPECT_STREQ_MSG(test, events, t->fake->events, "%s", what);
+	/* The next check depends on this state */
+	KUNIT_ASSERT_EQ_MSG(test, state, t->mig->state, "%s", what);
+}
+
+/* Reset the device and change to a state */
+static inline void mig_reach(struct kunit *test, enum vfio_device_mig_state state)
+{
+	struct mig_device *t = test->priv;
+
+	vfio_pci_mig_reset_done(t->mig);
+	mig_fake_forget(t->fake);
+	if (state == VFIO_DEVICE_STATE_ERROR) {
+		KUNIT_ASSERT_EQ(test, 0,
+				mig_set(t, VFIO_DEVICE_STATE_RESUMING));
+		KUNIT_ASSERT_EQ(test, 0, mig_feed(&t->mig->stream, "V", 1, 1));
+		KUNIT_ASSERT_EQ(test, -EINVAL,
+				mig_set(t, VFIO_DEVICE_STATE_STOP));
+	} else {
+		KUNIT_ASSERT_EQ(test, 0, mig_set(t, state));
+	}
+	KUNIT_ASSERT_EQ(test, state, t->mig->state);
+	mig_fake_forget(t->fake);
+}
+
 #endif /* VFIO_PCI_MIG_DEVICE_KUNIT_H */

@@ -41,6 +41,7 @@ struct mig_fake {
 	/* Return values to inject, unless 0 */
 	ssize_t				save_ret;
 	int				load_ret;
+	bool				reinit;
 
 	/* One letter per recorded call; failing calls; their return value */
 	char				events[MIG_EVENTS];
@@ -49,6 +50,10 @@ struct mig_fake {
 	int				fail_ret;
 
 	unsigned int			resets;
+	/* Called in each recorded call */
+	void				(*during)(struct mig_fake *f, char what);
+	/* The device does not come back after a reset */
+	bool				reset_fails;
 	/* Arguments of the last start of logging */
 	u64				log_first;
 	u32				log_nr_ranges;
@@ -174,10 +179,11 @@ static inline int mig_fake_size(struct vfio_pci_vendor_device *dev, u64 *bytes)
 }
 
 static inline int mig_fake_precopy_pending(struct vfio_pci_vendor_device *dev,
-					   u64 *initial, u64 *dirty)
+					   struct vfio_pci_precopy_info *info)
 {
-	*initial = mig_fake_bytes(mig_fake(dev), MIG_PRECOPY);
-	*dirty = 7;
+	info->initial = mig_fake_bytes(mig_fake(dev), MIG_PRECOPY);
+	info->dirty = 7;
+	info->reinit = mig_fake(dev)->reinit;
 
 	return 0;
 }
@@ -190,6 +196,8 @@ static inline int mig_fake_event(struct vfio_pci_vendor_device *dev, char what)
 	KUNIT_EXPECT_LT(f->test, len, MIG_EVENTS - 1);
 	if (len < MIG_EVENTS - 1)
 		f->events[len] = what;
+	if (f->during)
+		f->during(f, what);
 
 	return f->fails == what || f->also_fails == what ? f->fail_ret : 0;
 }
@@ -285,6 +293,12 @@ static inline void mig_fake_close(struct vfio_pci_vendor_device *dev)
 	mig_fake_event(dev, '-');
 }
 
+static inline void mig_fake_reset_done(struct vfio_pci_vendor_device *dev)
+{
+	if (mig_fake(dev)->reset_fails)
+		vfio_pci_vendor_migration_failed(dev);
+}
+
 static const struct vfio_pci_migration_ops mig_fake_ops = {
 	.version		= 5,
 	.min_version		= 3,
@@ -351,6 +365,7 @@ static inline struct mig_fake *mig_fake_alloc(struct kunit *test,
 	f->driver.id_table = f->ids;
 	f->driver.open = mig_fake_open;
 	f->driver.close = mig_fake_close;
+	f->driver.reset_done = mig_fake_reset_done;
 	f->driver.migration = &f->ops;
 
 	return f;

@@ -289,7 +289,7 @@ static void test_truncated_stream_is_refused(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, 0, vfio_pci_mig_receive(&stream, &t->vendor.dev));
 		KUNIT_EXPECT_EQ(test, 0, mig_feed(&stream, t->bytes.data, at,
 						  SIZE_MAX));
-		KUNIT_EXPECT_EQ_MSG(test, at ? -EINVAL : -ENODATA,
+		KUNIT_EXPECT_EQ_MSG(test, -EINVAL,
 				    vfio_pci_mig_received(&stream),
 				    "after %zu bytes", at);
 		KUNIT_EXPECT_EQ(test, 0, mig_feed(&stream, t->bytes.data + at,
@@ -428,7 +428,9 @@ static void test_misplaced_records_are_refused(struct kunit *test)
 static void test_invalid_record_heads_are_refused(struct kunit *test)
 {
 	static const struct { u32 type, size, reserved; } bad[] = {
-		{ 0, 16 }, { 4, 16 }, { 0xffffffff, 16 }, { 0x01000000, 16 },
+		{ 0, 16 }, { 4, 16 }, { 0x7fffffff, 16 }, { 0x01000000, 16 },
+		{ 0x80000000, PART + 1 }, { 0xffffffff, 0xffffffff },
+		{ 0xffffffff, 16, 1 },
 		{ 1, 0 }, { 2, 0 }, { 3, 0 },
 		{ 1, PART + 1 }, { 2, PART + 1 }, { 3, PART + 1 },
 		{ 1, 0x7fffffff }, { 2, 0x7fffffff }, { 3, 0x7fffffff },
@@ -486,6 +488,74 @@ static void test_invalid_record_heads_are_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, stream_verdict(t));
 	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_DATA]);
 	KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_PRECOPY]);
+}
+
+/* Anywhere before the trailer, a record that only newer receivers know */
+static void test_unknown_optional_records_are_skipped(struct kunit *test)
+{
+	static const u32 sizes[] = { 0, 1, 100, PART };
+	struct stream_test *t = test->priv;
+	struct mig_bytes *b = &t->bytes;
+	unsigned int i, place;
+
+	stream_parts(t, MIG_PRECOPY, (u32 []){ 5, 0 });
+	stream_parts(t, MIG_DATA, (u32 []){ 3, 0 });
+	for (i = 0; i < ARRAY_SIZE(sizes) * 4; i++) {
+		u32 type = 0x80000000 | i, size = sizes[i / 4];
+
+		place = i % 4;
+		mig_put_header(b, t->fake, t->vendor.dev.pdev, NONCE);
+		if (place == 0)
+			mig_put_record(b, type, size);
+		mig_put_parts(b, t->fake, MIG_PRECOPY);
+		if (place == 1)
+			mig_put_record(b, type, size);
+		mig_put_parts(b, t->fake, MIG_DATA);
+		if (place == 2)
+			mig_put_record(b, type, size);
+		mig_put_end(b, 5, 3);
+		if (place == 3)
+			mig_put_record(b, type, size);
+		KUNIT_EXPECT_EQ_MSG(test, place == 3 ? -EINVAL : 0,
+				    stream_verdict(t), "%u", i);
+		stream_expect_loaded(t);
+
+		/* The checksum also covers these records */
+		if (place)
+			continue;
+		b->data[MIG_HEADER + 1] ^= 1;
+		KUNIT_EXPECT_EQ(test, -EBADMSG, stream_verdict(t));
+	}
+}
+
+/* A driver may accept some differences between the devices */
+static void test_driver_may_ignore_ids(struct kunit *test)
+{
+	static const struct { u8 at; u32 needs; } ids[] = {
+		{ 16, U32_MAX }, { 18, U32_MAX },
+		{ 20, VFIO_PCI_MIGRATION_ANY_SUBSYSTEM },
+		{ 22, VFIO_PCI_MIGRATION_ANY_SUBSYSTEM },
+		{ 24, VFIO_PCI_MIGRATION_ANY_REVISION },
+	};
+	struct stream_test *t = test->priv;
+	struct mig_bytes *b = &t->bytes;
+	unsigned int i;
+	u32 ignore;
+
+	for (i = 0; i < ARRAY_SIZE(ids); i++) {
+		mig_put_header(b, t->fake, t->vendor.dev.pdev, NONCE);
+		b->data[ids[i].at] ^= 1;
+		b->crc = crc32c(0xffffffff, b->data, 76);
+		put_unaligned_le32(b->crc, b->data + 76);
+		mig_put_end(b, 0, 0);
+		for (ignore = 0; ignore < 4; ignore++) {
+			t->fake->ops.ignore_ids = ignore;
+			KUNIT_EXPECT_EQ_MSG(test,
+					    (ignore & ids[i].needs) == ids[i].needs ?
+					    0 : -EINVAL,
+					    stream_verdict(t), "%u %u", i, ignore);
+		}
+	}
 }
 
 /* The trailer must have the total sizes of the records */
@@ -701,6 +771,8 @@ static struct kunit_case stream_test_cases[] = {
 	KUNIT_CASE(test_error_is_permanent),
 	KUNIT_CASE(test_misplaced_records_are_refused),
 	KUNIT_CASE(test_invalid_record_heads_are_refused),
+	KUNIT_CASE(test_unknown_optional_records_are_skipped),
+	KUNIT_CASE(test_driver_may_ignore_ids),
 	KUNIT_CASE(test_wrong_total_sizes_are_refused),
 	KUNIT_CASE(test_invalid_headers_are_refused),
 	KUNIT_CASE(test_saving_continues_after_an_error),

@@ -213,6 +213,7 @@ struct testdrv_device {
 	/* Version of the last loaded state, or 0 */
 	u32				version;
 	u64				initial;
+	bool				reinit;
 	u64				dirty;
 	struct testdrv_transfer		save;
 	struct testdrv_transfer		presave;
@@ -305,7 +306,7 @@ static int testdrv_make_dirty(const char *val, const struct kernel_param *kp)
 	if (!t)
 		return -ENODEV;
 	t->dirty += bytes;
-	vfio_pci_vendor_precopy_ready(t->dev);
+	vfio_pci_vendor_data_ready(t->dev);
 
 	return 0;
 }
@@ -315,6 +316,56 @@ static const struct kernel_param_ops testdrv_make_dirty_ops = {
 };
 
 module_param_cb(make_dirty, &testdrv_make_dirty_ops, NULL, 0200);
+
+/* "BDF bytes": new initial data, while no one reads the data of the device */
+static int testdrv_reinit(const char *val, const struct kernel_param *kp)
+{
+	struct testdrv_device *t;
+	char bdf[16];
+	u64 bytes;
+
+	if (sscanf(val, "%15s %lli", bdf, &bytes) != 2)
+		return -EINVAL;
+
+	guard(rwsem_write)(&testdrv_lock);
+
+	t = testdrv_find(bdf);
+	if (!t)
+		return -ENODEV;
+	t->initial = bytes;
+	t->dirty = 0;
+	t->reinit = true;
+	vfio_pci_vendor_data_ready(t->dev);
+
+	return 0;
+}
+
+static const struct kernel_param_ops testdrv_reinit_ops = {
+	.set = testdrv_reinit,
+};
+
+module_param_cb(reinit, &testdrv_reinit_ops, NULL, 0200);
+
+/* "BDF": the driver reports that the device lost its state */
+static int testdrv_lose_state(const char *val, const struct kernel_param *kp)
+{
+	struct testdrv_device *t;
+
+	guard(rwsem_read)(&testdrv_lock);
+
+	t = testdrv_find(val);
+	if (!t)
+		return -ENODEV;
+	vfio_pci_vendor_migration_failed(t->dev);
+
+	return 0;
+}
+
+static const struct kernel_param_ops testdrv_lose_state_ops = {
+	.set = testdrv_lose_state,
+};
+
+module_param_cb(lose_state, &testdrv_lose_state_ops, NULL, 0200);
 
 /* Find the PCI device of a BDF if it is open; the caller puts it */
 static struct pci_dev *testdrv_find_pdev(const char *bdf)
@@ -723,7 +774,7 @@ static void testdrv_reset(struct vfio_pci_vendor_device *dev)
 }
 
 static int testdrv_precopy_pending(struct vfio_pci_vendor_device *dev,
-				   u64 *initial, u64 *more)
+				   struct vfio_pci_precopy_info *info)
 {
 	struct testdrv_device *t = dev->data;
 	int ret = testdrv_begin(t, OP_PRECOPY_PENDING);
@@ -732,8 +783,10 @@ static int testdrv_precopy_pending(struct vfio_pci_vendor_device *dev,
 	testdrv_need(t, OP_PRECOPY_PENDING,
 		     t->session == VFIO_DEVICE_STATE_PRE_COPY);
 	if (!ret) {
-		*initial = t->initial;
-		*more = t->dirty;
+		info->initial = t->initial;
+		info->dirty = t->dirty;
+		info->reinit = t->reinit;
+		t->reinit = false;
 		if (check_add_overflow(t->dirty, READ_ONCE(dirty), &t->dirty))
 			t->dirty = U64_MAX;
 	}

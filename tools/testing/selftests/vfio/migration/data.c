@@ -238,8 +238,11 @@ TEST_F_TIMEOUT(data, file_of_an_ended_session_fails, 120)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 	int fd, next, write_fd, write_next;
+	struct bytes bytes = {};
 	u8 buf[16] = {};
 
+	save_state(self->fd, &bytes);
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 	ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &next));
@@ -255,6 +258,8 @@ TEST_F_TIMEOUT(data, file_of_an_ended_session_fails, 120)
 	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &write_fd));
 	ASSERT_EQ(-1, read(next, buf, 1));
 	ASSERT_EQ(ENODEV, errno);
+	ASSERT_EQ(0, write_all(write_fd, bytes.data, bytes.size, bytes.size));
+	free_bytes(&bytes);
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
 	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &write_next));
 	ASSERT_EQ(-1, write(write_fd, buf, 1));
@@ -295,11 +300,13 @@ TEST_F_TIMEOUT(data, closing_the_file_keeps_the_state, 120)
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
 	save_state(self->fd, &bytes);
 
-	/* An empty stream leaves the device unchanged */
+	/* An empty stream is incomplete */
 	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
 	close(fd);
 	ASSERT_EQ(STATE(RESUMING), get_state(self->fd));
-	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	ASSERT_EQ(EINVAL, set_state(self->fd, STATE(RUNNING), NULL));
+	ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+	vfio_pci_device_reset(self->device);
 
 	/* A complete stream */
 	set_seed(device_bdf, 0);
@@ -495,6 +502,109 @@ TEST_F_TIMEOUT(data, poll_waits_for_more_data, 60)
 	free_bytes(&bytes);
 }
 
+static void have_data(int fd)
+{
+	migration_fail("none", 0, 0);
+	make_dirty(fd);
+}
+
+static void set_nonblock(int fd, bool nonblock)
+{
+	VFIO_ASSERT_EQ(fcntl(fd, F_SETFL, nonblock ? O_NONBLOCK : 0), 0);
+}
+
+/* The driver of a stopped device may need time to save a part */
+TEST_F_TIMEOUT(data, read_and_poll_wait_for_a_slow_driver, 60)
+{
+	struct later later = { .fd = self->fd };
+	struct bytes bytes = {};
+	u8 *buf = malloc_assert(SZ_1M);
+	int fd;
+
+	migration_set("part", "100");
+	set_seed(device_bdf, 4713);
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &fd));
+
+	/* After the data of two calls, the driver has none */
+	migration_fail("save", -EAGAIN, 2);
+	set_nonblock(fd, true);
+	ASSERT_TRUE(is_readable(fd, 0));
+	ASSERT_EQ(EAGAIN, read_all(fd, &bytes, SZ_64K));
+	ASSERT_LT(200, bytes.size);
+	ASSERT_EQ(EAGAIN, read_all(fd, &bytes, SZ_64K));
+	ASSERT_FALSE(is_readable(fd, 100));
+
+	/* poll() waits for data, and a failed attempt does not end the wait */
+	later.run = make_dirty;
+	ASSERT_EQ(0, pthread_create(&later.thread, NULL, do_later, &later));
+	ASSERT_TRUE(is_readable(fd, 20000));
+	ASSERT_EQ(0, pthread_join(later.thread, NULL));
+	ASSERT_EQ(EAGAIN, read_all(fd, &bytes, SZ_64K));
+	ASSERT_FALSE(is_readable(fd, 0));
+
+	/* read() waits, too */
+	set_nonblock(fd, false);
+	later.run = have_data;
+	ASSERT_EQ(0, pthread_create(&later.thread, NULL, do_later, &later));
+	ASSERT_EQ(0, read_all(fd, &bytes, SZ_64K));
+	ASSERT_EQ(0, pthread_join(later.thread, NULL));
+	ASSERT_TRUE(is_readable(fd, 0));
+	close(fd);
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, load_state(self->fd, &bytes));
+	ASSERT_EQ(4713, get_seed(device_bdf));
+	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+
+	/* The end of the session ends the wait */
+	ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), &fd));
+	migration_fail("save", -EAGAIN, 0);
+	ASSERT_LT(0, read(fd, buf, SZ_1M));
+	later.run = run_again;
+	ASSERT_EQ(0, pthread_create(&later.thread, NULL, do_later, &later));
+	ASSERT_EQ(-1, read(fd, buf, SZ_1M));
+	ASSERT_EQ(ENODEV, errno);
+	ASSERT_EQ(0, pthread_join(later.thread, NULL));
+	close(fd);
+	migration_fail("none", 0, 0);
+	free(buf);
+	free_bytes(&bytes);
+}
+
+/* Only userspace that knows VFIO_PRECOPY_INFO_REINIT sees initial bytes increase */
+TEST_F_TIMEOUT(data, new_initial_data_is_reported_once, 60)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	struct bytes bytes = {};
+	int i, fd;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
+		bytes.size = 0;
+		ASSERT_EQ(ENOMSG, read_all(fd, &bytes, SZ_64K));
+		ASSERT_EQ(0, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+		ASSERT_EQ(0, info.initial_bytes);
+		migration_set("reinit", "%s 2000", device_bdf);
+		ASSERT_TRUE(is_readable(fd, 0));
+		ASSERT_EQ(0, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+		ASSERT_EQ(i ? VFIO_PRECOPY_INFO_REINIT : 0, info.flags);
+		ASSERT_EQ(i ? 2000 : 0, info.initial_bytes);
+		ASSERT_EQ(i ? 0 : 2000, info.dirty_bytes);
+		ASSERT_EQ(0, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
+		ASSERT_EQ(0, info.flags);
+		ASSERT_EQ(i ? 2000 : 0, info.initial_bytes);
+		ASSERT_EQ(ENOMSG, read_all(fd, &bytes, SZ_64K));
+		ASSERT_EQ(0, set_state(self->fd, STATE(STOP_COPY), NULL));
+		ASSERT_EQ(0, read_all(fd, &bytes, SZ_64K));
+		close(fd);
+		ASSERT_EQ(0, load_state(self->fd, &bytes));
+		ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+		/* Until the device is opened again, userspace knows the flag */
+		ASSERT_EQ(0, device_feature(self->fd, VFIO_DEVICE_FEATURE_SET |
+					    VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2, NULL, 0));
+	}
+	free_bytes(&bytes);
+}
+
 /* Memory used by vmalloc(), in KiB */
 static long vmalloc_used(void)
 {
@@ -621,7 +731,7 @@ TEST_F_TIMEOUT(data, read_and_write_continue_after_a_fault, 120)
 /* After an error of the driver, userspace can try again */
 TEST_F_TIMEOUT(data, save_continues_after_a_driver_error, 120)
 {
-	static const int errnos[] = { EIO, ENOMEM, EAGAIN, ENODEV, 4095 };
+	static const int errnos[] = { EIO, ENOMEM, EBUSY, ENODEV, 4095 };
 	static const int nonsense[] = { INT_MAX, 256 * 1024, -4096, INT_MIN };
 	struct bytes bytes = {};
 	int i, fd, precopy;

@@ -24,6 +24,8 @@ FIXTURE(feature) {
 	struct vfio_pci_device *device;
 	int violations;
 	int fd;
+	/* The state of the device, to be loaded again */
+	struct bytes state;
 };
 
 #define feature_data _test_data_feature
@@ -56,6 +58,29 @@ static void open_with(struct feature_data *self, bool p2p, bool precopy)
 	close_device(self);
 	migration_load(&abilities);
 	open_device(self);
+	self->state.size = 0;
+	save_state(self->fd, &self->state);
+	VFIO_ASSERT_EQ(set_state(self->fd, STATE(RUNNING), NULL), 0);
+}
+
+/* Load the state, so that the device can leave RESUMING */
+static void load_into(struct feature_data *self, int fd)
+{
+	VFIO_ASSERT_EQ(write_all(fd, self->state.data, self->state.size, 1 << 20), 0);
+}
+
+/* Change the state; in RESUMING, also load the state of the device */
+static int change_state(struct feature_data *self, u32 state)
+{
+	int fd, ret = set_state(self->fd, state, &fd);
+
+	if (fd < 0)
+		return ret;
+	if (state == STATE(RESUMING))
+		load_into(self, fd);
+	close(fd);
+
+	return ret;
 }
 
 FIXTURE_SETUP(feature)
@@ -70,6 +95,7 @@ FIXTURE_TEARDOWN(feature)
 	migration_defaults();
 	close_device(self);
 	iommu_cleanup(self->iommu);
+	free_bytes(&self->state);
 	EXPECT_EQ(self->violations, migration_count("violations"));
 }
 
@@ -332,6 +358,7 @@ static void expect_calls(const u32 *path, int length, bool p2p, bool precopy, in
 		calls[3] += is_in_session(state) &&
 			    (!is_in_session(last) || state == STATE(STOP_COPY));
 		calls[4] += is_in_session(last) && !is_in_session(state);
+		calls[6] += last == STATE(RESUMING);
 		last = state;
 	}
 }
@@ -346,6 +373,8 @@ static void check_arc(struct __test_metadata *_metadata, struct feature_data *se
 
 	ASSERT_EQ(0, set_state(self->fd, from, &old_fd));
 	ASSERT_EQ(is_in_session(from), migration_view(device_bdf).in_session);
+	if (from == STATE(RESUMING))
+		load_into(self, old_fd);
 	length = find_path(from, to, path, 6);
 	if (!is_supported(to, p2p, precopy))
 		length = 0;
@@ -392,6 +421,8 @@ static void check_arc(struct __test_metadata *_metadata, struct feature_data *se
 	} else {
 		ASSERT_EQ(-1, old_fd);
 	}
+	if (to == STATE(RESUMING) && new_fd >= 0)
+		load_into(self, new_fd);
 	if (old_fd >= 0)
 		close(old_fd);
 	if (new_fd >= 0)
@@ -490,7 +521,7 @@ TEST_F_TIMEOUT(feature, reset_ends_the_session, 120)
 			close(fd);
 		}
 		/* The same state can be reached again */
-		ASSERT_EQ(0, set_state(self->fd, state, NULL));
+		ASSERT_EQ(0, change_state(self, state));
 		ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 	}
 }
@@ -567,7 +598,7 @@ TEST_F_TIMEOUT(feature, debugfs_shows_features_and_state, 120)
 
 	ASSERT_STREQ("stop-copy\np2p\npre-copy\ndirty-tracking\n", debugfs("features"));
 	for (state = 1; state < 8; state++) {
-		ASSERT_EQ(0, set_state(self->fd, state, NULL));
+		ASSERT_EQ(0, change_state(self, state));
 		ASSERT_STREQ(names[state], debugfs("state"));
 	}
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
@@ -587,7 +618,7 @@ static void check_failure(struct __test_metadata *_metadata, struct feature_data
 {
 	int fd;
 
-	ASSERT_EQ(0, set_state(self->fd, from, NULL));
+	ASSERT_EQ(0, change_state(self, from));
 	migration_fail(op, error, 0);
 	ASSERT_EQ(expected, set_state(self->fd, to, &fd)) {
 		TH_LOG("operation %s returned %d", op, error);
@@ -600,7 +631,7 @@ static void check_failure(struct __test_metadata *_metadata, struct feature_data
 	migration_fail("none", 0, 0);
 
 	/* A retry succeeds */
-	ASSERT_EQ(0, set_state(self->fd, to, NULL));
+	ASSERT_EQ(0, change_state(self, to));
 	ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
 }
 
@@ -663,6 +694,61 @@ TEST_F_TIMEOUT(feature, failed_load_done_enters_error, 120)
 	}
 	ASSERT_EQ(0, load_state(self->fd, &bytes));
 	free_bytes(&bytes);
+}
+
+/* If a loaded device cannot run, only a reset makes it usable */
+TEST_F_TIMEOUT(feature, loaded_device_that_cannot_run_enters_error, 120)
+{
+	static const struct {
+		const char *op;
+		bool p2p;
+	} cases[] = {
+		{ "quiesce", true }, { "run", false },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		open_with(self, cases[i].p2p, true);
+		ASSERT_EQ(0, change_state(self, STATE(RESUMING)));
+		ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
+		migration_fail(cases[i].op, -EIO, 0);
+		ASSERT_EQ(EIO, set_state(self->fd, STATE(RUNNING), NULL));
+		ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+		migration_fail("none", 0, 0);
+		ASSERT_EQ(EINVAL, set_state(self->fd, STATE(RUNNING), NULL));
+		vfio_pci_device_reset(self->device);
+		ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+		ASSERT_STREQ("running", migration_view(device_bdf).level);
+	}
+}
+
+/* The driver reports that the device lost its state, for example with its PF */
+TEST_F_TIMEOUT(feature, lost_state_enters_error, 120)
+{
+	int fd, ret;
+	u32 state;
+
+	for (state = 1; state < 8; state++) {
+		ASSERT_EQ(0, set_state(self->fd, state, &fd));
+		ASSERT_EQ(0, start_logging(self->fd));
+		migration_set("lose_state", "%s", device_bdf);
+		ASSERT_EQ(STATE(ERROR), get_state(self->fd));
+		ASSERT_FALSE(migration_view(device_bdf).in_session);
+		ASSERT_TRUE(migration_view(device_bdf).logging);
+		if (fd >= 0) {
+			ret = use_file(fd, state);
+			ASSERT_EQ(-1, ret);
+			ASSERT_EQ(ENODEV, errno);
+			close(fd);
+		}
+		ASSERT_EQ(EINVAL, set_state(self->fd, STATE(RUNNING), NULL));
+		vfio_pci_device_reset(self->device);
+		ASSERT_EQ(STATE(RUNNING), get_state(self->fd));
+		ASSERT_EQ(0, device_feature(self->fd, VFIO_DEVICE_FEATURE_SET |
+					    VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, NULL, 0));
+		ASSERT_EQ(0, change_state(self, state));
+		ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
+	}
 }
 
 /* The data size is an estimate; the driver may return any number */

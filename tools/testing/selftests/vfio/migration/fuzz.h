@@ -56,7 +56,6 @@ void mutate(struct mutant *mutant);
 
 /* Expected result of a stream */
 struct verdict {
-	bool empty;
 	/* Expected errno, and an alternative one; 0 if the stream is accepted */
 	int error;
 	int or;

@@ -83,9 +83,6 @@ struct verdict judge(const struct bytes *sent, const struct stream_header *ours)
 	u32 type, size, crc;
 	size_t at;
 
-	verdict.empty = !sent->size;
-	if (verdict.empty)
-		return verdict;
 	/* Until the trailer, the stream is incomplete */
 	if (sent->size < HEADER) {
 		verdict.error = EINVAL;
@@ -105,7 +102,8 @@ struct verdict judge(const struct bytes *sent, const struct stream_header *ours)
 		if (get_le32(head + 8) || size > RECORD_MAX)
 			return verdict;
 		if (type == RECORD_END ? size != 16 :
-		    (type != RECORD_DATA && type != RECORD_PRECOPY) || !size)
+		    !(type & RECORD_OPTIONAL) &&
+		    ((type != RECORD_DATA && type != RECORD_PRECOPY) || !size))
 			return verdict;
 		if (type == RECORD_PRECOPY && verdict.loads)
 			return verdict;
@@ -129,6 +127,8 @@ struct verdict judge(const struct bytes *sent, const struct stream_header *ours)
 			return verdict;
 		}
 
+		if (type & RECORD_OPTIONAL)
+			continue;
 		if (type == RECORD_DATA) {
 			verdict.loads++;
 			taken = model_takes(&load, data, size);

@@ -114,5 +114,6 @@ struct stream_record {
 #define RECORD_PRECOPY	1
 #define RECORD_DATA	2
 #define RECORD_END	3
+#define RECORD_OPTIONAL	0x80000000
 
 #endif

@@ -96,6 +96,9 @@ static void race_states(struct racer *racer)
 	if (!set_state(self->device->fd, pick(racer, 9), &fd))
 		racer->done++;
 	if (fd >= 0) {
+		/* A device cannot leave RESUMING without a state */
+		if (pick(racer, 4))
+			write_all(fd, self->good.data, self->good.size, SZ_64K);
 		keep_file(racer, fd);
 		/* Give the other threads time to use the file */
 		usleep(pick(racer, 3000));

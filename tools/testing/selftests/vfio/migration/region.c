@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,42 +194,6 @@ static const char *level_of(u32 state)
 	return state & RUNNING ? "running" : "stopped";
 }
 
-/* Change from each state to each other state; an invalid state has no effect */
-TEST_F_TIMEOUT(region, invalid_state_changes_are_refused, 120)
-{
-	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING };
-	static const u32 bad[] = {
-		5, 6, 7, 8, 9, 10, 12, 15, 0x100, 0x101, 0x10002, 0x80000000, ~0U,
-	};
-	int i, j, k;
-
-	for (k = 0; k < 2; k++) {
-		open_with(self, k ? 5000 : 0);
-		for (i = 0; i < ARRAY_SIZE(states); i++) {
-			for (j = 0; j < ARRAY_SIZE(bad); j++) {
-				ASSERT_EQ(0, put_state(self->fd, self->offset, states[i]));
-				ASSERT_EQ(EINVAL, put_state(self->fd, self->offset, bad[j]));
-				ASSERT_EQ(states[i], state_of(self->fd, self->offset));
-			}
-			for (j = 0; j < ARRAY_SIZE(states); j++) {
-				/* A device in SAVING cannot return to RUNNING | SAVING */
-				bool back = states[i] == SAVING && states[j] == (RUNNING | SAVING);
-				u32 left = back ? states[i] : states[j];
-
-				ASSERT_EQ(0, put_state(self->fd, self->offset, states[i]));
-				ASSERT_EQ(back ? EINVAL : 0,
-					  put_state(self->fd, self->offset, states[j])) {
-					TH_LOG("from %u to %u", states[i], states[j]);
-				}
-				ASSERT_EQ(left, state_of(self->fd, self->offset));
-				ASSERT_STREQ(level_of(left), migration_view(device_bdf).level);
-				ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
-				ASSERT_FALSE(migration_view(device_bdf).in_session);
-			}
-		}
-	}
-}
-
 /* After a driver error, device_state shows the reached state */
 TEST_F_TIMEOUT(region, driver_error_keeps_the_reached_state, 120)
 {
@@ -413,6 +378,59 @@ TEST_F_TIMEOUT(region, protocols_share_the_stream_format, 120)
 	free_bytes(&new);
 }
 
+/* Change the state; in RESUMING, also load a state, so that the device can leave it */
+static void change_state(struct __test_metadata *_metadata, struct region_data *self, u32 state,
+			 const struct bytes *bytes)
+{
+	ASSERT_EQ(0, put_state(self->fd, self->offset, state));
+	if (state == RESUMING)
+		ASSERT_EQ(0, load(_metadata, self->fd, self->offset, NULL, bytes, SZ_64K));
+}
+
+/* Change from each state to each other state; an invalid state has no effect */
+TEST_F_TIMEOUT(region, invalid_state_changes_are_refused, 120)
+{
+	static const u32 states[] = { STOP, RUNNING, SAVING, RUNNING | SAVING, RESUMING };
+	static const u32 bad[] = {
+		5, 6, 7, 8, 9, 10, 12, 15, 0x100, 0x101, 0x10002, 0x80000000, ~0U,
+	};
+	struct bytes bytes = {};
+	int i, j, k;
+
+	for (k = 0; k < 2; k++) {
+		open_with(self, k ? 5000 : 0);
+		bytes.size = 0;
+		ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+		ASSERT_EQ(0, save(_metadata, self->fd, self->offset, NULL, &bytes));
+		for (i = 0; i < ARRAY_SIZE(states); i++) {
+			change_state(_metadata, self, states[i], &bytes);
+			for (j = 0; j < ARRAY_SIZE(bad); j++) {
+				ASSERT_EQ(EINVAL, put_state(self->fd, self->offset, bad[j]));
+				ASSERT_EQ(states[i], state_of(self->fd, self->offset));
+			}
+			for (j = 0; j < ARRAY_SIZE(states); j++) {
+				/* A device in SAVING cannot return to RUNNING | SAVING */
+				bool back = states[i] == SAVING && states[j] == (RUNNING | SAVING);
+				u32 left = back ? states[i] : states[j];
+
+				change_state(_metadata, self, RUNNING, &bytes);
+				change_state(_metadata, self, states[i], &bytes);
+				if (back) {
+					ASSERT_EQ(EINVAL, put_state(self->fd, self->offset,
+								    states[j]));
+				} else if (i != j) {
+					change_state(_metadata, self, states[j], &bytes);
+				}
+				ASSERT_EQ(left, state_of(self->fd, self->offset));
+				ASSERT_STREQ(level_of(left), migration_view(device_bdf).level);
+				ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+				ASSERT_FALSE(migration_view(device_bdf).in_session);
+			}
+		}
+	}
+	free_bytes(&bytes);
+}
+
 TEST_F_TIMEOUT(region, mapping_stays_valid_in_all_states, 120)
 {
 	u8 *map = map_data(self->fd, self->offset), *again;
@@ -451,7 +469,6 @@ TEST_F_TIMEOUT(region, mapping_stays_valid_in_all_states, 120)
 	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
 	ASSERT_EQ(PAGE, pwrite(self->fd, map + PAGE, PAGE, self->offset + PAGE));
 	ASSERT_EQ(PAGE, pread(self->fd, map + PAGE, PAGE, self->offset + PAGE));
-	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
 	munmap(map, WINDOW);
 	free_bytes(&bytes);
 }
@@ -511,7 +528,7 @@ TEST_F_TIMEOUT(region, invalid_data_enters_error, 120)
 	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
 	ASSERT_EQ(0, save(_metadata, self->fd, self->offset, NULL, &bytes));
 	size = bytes.size;
-	for (bytes.size = 1; bytes.size < size; bytes.size += 1 + bytes.size / 3) {
+	for (bytes.size = 0; bytes.size < size; bytes.size += 1 + bytes.size / 3) {
 		ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
 		ASSERT_EQ(0, load(_metadata, self->fd, self->offset, NULL, &bytes, 1000));
 		expect_error(_metadata, self, EINVAL);
@@ -570,6 +587,45 @@ TEST_F_TIMEOUT(region, save_continues_after_a_driver_error, 120)
 	ASSERT_EQ(0, load(_metadata, self->fd, self->offset, NULL, &bytes, 1000));
 	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
 	ASSERT_EQ(seed, get_seed(device_bdf));
+	free_bytes(&bytes);
+}
+
+static void *have_data(void *data)
+{
+	usleep(300000);
+	migration_fail("none", 0, 0);
+	migration_set("make_dirty", "%s 0", device_bdf);
+
+	return NULL;
+}
+
+/* QEMU takes a size of 0 as the end of the data */
+TEST_F_TIMEOUT(region, data_offset_waits_for_a_slow_driver, 60)
+{
+	struct bytes bytes = {};
+	pthread_t thread;
+	u64 pending;
+
+	set_seed(device_bdf, 0x56);
+	ASSERT_EQ(0, put_state(self->fd, self->offset, SAVING));
+	migration_fail("save", -EAGAIN, 0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, have_data, NULL));
+	while ((pending = get(self->fd, self->offset + PENDING_BYTES))) {
+		u64 at = get(self->fd, self->offset + DATA_OFFSET);
+		u64 size = get(self->fd, self->offset + DATA_SIZE);
+
+		ASSERT_LT(0, size);
+		bytes.data = realloc(bytes.data, bytes.size + size);
+		ASSERT_EQ(size, pread(self->fd, bytes.data + bytes.size, size,
+				      self->offset + at));
+		bytes.size += size;
+	}
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	set_seed(device_bdf, 0);
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RESUMING));
+	ASSERT_EQ(0, load(_metadata, self->fd, self->offset, NULL, &bytes, 1000));
+	ASSERT_EQ(0, put_state(self->fd, self->offset, RUNNING));
+	ASSERT_EQ(0x56, get_seed(device_bdf));
 	free_bytes(&bytes);
 }
 

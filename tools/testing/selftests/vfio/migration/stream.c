@@ -184,7 +184,7 @@ TEST_F_TIMEOUT(stream, truncated_stream_is_refused, 120)
 	struct record records[32];
 	int nr = find_records(&self->bytes, records);
 
-	for (bytes.size = 1; bytes.size < self->bytes.size; bytes.size++) {
+	for (bytes.size = 0; bytes.size < self->bytes.size; bytes.size++) {
 		int parts = 0;
 
 		while (parts < nr - 1 && bytes.data + bytes.size >= (u8 *)records[parts + 1].head)
@@ -292,8 +292,11 @@ TEST_F_TIMEOUT(stream, misplaced_records_are_refused, 120)
 /* Invalid records with correct checksums */
 TEST_F_TIMEOUT(stream, forged_records_are_refused, 120)
 {
-	static const u32 types[] = { 0, 4, 5, 0x100, 0x80000000, ~0U };
+	static const u32 types[] = { 0, 4, 5, 0x100, 0x7fffffff };
 	static const u32 sizes[] = { 0, SZ_256K - 15, SZ_256K, SZ_1M, 0x7fffffff, 0x80000000, ~0U };
+	const struct stream_record optional = {
+		.type = htole32(RECORD_OPTIONAL | 4), .size = htole32(8),
+	};
 	struct bytes bytes = copy_bytes(&self->bytes);
 	struct record records[32];
 	int i, j, nr;
@@ -348,6 +351,18 @@ TEST_F_TIMEOUT(stream, forged_records_are_refused, 120)
 	bytes = copy_bytes(&self->bytes);
 	seal(&bytes);
 	expect_good(_metadata, self, &bytes, SEED);
+
+	/* An optional record that the core does not know is skipped */
+	bytes.size = sizeof(struct stream_header);
+	append_bytes(&bytes, &optional, sizeof(optional));
+	append_bytes(&bytes, "optional", le32toh(optional.size));
+	append_bytes(&bytes, self->bytes.data + sizeof(struct stream_header),
+		     self->bytes.size - sizeof(struct stream_header));
+	seal(&bytes);
+	expect_good(_metadata, self, &bytes, SEED);
+	free_bytes(&bytes);
+	bytes = copy_bytes(&self->bytes);
+	seal(&bytes);
 
 	/* The driver validates the data, too */
 	nr = find_records(&bytes, records);
