@@ -3,8 +3,8 @@
 #
 # series.sh [--build]: export each series to out/series/N-NAME by git format-patch, with
 # its cover letter. Check that git am on the pristine source gives the tested tree, that
-# each patch of the first series applies alone, and that the last two series can be left
-# out. --build also compiles every step, with all drivers, and with the options of
+# each patch of the first series applies alone, and that the last three series need each
+# other for nothing. --build also compiles every step, with all drivers, and with the options of
 # vfio-pci off; a warning is an error.
 
 . "$(dirname "$0")/lib.sh"
@@ -105,7 +105,7 @@ am()
 # $tree.
 prove()
 {
-	local files n=${#folders[@]}
+	local files folder n=${#folders[@]}
 
 	git init -q -b main "$tmp/am"
 	mapfile -t files < <(git -C "$tree" diff --no-renames --name-only base series)
@@ -119,8 +119,9 @@ prove()
 		git -C "$tmp/am" apply --check "$patch" 2>&1 || true
 	done >"$tmp/why"
 	empty "each patch of ${folders[0]} applies alone" "$tmp/why"
-	am "${folders[*]:0:n-2}" "$1" "${folders[@]:0:n-2}" || true
-	am "${folders[*]:0:n-2} ${folders[n-1]}" "$1" "${folders[@]:0:n-2}" "${folders[n-1]}" || true
+	for folder in "${folders[@]:n-3}"; do
+		am "${folders[*]:0:n-3} $folder" "$1" "${folders[@]:0:n-3}" "$folder" || true
+	done
 	am "all series" "$1" "${folders[@]}" || return 0
 
 	diff <(blobs "$tree" series "${files[@]}") <(blobs "$tmp/am" HEAD) >"$tmp/why" || true

@@ -61,9 +61,10 @@ vfio_mdev_pci_fail_nth		0	$edu
 vfio_mdev_pci_lifecycle		0	$edu $victim $igb $shared'
 
 # Programs that need fault injection. The suite igd runs vfio_pci_vendor_display, which
-# needs a graphics device.
+# needs a graphics device. The suite igbvf runs vfio_pci_migration_igbvf_test, which needs
+# a network.
 debug=(vfio_pci_vendor_fail_nth vfio_pci_migration_fail_nth vfio_mdev_pci_fail_nth)
-cannot_run=vfio_pci_vendor_display
+cannot_run='vfio_pci_vendor_display vfio_pci_migration_igbvf_test'
 
 # in_guest VM: print the commands for the guest. In the release VM, run_kselftest.sh runs all
 # programs twice, first without a device. In the debug VM, it runs the programs that need

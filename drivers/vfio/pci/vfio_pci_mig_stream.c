@@ -5,8 +5,10 @@
  * The core wraps the data of a vendor driver in records.  The checksum of a
  * record continues the checksum of the previous one.  The core refuses a stream
  * if an accident lost, repeated or changed a part.  A checksum cannot detect an
- * attacker, so drivers validate the data.  The core verifies the checksum of a record before the driver gets it.  The driver
- * applies the state after the end of the stream.
+ * attacker, so drivers validate the data.
+ *
+ * The core verifies the checksum of a record before the driver gets it.  The
+ * driver applies the state after the end of the stream.
  */
 
 #include <linux/crc32.h>

@@ -147,7 +147,7 @@ static void test_state_changes_call_operations_in_order(struct kunit *test)
 			vfio_pci_mig_reset_done(t->mig);
 			mig_fake_forget(t->fake);
 			mig_expect(test, mig_state_names[from], from, -EINVAL, "",
-				    VFIO_DEVICE_STATE_RUNNING);
+				   VFIO_DEVICE_STATE_RUNNING);
 			continue;
 		}
 		for (to = 0; to < MIG_STATES; to++) {
@@ -167,9 +167,9 @@ static void test_state_changes_call_operations_in_order(struct kunit *test)
 		}
 		mig_reach(test, from);
 		mig_expect(test, mig_state_names[from], MIG_STATES, -EINVAL, "",
-			    from);
+			   from);
 		mig_expect(test, mig_state_names[from], U32_MAX, -EINVAL, "",
-			    from);
+			   from);
 	}
 }
 
@@ -229,7 +229,7 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 	t->fake->fails = 'c';
 	t->fake->also_fails = 'q';
 	mig_expect(test, "failed undo", VFIO_DEVICE_STATE_STOP_COPY, -EBUSY,
-		    "scqe", VFIO_DEVICE_STATE_ERROR);
+		   "scqe", VFIO_DEVICE_STATE_ERROR);
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_left(&t->mig->stream));
 
 	mig_reach(test, VFIO_DEVICE_STATE_STOP_COPY);
@@ -306,7 +306,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 		if (!ret)
 			strlcat(events, "q", sizeof(events));
 		mig_expect(test, what, VFIO_DEVICE_STATE_RUNNING_P2P,
-			    ret, events, ret ? VFIO_DEVICE_STATE_ERROR :
+			   ret, events, ret ? VFIO_DEVICE_STATE_ERROR :
 					       VFIO_DEVICE_STATE_RUNNING_P2P);
 		KUNIT_EXPECT_NULL(test, stream->payload);
 		t->fake->fails = 0;
@@ -315,10 +315,10 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 
 		/* Only a reset leaves the state ERROR */
 		mig_expect(test, what, VFIO_DEVICE_STATE_RUNNING, -EINVAL, "",
-			    VFIO_DEVICE_STATE_ERROR);
+			   VFIO_DEVICE_STATE_ERROR);
 		vfio_pci_mig_reset_done(t->mig);
 		mig_expect(test, what, VFIO_DEVICE_STATE_STOP, 0, "qs",
-			    VFIO_DEVICE_STATE_STOP);
+			   VFIO_DEVICE_STATE_STOP);
 	}
 
 	/* An invalid return value of load_done becomes -EIO */
@@ -328,7 +328,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 	t->fake->fails = 'd';
 	t->fake->fail_ret = 1;
 	mig_expect(test, "1", VFIO_DEVICE_STATE_STOP, -EIO, "de",
-		    VFIO_DEVICE_STATE_ERROR);
+		   VFIO_DEVICE_STATE_ERROR);
 
 	/* After a failed load, leaving RESUMING fails, too */
 	mig_reach(test, VFIO_DEVICE_STATE_RESUMING);
@@ -336,7 +336,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOSPC, mig_feed(stream, b.data, b.len, b.len));
 	t->fake->load_ret = 0;
 	mig_expect(test, "load", VFIO_DEVICE_STATE_STOP, -ENOSPC, "e",
-		    VFIO_DEVICE_STATE_ERROR);
+		   VFIO_DEVICE_STATE_ERROR);
 }
 
 static void test_fill_all(struct kunit *test, struct mig_bytes *b, bool stopped)
@@ -371,7 +371,7 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 
 	session = t->mig->session;
 	mig_expect(test, "start", VFIO_DEVICE_STATE_PRE_COPY, 0, "p",
-		    VFIO_DEVICE_STATE_PRE_COPY);
+		   VFIO_DEVICE_STATE_PRE_COPY);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	session = t->mig->session;
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &info));
@@ -381,22 +381,22 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_pending(t->mig, &info));
 	KUNIT_EXPECT_EQ(test, 9, info.initial);
 	mig_expect(test, "continue", VFIO_DEVICE_STATE_STOP_COPY, 0, "qsc",
-		    VFIO_DEVICE_STATE_STOP_COPY);
+		   VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_EXPECT_EQ(test, session, t->mig->session);
 	test_fill_all(test, &b, true);
 	KUNIT_EXPECT_EQ(test, VFIO_PCI_MIG_COMPLETE, t->mig->stream.phase);
 	mig_expect(test, "end", VFIO_DEVICE_STATE_STOP, 0, "e",
-		    VFIO_DEVICE_STATE_STOP);
+		   VFIO_DEVICE_STATE_STOP);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 
 	/* The device loads its own state */
 	session = t->mig->session;
 	mig_expect(test, "resume", VFIO_DEVICE_STATE_RESUMING, 0, "i",
-		    VFIO_DEVICE_STATE_RESUMING);
+		   VFIO_DEVICE_STATE_RESUMING);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	KUNIT_EXPECT_EQ(test, 0, mig_feed(&t->mig->stream, b.data, b.len, 50));
 	mig_expect(test, "run", VFIO_DEVICE_STATE_RUNNING, 0, "deqr",
-		    VFIO_DEVICE_STATE_RUNNING);
+		   VFIO_DEVICE_STATE_RUNNING);
 	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_PRECOPY]);
 	KUNIT_EXPECT_EQ(test, 1, t->fake->loaded[MIG_DATA]);
 
@@ -404,13 +404,13 @@ static void test_session_spans_precopy_and_stop_copy(struct kunit *test)
 	mig_fake_forget(t->fake);
 	b.len = 0;
 	mig_expect(test, "restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "qsc",
-		    VFIO_DEVICE_STATE_STOP_COPY);
+		   VFIO_DEVICE_STATE_STOP_COPY);
 	session = t->mig->session;
 	KUNIT_EXPECT_EQ(test, 0, vfio_pci_mig_fill(&t->mig->stream, true));
 	mig_expect(test, "abort", VFIO_DEVICE_STATE_STOP, 0, "e",
-		    VFIO_DEVICE_STATE_STOP);
+		   VFIO_DEVICE_STATE_STOP);
 	mig_expect(test, "second restart", VFIO_DEVICE_STATE_STOP_COPY, 0, "c",
-		    VFIO_DEVICE_STATE_STOP_COPY);
+		   VFIO_DEVICE_STATE_STOP_COPY);
 	KUNIT_EXPECT_NE(test, session, t->mig->session);
 	test_fill_all(test, &b, true);
 	KUNIT_EXPECT_EQ(test, 0, mig_verdict(t->fake, t->mig->dev, b.data,
@@ -425,9 +425,9 @@ static void test_begin_and_end_are_optional(struct kunit *test)
 	t->fake->ops.begin = NULL;
 	t->fake->ops.end = NULL;
 	mig_expect(test, "in", VFIO_DEVICE_STATE_PRE_COPY, 0, "",
-		    VFIO_DEVICE_STATE_PRE_COPY);
+		   VFIO_DEVICE_STATE_PRE_COPY);
 	mig_expect(test, "out", VFIO_DEVICE_STATE_STOP, 0, "qs",
-		    VFIO_DEVICE_STATE_STOP);
+		   VFIO_DEVICE_STATE_STOP);
 }
 
 /* Closing the device in any state ends the session */

@@ -141,8 +141,9 @@ static const char * const mig_state_names[MIG_STATES] = {
 
 /* Change the state, and check the result, the calls and the new state */
 static inline void mig_expect(struct kunit *test, const char *what,
-			enum vfio_device_mig_state to, int ret,
-			const char *events, enum vfio_device_mig_state state)
+			      enum vfio_device_mig_state to, int ret,
+			      const char *events,
+			      enum vfio_device_mig_state state)
 {
 	struct mig_device *t = test->priv;
 

@@ -71,7 +71,7 @@ static void test_reset_ends_the_session(struct kunit *test)
 		vfio_pci_mig_unlock(t->mig);
 		test_expect_reset(test, mig_state_names[state], session, transfers);
 		mig_expect(test, "after", VFIO_DEVICE_STATE_STOP, 0, "qs",
-			    VFIO_DEVICE_STATE_STOP);
+			   VFIO_DEVICE_STATE_STOP);
 
 		/* Call the reset handlers of vfio-pci-core */
 		mig_reach(test, state);
@@ -145,7 +145,7 @@ static void test_concurrent_resets_are_not_lost(struct kunit *test)
 	/* The last reset took effect without the lock */
 	KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
 	mig_expect(test, "after", VFIO_DEVICE_STATE_STOP, 0, "qs",
-		    VFIO_DEVICE_STATE_STOP);
+		   VFIO_DEVICE_STATE_STOP);
 }
 
 static int end_reset_thread(void *data)
@@ -155,7 +155,7 @@ static int end_reset_thread(void *data)
 	msleep(50);
 	vfio_pci_core_reset_done(t->vdev->pdev);
 	while (!kthread_should_stop())
-		msleep(1);
+		usleep_range(1000, 2000);
 
 	return 0;
 }

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Stop and run the queues of an 82576 VF
+ */
+
+#include <linux/iopoll.h>
+#include <linux/time64.h>
+
+#include "igbvf.h"
+
+#define IGBVF_POLL_US		100
+#define IGBVF_QUEUE_TIMEOUT_US	(20 * USEC_PER_MSEC)
+
+/* Wait until the device has sent all packets of a queue, for a limited time */
+static int igbvf_drain(struct igbvf *igbvf, unsigned int q)
+{
+	u32 head, tail;
+	int ret, err;
+
+	ret = igbvf_read(igbvf, igbvf_queue(q) + IGBVF_DT, &tail);
+	if (ret)
+		return ret;
+
+	/*
+	 * A queue with an invalid tail, or without a link, never becomes empty.
+	 * The destination sends the rest.
+	 */
+	read_poll_timeout(igbvf_read, err, err || head == tail,
+			  IGBVF_POLL_US, IGBVF_QUEUE_TIMEOUT_US, false,
+			  igbvf, igbvf_queue(q) + IGBVF_DH, &head);
+
+	return err;
+}
+
+/* Disable a queue, and wait until the device does not use it */
+static int igbvf_disable(struct igbvf *igbvf, unsigned int q, u32 ctl)
+{
+	const unsigned int reg = igbvf_queue(q) + IGBVF_DCTL;
+	int ret, err;
+
+	ret = igbvf_write(igbvf, reg, ctl & ~IGBVF_DCTL_ENABLE);
+	if (ret)
+		return ret;
+
+	ret = read_poll_timeout(igbvf_read, err,
+				err || !(ctl & IGBVF_DCTL_ENABLE),
+				IGBVF_POLL_US, IGBVF_QUEUE_TIMEOUT_US, false,
+				igbvf, reg, &ctl);
+
+	return err ?: ret;
+}
+
+static int igbvf_enable(struct igbvf *igbvf, unsigned int q)
+{
+	const unsigned int reg = igbvf_queue(q) + IGBVF_DCTL;
+	u32 ctl;
+
+	return igbvf_read(igbvf, reg, &ctl) ?:
+	       igbvf_write(igbvf, reg, ctl | IGBVF_DCTL_ENABLE);
+}
+
+/* Write the tail of an enabled queue, which starts DMA */
+static int igbvf_kick(struct igbvf *igbvf, unsigned int q)
+{
+	const unsigned int queue = igbvf_queue(q);
+	u32 head, tail = igbvf->tails[q];
+	int ret;
+
+	if (igbvf->loaded) {
+		/* Some devices clear the head when a queue is enabled */
+		ret = igbvf_read(igbvf, queue + IGBVF_DH, &head);
+		if (!ret && head != igbvf->heads[q]) {
+			igbvf_err(igbvf, "queue %u has head %u instead of %u: this device cannot be migrated",
+				  q, head, igbvf->heads[q]);
+			ret = -EIO;
+		}
+	} else {
+		ret = igbvf_read(igbvf, queue + IGBVF_DT, &tail);
+	}
+
+	return ret ?: igbvf_write(igbvf, queue + IGBVF_DT, tail);
+}
+
+/* Undo igbvf_enable_queues() as far as the device permits */
+static void igbvf_disable_queues(struct igbvf *igbvf)
+{
+	unsigned int q;
+	u32 ctl;
+
+	for (q = 0; q < IGBVF_NR_QUEUES; q++)
+		if (igbvf->enabled & BIT(q) &&
+		    !igbvf_read(igbvf, igbvf_queue(q) + IGBVF_DCTL, &ctl))
+			igbvf_disable(igbvf, q, ctl);
+}
+
+/* Enable the queues that the guest has enabled */
+static int igbvf_enable_queues(struct igbvf *igbvf)
+{
+	unsigned int q;
+	int ret = 0;
+
+	for (q = 0; q < IGBVF_NR_QUEUES && !ret; q++)
+		if (igbvf->enabled & BIT(q))
+			ret = igbvf_enable(igbvf, q) ?: igbvf_kick(igbvf, q);
+
+	return ret;
+}
+
+/**
+ * igbvf_stop_queues() - stop the queues
+ * @igbvf: the device, locked and running
+ *
+ * Return: 0, -ETIMEDOUT if a queue does not stop, or the errno of an access.
+ * On error, the queues run.
+ */
+int igbvf_stop_queues(struct igbvf *igbvf)
+{
+	unsigned int i, q;
+	int ret = 0;
+	u32 ctl;
+
+	igbvf->enabled = 0;
+	for (i = 0; i < IGBVF_NR_QUEUES; i++) {
+		/* Transmit queues first: another VF may receive their packets */
+		q = IGBVF_NR_QUEUES - 1 - i;
+		ret = igbvf_read(igbvf, igbvf_queue(q) + IGBVF_DCTL, &ctl);
+		if (ret)
+			break;
+		if (!(ctl & IGBVF_DCTL_ENABLE))
+			continue;
+
+		igbvf->enabled |= BIT(q);
+		if (q >= IGBVF_NR_RX)
+			ret = igbvf_drain(igbvf, q);
+		if (!ret)
+			ret = igbvf_disable(igbvf, q, ctl);
+		if (ret)
+			break;
+	}
+	if (ret)
+		igbvf_enable_queues(igbvf);
+
+	return ret;
+}
+
+/**
+ * igbvf_run_queues() - run the queues that ran before the stop or the save
+ * @igbvf: the device, locked and stopped
+ *
+ * Return: 0, -EIO if the device lost the state of a queue, or the errno of an
+ * access.
+ */
+int igbvf_run_queues(struct igbvf *igbvf)
+{
+	int ret;
+
+	ret = igbvf_enable_queues(igbvf);
+	/* Any vector may have been pending on the source */
+	if (!ret && igbvf->loaded)
+		ret = igbvf_write(igbvf, IGBVF_VTEICS, igbvf->vectors);
+	if (ret)
+		igbvf_disable_queues(igbvf);
+
+	return ret;
+}

@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# igb-vfs.sh PF...: in the guest, bind the devices to igb, give each PF one virtual
+# function, and bind the functions to vfio-pci. Print the addresses of the functions.
+
+set -euo pipefail
+
+die()
+{
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# wait_for WHAT COMMAND...: wait up to 60 s until COMMAND succeeds.
+wait_for()
+{
+	local tries=600
+
+	until "${@:2}" >/dev/null; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || die "waited 60 s for $1; see dmesg"
+		sleep 0.1
+	done
+}
+
+interface()
+{
+	ls "/sys/bus/pci/devices/$1/net" 2>/dev/null
+}
+
+# A reset of the device clears the carrier, and igb looks at the link every 2 s.
+has_link()
+{
+	[ "$(cat "/sys/class/net/$(interface "$1")/carrier" 2>/dev/null)" = 1 ]
+}
+
+[ $# -gt 0 ] || die "no PF; usage: igb-vfs.sh PF..."
+for pf in "$@"; do
+	scripts/guest/bind.sh "$pf" igb
+	wait_for "the interface of $pf" interface "$pf"
+	echo 0 >"/sys/bus/pci/devices/$pf/sriov_drivers_autoprobe"
+	# This resets the PF, so bring it up afterwards.
+	echo 1 >"/sys/bus/pci/devices/$pf/sriov_numvfs"
+	busybox ifconfig "$(interface "$pf")" up
+	vf=$(basename "$(readlink "/sys/bus/pci/devices/$pf/virtfn0")")
+	scripts/guest/bind.sh "$vf" vfio-pci
+	echo "$vf"
+done
+for pf in "$@"; do
+	wait_for "the link of $pf" has_link "$pf"
+done

@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# igbvf.sh: the vendor driver vfio-pci-igbvf moves a virtual function of QEMU's igb to
+# one of another igb, while it exchanges frames with a third igb. All three are in one
+# hub. On the debug kernel, which must report no bug, userspace also loads states that an
+# attacker has changed.
+#
+#     STREAMS  number of these states
+
+# shellcheck disable=SC2034 # test.sh reads it
+SUITE_SECONDS=300
+
+. "$(dirname "$0")/../lib.sh"
+
+suite=igbvf
+. "$SCRIPTS/selftest-vms.sh"
+
+streams=${STREAMS:-1000}
+
+igbs='a=port/igb,netdev=a b=port/igb,netdev=b peer=port/igb,netdev=peer'
+vms=(
+	[release]="release $igbs"
+	[unlogged]="release $igbs"
+	[debug]="debug $igbs"
+)
+for vm in "${!vms[@]}"; do
+	# shellcheck disable=SC2034 # selftest-vms.sh reads it
+	qemu[$vm]='-netdev hubport,id=a,hubid=0 -netdev hubport,id=b,hubid=0 -netdev hubport,id=peer,hubid=0'
+done
+# shellcheck disable=SC2016,SC2034 # $ is for the shell in the guest
+runs='
+release	vfio_pci_migration_igbvf_test	0	-v vfio_type1v2_iommu -v iommufd $vfs $peer
+unlogged	vfio_pci_migration_igbvf_test	1	-v iommufd $vfs $peer
+debug	vfio_pci_migration_igbvf_test	0	-v iommufd -f igbvf_stream $vfs $peer'
+
+# vfs: print commands for the guest that make the virtual functions.
+vfs()
+{
+	cat <<-'END'
+	scripts/guest/bind.sh $peer igb
+	vfs=$(scripts/guest/igb-vfs.sh $a $b | xargs)
+	END
+}
+
+# vfio-pci loads the driver by its alias.
+before_release()
+{
+	vfs
+	# shellcheck disable=SC2016 # for the shell in the guest
+	echo 'lsmod >$out/loaded'
+}
+
+before_unlogged()
+{
+	echo 'modprobe vfio-pci-igbvf log=0'
+	vfs
+}
+
+before_debug()
+{
+	echo "export STREAMS=$streams"
+	vfs
+}
+
+# Unbinding a PF with virtual functions gives a warning.
+without_vfs()
+{
+	# shellcheck disable=SC2016 # for the shell in the guest
+	echo 'for pf in $a $b; do echo 0 >/sys/bus/pci/devices/$pf/sriov_numvfs; done'
+}
+after_release() { without_vfs; }
+after_unlogged() { without_vfs; }
+after_debug() { without_vfs; }
+
+check_release()
+{
+	has release/loaded '^vfio_pci_igbvf ' "release: a bind loads the vendor driver"
+}
+
+check_debug()
+{
+	has debug/1-vfio_pci_migration_igbvf_test.tap "$streams streams, [0-9]+ accepted" \
+		"debug: the driver survives $streams forged states"
+}
+
+test_in_vms debug release unlogged
+totals
