@@ -26,10 +26,10 @@ OUT=$REPO/out
 
 JOBS=${JOBS:-$(nproc)}
 
-# Kernel parameters: NO_VENDOR blacklists the sample vendor drivers, NO_MIGRATION only the
-# migration sample.
+# Kernel parameters: NO_VENDOR blacklists the vendor drivers that tests do not expect,
+# NO_MIGRATION only the migration sample.
 # shellcheck disable=SC2034 # used by other scripts
-NO_VENDOR=modprobe.blacklist=vfio_pci_edu,vfio_pci_edu_migration
+NO_VENDOR=modprobe.blacklist=vfio_pci_edu,vfio_pci_edu_migration,vfio_pci_igbvf
 # shellcheck disable=SC2034 # used by other scripts
 NO_MIGRATION=modprobe.blacklist=vfio_pci_edu_migration
 

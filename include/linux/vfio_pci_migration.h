@@ -32,9 +32,9 @@ struct vfio_pci_precopy_info {
 	/**
 	 * @reinit: The device has new initial data, for example after a new
 	 * configuration.  @initial may exceed earlier values, and @dirty counts
-	 * changes since the new data.  Report this once.  The core keeps it for
-	 * VFIO_PRECOPY_INFO_REINIT, or counts the new bytes as dirty if
-	 * userspace does not know this flag.
+	 * changes since the new data.  Set this once.  The core keeps the flag
+	 * until userspace reads it.  If userspace does not know
+	 * VFIO_PRECOPY_INFO_REINIT, the core counts the new bytes as dirty.
 	 */
 	bool reinit;
 };
@@ -69,7 +69,7 @@ struct vfio_pci_precopy_ops {
 	 * it has read all pre-copy data.  Then the other @save must return
 	 * everything that is missing.
 	 *
-	 * Return: same as the other @save, except -EAGAIN.
+	 * Return: same as the other @save, but never -EAGAIN.
 	 */
 	ssize_t (*save)(struct vfio_pci_vendor_device *dev, void *buf,
 			size_t size, u64 pos);
@@ -175,17 +175,19 @@ struct vfio_pci_dma_log_ops {
  * vfio_pci_vendor_read_bar() and vfio_pci_vendor_write_bar(), which also work
  * while memory decode is off.  Region accesses fail with -EIO then.
  *
- * The core logs an errno and returns it to userspace unchanged.  It converts an
- * invalid return value to -EIO.
- *
- * The core begins no operation during a reset or error recovery.  If one begins
- * during an operation, the core drops the result.  If a device loses its state
- * in another way, for example by a reset of its PF, the driver calls
- * vfio_pci_vendor_migration_failed().
+ * The core logs an errno and returns it to userspace unchanged.  It does not
+ * log -EAGAIN, -EINTR and -ERESTARTSYS, because the caller may try again.  The
+ * core converts an invalid return value to -EIO.
  *
  * After the open callback of the driver, and after a reset, the device runs.  A
  * reset also ends the data transfer session, and the core then calls @reset
  * instead of @end.
+ *
+ * The core begins no operation during a reset or error recovery, except @end
+ * and the stop operation of the DMA log.  A reset may begin during an operation.
+ * The core then discards its data and the new state.  If a device loses
+ * its state in another way, for example by a reset of its PF, the driver calls
+ * vfio_pci_vendor_migration_failed().
  *
  * The uapi defines the states in enum vfio_device_mig_state.
  */
@@ -204,11 +206,11 @@ struct vfio_pci_migration_ops {
 	u32 min_version;
 
 	/**
-	 * @ignore_ids: Differences between the saved and the loading device
-	 * that @load accepts: a set of VFIO_PCI_MIGRATION_ANY_REVISION and
-	 * VFIO_PCI_MIGRATION_ANY_SUBSYSTEM.  Vendor and device id must always
-	 * match.  The driver checks everything else that must match, for
-	 * example by the first bytes that its @save returns.
+	 * @ignore_ids: Ids that may differ between the saved and the loading
+	 * device: a set of VFIO_PCI_MIGRATION_ANY_REVISION and
+	 * VFIO_PCI_MIGRATION_ANY_SUBSYSTEM.  The core ignores these ids.
+	 * Vendor and device id must always match.  If more must match, the
+	 * driver saves it and compares it in @load.
 	 */
 	u32 ignore_ids;
 
@@ -254,8 +256,8 @@ struct vfio_pci_migration_ops {
 	 * - @dev: the device, stopped or quiesced; if a reset raced with
 	 *   another operation, it may already run
 	 *
-	 * After @load_done, a failure of the first @run or @quiesce makes the
-	 * device unusable until a reset.
+	 * After @load_done, a failure of the first @run, or of a @quiesce before
+	 * it, makes the device unusable until a reset.
 	 *
 	 * Return: 0, or a negative errno that leaves the device unchanged: -EIO
 	 * if the device failed.
@@ -311,8 +313,8 @@ struct vfio_pci_migration_ops {
 	 *
 	 * Called after a session that @begin began, complete or not, also when
 	 * userspace closes the device.  A session that a reset ends has no
-	 * @end.  This cannot fail: if the device does not work afterwards, call
-	 * vfio_pci_vendor_migration_failed().  Optional.  Requires @reset.
+	 * @end.  @end cannot fail.  If the device does not work afterwards,
+	 * call vfio_pci_vendor_migration_failed().  Optional.  Requires @reset.
 	 */
 	void (*end)(struct vfio_pci_vendor_device *dev);
 
@@ -343,9 +345,9 @@ struct vfio_pci_migration_ops {
 	 * may repeat the call with the same @pos.  If userspace aborts the
 	 * session, the next session starts from @pos 0.
 	 *
-	 * The core holds the migration lock during the call.  If the device
-	 * needs long to produce data, return -EAGAIN and call
-	 * vfio_pci_vendor_data_ready() later.
+	 * The core holds the migration lock during the call, so a slow call
+	 * blocks other operations.  If the device needs long, return -EAGAIN,
+	 * and call vfio_pci_vendor_data_ready() later.
 	 *
 	 * Return: the number of bytes, 0 at the end of the state, or a negative
 	 * errno: -EAGAIN if no data is available yet, -ENOMEM if out of memory,
@@ -380,8 +382,9 @@ struct vfio_pci_migration_ops {
 	 * - @dev: the device, stopped
 	 *
 	 * The core calls this after @load got all parts of a complete stream.
-	 * Validate the state as a whole, and restore all that a stopped device
-	 * can hold, so that an invalid state fails here and not in @run.
+	 * Validate the state as a whole.  Restore everything that a stopped
+	 * device can hold: an invalid state must fail here, not in @run.
+	 *
 	 * If a reset happens during the call, the device runs with a part of
 	 * the state.  A driver that cannot accept this must apply the state in
 	 * @run.
@@ -398,9 +401,11 @@ struct vfio_pci_migration_ops {
 	 * - @dev: the device, in any state
 	 *
 	 * After a reset the device runs.  If there was a session, it has ended
-	 * without @end.
-	 * The core has set the state to VFIO_DEVICE_STATE_RUNNING.  It
-	 * serializes @reset with the other operations, unlike the reset_done
+	 * without @end.  The core has set the state to
+	 * VFIO_DEVICE_STATE_RUNNING, or to VFIO_DEVICE_STATE_ERROR if it does
+	 * not know whether the device runs.
+	 *
+	 * The core serializes @reset with the other operations, unlike the reset_done
 	 * callback of the driver.  The core may call @reset twice for one
 	 * reset.  It also calls @reset after a failed reset, because the PCI
 	 * core does not report failures.

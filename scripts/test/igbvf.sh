@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# igbvf.sh: the vendor driver vfio-pci-igbvf moves a virtual function of QEMU's igb to
-# one of another igb, while it exchanges frames with a third igb. All three are in one
-# hub. On the debug kernel, which must report no bug, userspace also loads states that an
-# attacker has changed.
+# igbvf.sh: migrate a virtual function of QEMU's igb to a function of a second igb, and
+# exchange frames with a third igb. One hub connects them. On the debug kernel, userspace
+# loads states that an attacker has changed. This kernel must report no bug.
 #
 #     STREAMS  number of these states
 
@@ -17,6 +16,8 @@ suite=igbvf
 . "$SCRIPTS/selftest-vms.sh"
 
 streams=${STREAMS:-1000}
+# A bind must load the vendor driver
+NO_VENDOR=
 
 igbs='a=port/igb,netdev=a b=port/igb,netdev=b peer=port/igb,netdev=peer'
 vms=(

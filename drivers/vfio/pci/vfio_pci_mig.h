@@ -173,9 +173,9 @@ struct vfio_pci_mig {
 	unsigned int			resets;
 	/* The device was loaded and has not run since */
 	bool				loaded;
-	/* An operation may have stopped the device after a reset: run it */
+	/* stop or quiesce may have followed a reset: call run then */
 	bool				stop_raced;
-	/* Nobody will run it */
+	/* The wait for that reset ended early: enter ERROR at its end */
 	bool				stop_lost;
 	/* Number of initial bytes in the last report to userspace */
 	u64				initial;
@@ -275,9 +275,9 @@ DEFINE_GUARD(vfio_pci_mig, struct vfio_pci_mig *,
 	     vfio_pci_mig_lock(_T), vfio_pci_mig_unlock(_T))
 
 /*
- * Check whether a reset or an error recovery is in progress, or has ended and is
- * deferred until the caller unlocks.  If so, do not call the driver, and drop
- * the result of the last call.
+ * Check whether a reset or an error recovery is in progress or not yet handled.
+ * vfio_pci_mig_unlock() handles it.  If this is true, do not call the driver,
+ * and drop the result of the last call.
  */
 static inline bool vfio_pci_mig_in_reset(struct vfio_pci_mig *mig)
 {

@@ -177,6 +177,8 @@ static int vfio_pci_mig_stop_resuming(struct vfio_pci_mig *mig)
 		ret = mig->ops->load_done(mig->dev);
 		if (ret)
 			ret = vfio_pci_mig_errno(mig->dev, "load_done", ret);
+		else if (vfio_pci_mig_in_reset(mig))
+			ret = -EIO;
 	}
 	if (ret) {
 		vfio_pci_mig_fail(mig);
@@ -204,7 +206,7 @@ static int vfio_pci_mig_wait_for_reset(struct vfio_pci_mig *mig)
 
 	if (mig->stop_raced) {
 		dev_err_ratelimited(&mig->dev->pdev->dev,
-				    "%s: a reset takes too long, reset the device again before you use it\n",
+				    "%s: a reset is still in progress; when it has ended, reset the device again before you use it\n",
 				    mig->dev->driver->name);
 		mig->stop_raced = false;
 		mig->stop_lost = true;
@@ -221,7 +223,7 @@ static int vfio_pci_mig_wait_for_reset(struct vfio_pci_mig *mig)
  * is over.
  *
  * Return: 0, -EAGAIN if the reset does not end in time, -ERESTARTSYS if a fatal
- * signal is pending, or the errno of the operation run.
+ * signal is pending, or the errno of run, which also sets the state to ERROR.
  */
 int vfio_pci_mig_settle(struct vfio_pci_mig *mig)
 {
@@ -235,7 +237,7 @@ int vfio_pci_mig_settle(struct vfio_pci_mig *mig)
 	if (!mig->stop_raced)
 		return 0;
 
-	/* The operation may have come after the reset */
+	/* stop or quiesce may have reached the device after the reset */
 	mig->stop_raced = false;
 	if (mig->state != VFIO_DEVICE_STATE_RUNNING)
 		return 0;
@@ -273,14 +275,16 @@ static int vfio_pci_mig_set_level(struct vfio_pci_mig *mig,
 	}
 
 	if (ret) {
-		/* The loaded state takes effect in part */
-		if (mig->loaded)
+		/* The device may hold only a part of the loaded state */
+		if (mig->loaded && level > vfio_pci_mig_level(mig->state))
 			vfio_pci_mig_fail(mig);
 		return vfio_pci_mig_errno(mig->dev, what, ret);
 	}
-	mig->loaded = false;
-
-	if (level == VFIO_PCI_MIG_RUNNING || !vfio_pci_mig_in_reset(mig))
+	if (level == VFIO_PCI_MIG_RUNNING) {
+		mig->loaded = false;
+		return 0;
+	}
+	if (!vfio_pci_mig_in_reset(mig))
 		return 0;
 
 	/* A reset began during the operation */
@@ -400,7 +404,7 @@ void vfio_pci_mig_cancel(struct vfio_pci_mig *mig)
  * @mig: the migration, locked, in a pre-copy state
  * @info: set to the pending data
  *
- * The reported number of initial bytes increases only with @reinit.
+ * The number of initial bytes increases only if @info->reinit is set.
  *
  * Return: 0, or the errno of a driver operation.
  */
@@ -421,7 +425,7 @@ int vfio_pci_mig_pending(struct vfio_pci_mig *mig,
 	if (check_add_overflow(info->initial, ready, &info->initial))
 		info->initial = U64_MAX;
 
-	/* Keep this until userspace reads it; poll() calls this function, too */
+	/* Keep the flag until userspace reads it: poll() also comes here */
 	if (info->reinit && mig->vdev->vdev.precopy_info_v2) {
 		mig->reinit = true;
 		mig->initial = info->initial;
@@ -514,9 +518,11 @@ static void vfio_pci_mig_do_reset(struct vfio_pci_mig *mig)
 	mig->resets++;
 	mig->in_session = false;
 	mig->loaded = false;
-	mig->stop_lost = false;
 	mig->v1_saving = false;
 	mig->log_restart = true;
+	/* One reset may come here twice, the second time after its end */
+	if (!READ_ONCE(mig->resetting))
+		mig->stop_lost = false;
 	vfio_pci_mig_drop(mig);
 	vfio_pci_mig_wake(mig);
 	if (mig->vdev && mig->ops->reset)
@@ -612,13 +618,15 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_reset_done);
  *
  * For events that no operation of the driver can return, for example a reset of
  * the PF.  Ends the data transfer session and sets the state to
- * VFIO_DEVICE_STATE_ERROR, which only a reset of the device leaves.  Takes
- * effect before the next operation.  If an operation is running, the report
- * takes effect after it.  DMA logging goes on.
+ * VFIO_DEVICE_STATE_ERROR, which only a reset of the device leaves.  If the
+ * migration lock is held, the report takes effect when the holder unlocks.
+ * Until then, the core may call more operations.  A reset in progress discards
+ * the report.  If the device does not survive a reset, call this in the
+ * reset_done callback.  DMA logging goes on.
  *
- * Context: Process context, may sleep.  May call the end operation, so the
- * caller must not hold a lock that this operation takes.  From the open of the
- * device until the close callback of the driver returns.
+ * Context: Process context, may sleep.  May call the operations end and reset,
+ * so the caller must not hold a lock that they take.  Valid from the open of
+ * the device until the close callback of the driver returns.
  */
 void vfio_pci_vendor_migration_failed(struct vfio_pci_vendor_device *dev)
 {

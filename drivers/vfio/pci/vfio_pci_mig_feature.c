@@ -178,8 +178,8 @@ static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
 }
 
 /*
- * Report data of a running device when bytes are pending, and of a stopped one
- * until the driver has no data to save.  A later read may still find no data.
+ * A running device is readable while bytes are pending, a stopped one until
+ * save returns -EAGAIN.  A later read may still find no data.
  */
 static __poll_t vfio_pci_mig_poll(struct file *file, poll_table *wait)
 {
@@ -428,10 +428,6 @@ static int vfio_pci_mig_log_sync(struct vfio_pci_mig *mig, u64 iova, u64 length)
 	const struct vfio_pci_dma_log_ops *log = mig->ops->log;
 	int ret;
 
-	ret = vfio_pci_mig_settle(mig);
-	if (ret)
-		return ret;
-
 	if (mig->log_restart && log->restart) {
 		ret = log->restart(mig->dev);
 		if (ret)
@@ -461,6 +457,9 @@ static int vfio_pci_mig_feature_log_read(struct vfio_device *core_vdev,
 
 	guard(vfio_pci_mig)(mig);
 
+	ret = vfio_pci_mig_settle(mig);
+	if (ret)
+		return ret;
 	if (!vfio_pci_mig_log_has_begun(&mig->log))
 		return -EINVAL;
 

@@ -110,8 +110,8 @@ static int vfio_pci_mig_v1_pending(struct vfio_pci_mig *mig, u64 *val)
 }
 
 /*
- * A read of data_offset asks for data.  Wait for it: userspace takes a size of 0
- * as the end of the data.
+ * A read of data_offset asks for data.  Wait for the data, because userspace
+ * takes a size of 0 as its end.
  */
 static int vfio_pci_mig_v1_offset(struct vfio_pci_mig *mig, u64 *val)
 {
@@ -137,7 +137,7 @@ static int vfio_pci_mig_v1_offset(struct vfio_pci_mig *mig, u64 *val)
 		vfio_pci_mig_lock(mig);
 		if (ret)
 			return ret;
-		if (mig->session != session)
+		if (mig->session != session || vfio_pci_mig_in_reset(mig))
 			return -EIO;
 	}
 	if (!ret)

@@ -539,7 +539,8 @@ EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_feed);
  * vfio_pci_mig_received() - check whether a stream was received completely
  * @stream: the stream
  *
- * Return: 0, -EINVAL if the stream is incomplete, or the error of the stream.
+ * Return: 0, -EINVAL if the stream is empty or incomplete, or the error of the
+ * stream.
  */
 int vfio_pci_mig_received(const struct vfio_pci_mig_stream *stream)
 {

@@ -28,7 +28,7 @@ static void vfio_pci_vendor_prepare(struct vfio_pci_vendor *vendor, u8 source)
 		return;
 	}
 
-	/* From here on, no change of the migration state begins */
+	/* From here on, the core begins no migration operation */
 	if (vendor->migration)
 		vfio_pci_mig_reset_prepare(vendor->migration);
 	if (!vendor->in_reset && dev->driver->reset_prepare)

@@ -16,6 +16,7 @@
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/types.h>
+#include <linux/unaligned.h>
 #include <linux/vfio_pci_migration.h>
 #include <linux/vfio_pci_regops.h>
 
@@ -40,6 +41,22 @@
 #define IGBVF_MBX_R2C		(IGBVF_MBX_PFSTS | IGBVF_MBX_PFACK | \
 				 IGBVF_MBX_RSTD)
 
+/* Types of messages, in the low half of the first word */
+#define IGBVF_MSG_TYPE		GENMASK(15, 0)
+#define IGBVF_MSG_RESET		1
+#define IGBVF_MSG_MAC		2
+#define IGBVF_MSG_MULTICAST	3
+#define IGBVF_MSG_VLAN		4
+#define IGBVF_MSG_LPE		5
+#define IGBVF_MSG_PROMISC	6
+#define IGBVF_MSG_INFO		GENMASK(23, 16)
+#define IGBVF_MSG_MAC_CLEAR	BIT(16)
+#define IGBVF_MSG_MAC_ADD	BIT(17)
+#define IGBVF_MSG_VLAN_ADD	BIT(16)
+/* Answers */
+#define IGBVF_MSG_NACK		BIT(30)
+#define IGBVF_MSG_ACK		BIT(31)
+
 /* Statistics; nothing resets or writes them */
 #define IGBVF_NR_STATS		5
 
@@ -51,7 +68,7 @@
 #define IGBVF_VTEICR		0x1580
 #define IGBVF_VECTORS		GENMASK(2, 0)
 
-/* Two queues of each kind; first the receive queues, then the transmit queues */
+/* Two queues of each kind: the receive queues, then the transmit queues */
 #define IGBVF_NR_RX		2
 #define IGBVF_NR_QUEUES		4
 
@@ -85,7 +102,7 @@ static inline unsigned int igbvf_queue(unsigned int q)
  */
 #define IGBVF_NR_PLAIN		38
 
-/* Filters that the guest can add to its MAC address: more than an 82576 has */
+/* Maximum number of MAC filters of the guest; an 82576 has fewer */
 #define IGBVF_MAX_FILTERS	32
 
 #define IGBVF_HAS_CTS		BIT(0)
@@ -97,8 +114,8 @@ static inline unsigned int igbvf_queue(unsigned int q)
 #define IGBVF_HAS_ALL		GENMASK(5, 0)
 
 /*
- * Migration data: what the PF holds of the VF.  The VF cannot read it, so the
- * driver records the messages that the guest sends.
+ * Migration data: the settings of the VF in the PF.  The VF cannot read them, so
+ * the driver records the messages of the guest.
  */
 struct igbvf_pf_state {
 	/* IGBVF_HAS_* */
@@ -110,12 +127,12 @@ struct igbvf_pf_state {
 	__le32	multicast[IGBVF_MBX_WORDS];
 	__le32	promisc;
 	__le32	lpe[2];
-	/* The last message decides whether the PF strips tags */
+	/* The last VLAN message; it decides whether the PF strips tags */
 	__le32	last_vlan[2];
 	u8	vlans[VLAN_N_VID / BITS_PER_BYTE];
 };
 
-/* Migration data: a buffer of a receive queue that the device owns */
+/* Migration data: a receive buffer that the device owns */
 struct igbvf_buffer {
 	__le64	packet;
 	__le64	header;
@@ -131,11 +148,13 @@ struct igbvf_state {
 	__le32	mailbox;
 	__le32	memory[IGBVF_MBX_WORDS];
 	__le32	stats[IGBVF_NR_STATS];
-	/* Known buffers of each receive queue, from its head on */
+	/* Number of known buffers of each receive queue, from its head on */
 	__le32	nr_buffers[IGBVF_NR_RX];
-	__le32	reserved;
 	struct igbvf_pf_state pf;
 };
+
+/* The buffers are aligned */
+static_assert(sizeof(struct igbvf_state) % sizeof(struct igbvf_buffer) == 0);
 
 /* A receive queue in memory, for the log of the device's writes */
 struct igbvf_ring {
@@ -146,7 +165,11 @@ struct igbvf_ring {
 	u32			tail;
 	/* First descriptor that may have been used since the last report */
 	u32			unreported;
+	/* All memory was reported since then */
+	bool			all_reported;
 	bool			enabled;
+	/* Number of changes of @base, @size and @buffers */
+	unsigned int		generation;
 	struct igbvf_buffer	*buffers;
 };
 
@@ -159,9 +182,9 @@ struct igbvf {
 	unsigned long			was_reset;
 
 	/*
-	 * Serializes writes to registers of the receive queues, which read
-	 * descriptors from memory: userspace can block them indefinitely.  Outer
-	 * to @lock.
+	 * Serializes writes to the registers of the receive queues.  Such a
+	 * write reads descriptors from memory, and userspace can block this
+	 * read indefinitely.  Outer to @lock.
 	 */
 	struct mutex			ring_lock;
 
@@ -173,7 +196,7 @@ struct igbvf {
 	bool				loaded;
 	/* Queues that were enabled when the device was stopped */
 	u32				enabled;
-	/* Tails and heads of a loaded device */
+	/* Tails of a loaded device, and heads of a stopped one */
 	u32				tails[IGBVF_NR_QUEUES];
 	u32				heads[IGBVF_NR_QUEUES];
 	u32				vectors;
@@ -194,6 +217,13 @@ struct igbvf {
 	size_t				size;
 };
 
+/* Get the MAC address from words 1 and 2 of a message */
+static inline void igbvf_get_mac(const u32 *words, u8 *mac)
+{
+	put_unaligned_le32(words[1], mac);
+	put_unaligned_le16(words[2], mac + 4);
+}
+
 void igbvf_lock(struct igbvf *igbvf);
 void igbvf_unlock(struct igbvf *igbvf);
 
@@ -210,10 +240,14 @@ int igbvf_write(struct igbvf *igbvf, unsigned int reg, u32 val);
 int igbvf_stop_queues(struct igbvf *igbvf);
 int igbvf_run_queues(struct igbvf *igbvf);
 
-/* mailbox.c: messages to the PF */
+/* mailbox.c: messages of the guest to the PF */
+int igbvf_read_memory(struct igbvf *igbvf, u32 *words, unsigned int nr);
 int igbvf_mailbox_trap(struct igbvf *igbvf);
 int igbvf_mailbox_settle(struct igbvf *igbvf);
+int igbvf_mailbox_check(struct igbvf *igbvf, u32 flags);
 void igbvf_mailbox_reset(struct igbvf *igbvf);
+
+/* replay.c: messages of the driver to the PF */
 int igbvf_mailbox_replay(struct igbvf *igbvf, const struct igbvf_pf_state *pf);
 bool igbvf_pf_state_is_valid(const struct igbvf_pf_state *pf);
 
@@ -233,7 +267,7 @@ extern const struct vfio_pci_dma_log_ops igbvf_log_ops;
 int igbvf_log_trap(struct igbvf *igbvf);
 void igbvf_log_disable(struct igbvf *igbvf);
 void igbvf_log_free(struct igbvf *igbvf);
-int igbvf_log_load(struct igbvf *igbvf, unsigned int q, u32 head,
+int igbvf_log_load(struct igbvf *igbvf, unsigned int q, u32 tail,
 		   const struct igbvf_buffer *buffers, u32 nr);
 u32 igbvf_log_save(struct igbvf *igbvf, unsigned int q, u32 head,
 		   struct igbvf_buffer *buffers);

@@ -6,9 +6,9 @@
  * transmit queue.  It overwrites the address of a buffer in the descriptor, so
  * the driver reads the descriptors when the guest hands them to the device.
  *
- * A report contains the buffers that the device may have used since the last
- * report, up to the tail.  The buffers behind the head are complete, and are not
- * reported again.  The others may be incomplete, and are.
+ * A report contains the buffers from the first unreported one up to the tail.
+ * The buffers before the head are complete: this is their last report.  The
+ * others may be incomplete, so the next report contains them again.
  */
 
 #include <linux/bitfield.h>
@@ -29,7 +29,7 @@
 #define IGBVF_SRRCTL_PACKET	GENMASK(6, 0)
 #define IGBVF_SRRCTL_HEADER	GENMASK(13, 8)
 #define IGBVF_SRRCTL_TYPE	GENMASK(27, 25)
-/* Without a packet size, a setting of the PF applies: take the largest one */
+/* If the size is 0, a setting of the PF applies: assume the largest */
 #define IGBVF_PACKET_MAX	16384
 
 static u32 igbvf_packet_size(const struct igbvf_ring *ring)
@@ -39,14 +39,17 @@ static u32 igbvf_packet_size(const struct igbvf_ring *ring)
 }
 
 /* Report the memory of one buffer; SRRCTL type 1 has no header */
-static void igbvf_log_buffer(struct igbvf *igbvf, const struct igbvf_ring *ring,
+static void igbvf_log_buffer(struct igbvf *igbvf, struct igbvf_ring *ring,
 			     const struct igbvf_buffer *buffer)
 {
 	u32 header = FIELD_GET(IGBVF_SRRCTL_HEADER, ring->srrctl) * 64;
 
+	if (ring->all_reported)
+		return;
 	/* The device wrote to an unknown address: report all memory */
 	if (buffer->packet == IGBVF_UNKNOWN) {
 		vfio_pci_vendor_log_dma(igbvf->dev, 0, U64_MAX);
+		ring->all_reported = true;
 		return;
 	}
 
@@ -57,47 +60,49 @@ static void igbvf_log_buffer(struct igbvf *igbvf, const struct igbvf_ring *ring,
 					header);
 }
 
-/* Number of descriptors from @from to @to in a ring */
-static u32 igbvf_ring_count(const struct igbvf_ring *ring, u32 from, u32 to)
+/* Number of descriptors from @from to @to in a ring of @size */
+static u32 igbvf_ring_count(u32 size, u32 from, u32 to)
 {
-	return from <= to ? to - from : ring->size - from + to;
+	return from <= to ? to - from : size - from + to;
 }
 
 /* Report the buffers that the device may have written since the last report */
 static int igbvf_log_ring(struct igbvf *igbvf, unsigned int q)
 {
 	struct igbvf_ring *ring = &igbvf->rings[q];
-	u32 head, i, nr;
+	u32 head, end, i, nr;
 	int ret;
 
 	if (!ring->enabled || !ring->size)
 		return 0;
 
-	/* This read also waits for the writes of the device before it */
+	/* This read returns after all earlier writes of the device */
 	ret = igbvf_read(igbvf, igbvf_queue(q) + IGBVF_DH, &head);
 	if (ret)
 		return ret;
 
 	vfio_pci_vendor_log_dma(igbvf->dev, ring->base,
 				(u64)ring->size * IGBVF_DESC_SIZE);
-	/* The device ignores a queue with an invalid tail */
-	if (head >= ring->size || ring->tail >= ring->size)
+	if (head >= ring->size)
 		return 0;
 
-	/* The guest may write any head */
+	/* The device ignores a queue with an invalid tail */
+	end = ring->tail < ring->size ? ring->tail : head;
+	/* The guest may write an invalid head: report the whole ring */
 	if (ring->unreported >= ring->size)
-		ring->unreported = (ring->tail + 1) % ring->size;
-	nr = igbvf_ring_count(ring, ring->unreported, ring->tail);
+		ring->unreported = (end + 1) % ring->size;
+	nr = igbvf_ring_count(ring->size, ring->unreported, end);
 	for (i = ring->unreported; nr; nr--, i = (i + 1) % ring->size) {
 		igbvf_log_buffer(igbvf, ring, &ring->buffers[i]);
 		cond_resched();
 	}
 	ring->unreported = head;
+	ring->all_reported = false;
 
 	return 0;
 }
 
-/* Report the descriptors of a transmit queue, and the memory for its head */
+/* Report the descriptors and the head write-back of a transmit queue */
 static int igbvf_log_transmit(struct igbvf *igbvf, unsigned int q)
 {
 	const unsigned int queue = igbvf_queue(q);
@@ -136,7 +141,7 @@ static int igbvf_log_sync(struct vfio_pci_vendor_device *dev, u64 iova,
 	return ret;
 }
 
-/* The driver knows the buffers of the device all the time: report from now on */
+/* The driver always tracks the buffers: only set where reports begin */
 static int igbvf_log_start(struct vfio_pci_vendor_device *dev,
 			   struct rb_root_cached *ranges, u32 nr_ranges,
 			   u64 page_size)
@@ -167,7 +172,7 @@ static void igbvf_log_stop(struct vfio_pci_vendor_device *dev)
 	igbvf->logging = false;
 }
 
-/* A reset disables the queues: the core reports all memory once */
+/* Nothing to start: after this, the core reports all memory once */
 static int igbvf_log_restart(struct vfio_pci_vendor_device *dev)
 {
 	return 0;
@@ -181,8 +186,8 @@ const struct vfio_pci_dma_log_ops igbvf_log_ops = {
 };
 
 /*
- * The guest hands over one buffer.  If it has used the whole ring since the last
- * report, report the oldest buffer, which is complete, before it is forgotten.
+ * The guest hands over one buffer.  If the new tail reaches the first unreported
+ * buffer, the device no longer owns that buffer: report it now.
  */
 static void igbvf_set_buffer(struct igbvf *igbvf, struct igbvf_ring *ring,
 			     u32 i, const struct igbvf_buffer *buffer)
@@ -205,24 +210,28 @@ static int igbvf_add_buffers(struct igbvf *igbvf, unsigned int q, u32 tail)
 	struct igbvf_ring *ring = &igbvf->rings[q];
 	struct igbvf_buffer buffers[32];
 	u32 size, at, nr, i;
+	unsigned int generation;
+	int ret = 0;
 	u64 base;
 
 	lockdep_assert_held(&igbvf->ring_lock);
 
-	/* Only holders of the ring lock change these */
 	scoped_guard(igbvf, igbvf) {
+		generation = ring->generation;
 		base = ring->base;
 		size = ring->enabled ? ring->size : 0;
 		at = ring->tail;
 		ring->tail = tail;
+		/* The device ignores a queue with an invalid tail until now */
+		if (size && at >= size)
+			ret = igbvf_read(igbvf, igbvf_queue(q) + IGBVF_DH, &at);
 	}
-	/* The device ignores a queue with an invalid tail */
-	if (at >= size || tail >= size)
-		return 0;
+	if (ret || at >= size || tail >= size)
+		return ret;
 
 	for (; at != tail; at = (at + nr) % size) {
-		nr = min3(igbvf_ring_count(ring, at, tail), size - at,
-			  ARRAY_SIZE(buffers));
+		nr = min3(igbvf_ring_count(size, at, tail), size - at,
+			  (u32)ARRAY_SIZE(buffers));
 		if (vfio_pci_vendor_dma_rw(igbvf->dev,
 					   base + (u64)at * IGBVF_DESC_SIZE,
 					   buffers, nr * IGBVF_DESC_SIZE, false))
@@ -231,8 +240,10 @@ static int igbvf_add_buffers(struct igbvf *igbvf, unsigned int q, u32 tail)
 			return -EINTR;
 
 		guard(igbvf)(igbvf);
-		/* A reset may have disabled the queue */
-		for (i = 0; i < nr && ring->enabled; i++)
+		/* A reset or a load may have changed the queue */
+		if (!ring->enabled || ring->generation != generation)
+			return 0;
+		for (i = 0; i < nr; i++)
 			igbvf_set_buffer(igbvf, ring, at + i, &buffers[i]);
 	}
 
@@ -287,7 +298,9 @@ static int igbvf_set_up_ring(struct igbvf *igbvf, unsigned int q, u32 head)
 	ring->srrctl = srrctl;
 	ring->tail = head;
 	ring->unreported = head;
+	ring->all_reported = false;
 	ring->enabled = true;
+	ring->generation++;
 
 	return 0;
 }
@@ -351,9 +364,12 @@ static int igbvf_ring_write(const struct vfio_pci_range *range, u64 pos,
 	struct igbvf *igbvf = range->data;
 	int ret;
 
-	/* The device ignores other widths */
-	if (width != 4)
-		return vfio_pci_region_write_reg(lower, pos, width, val);
+	/* The device has no narrow registers */
+	if (width < 4)
+		return 0;
+	if (width == 8)
+		return igbvf_ring_write(range, pos, 4, lower_32_bits(val)) ?:
+		       igbvf_ring_write(range, pos + 4, 4, upper_32_bits(val));
 
 	ret = mutex_lock_killable(&igbvf->ring_lock);
 	if (ret)
@@ -433,7 +449,7 @@ u32 igbvf_log_save(struct igbvf *igbvf, unsigned int q, u32 head,
 	if (!ring->enabled || head >= ring->size || ring->tail >= ring->size)
 		return 0;
 
-	nr = igbvf_ring_count(ring, head, ring->tail);
+	nr = igbvf_ring_count(ring->size, head, ring->tail);
 	for (i = 0; buffers && i < nr; i++)
 		buffers[i] = ring->buffers[(head + i) % ring->size];
 

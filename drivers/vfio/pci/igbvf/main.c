@@ -5,14 +5,14 @@
  * The driver stops the queues, copies the registers, and writes them on the
  * destination.  Two parts of the state cannot be read:
  *
- * - What the PF holds of the VF, for example the MAC address and the VLANs.
+ * - The settings of the VF in the PF, for example the MAC address and the VLANs.
  *   The driver records the messages of the guest to the PF.  The destination
  *   sends them to its own PF.
  * - Pending interrupts.  The destination raises each unmasked vector once.
  *
  * The MAC address and other settings by the administrator must be the same on
- * both hosts.  The transmit context of a queue is not part of the state: a guest
- * driver that sets it with each packet, like igbvf, does not notice.
+ * both hosts.  The transmit context of a queue is not part of the state.  A guest
+ * driver that sets the context with each packet, like igbvf, does not notice.
  */
 
 #include <linux/module.h>
@@ -43,11 +43,12 @@ void igbvf_lock(struct igbvf *igbvf)
 	if (!test_and_clear_bit(0, &igbvf->was_reset))
 		return;
 
-	/* A reset disables the queues and clears what the PF holds */
+	/* A reset disables the queues, and the PF drops settings of the VF */
 	igbvf->stopped = false;
 	igbvf->loaded = false;
 	for (q = 0; q < IGBVF_NR_RX; q++)
 		igbvf->rings[q].enabled = false;
+	igbvf->unread = 0;
 	igbvf_mailbox_reset(igbvf);
 }
 
@@ -74,10 +75,7 @@ int igbvf_write(struct igbvf *igbvf, unsigned int reg, u32 val)
 	return vfio_pci_vendor_write_bar(igbvf->dev, IGBVF_BAR, reg, 4, val);
 }
 
-/*
- * Operations stop and quiesce.  The device has no other DMA than that of its
- * queues, so both are the same.
- */
+/* Operations stop and quiesce: the same, because only the queues do DMA */
 static int igbvf_stop(struct vfio_pci_vendor_device *dev)
 {
 	struct igbvf *igbvf = dev->data;
@@ -122,7 +120,7 @@ static u32 igbvf_abilities(struct vfio_pci_vendor_device *dev)
 static const struct vfio_pci_migration_ops igbvf_migration_ops = {
 	.version	= 1,
 	.min_version	= 1,
-	/* The VFs of all 82576 are the same; the subsystem is that of the card */
+	/* All 82576 VFs are the same; the subsystem is that of the card */
 	.ignore_ids	= VFIO_PCI_MIGRATION_ANY_SUBSYSTEM,
 	.abilities	= igbvf_abilities,
 	.stop		= igbvf_stop,
@@ -154,7 +152,7 @@ static int igbvf_open(struct vfio_pci_vendor_device *dev)
 	mutex_init(&igbvf->ring_lock);
 	mutex_init(&igbvf->lock);
 
-	/* Each user counts from 0 */
+	/* Userspace sees statistics that start at 0 at each open */
 	for (i = 0; i < IGBVF_NR_STATS; i++) {
 		ret = igbvf_read(igbvf, igbvf_stats[i], &igbvf->stats[i]);
 		if (ret)

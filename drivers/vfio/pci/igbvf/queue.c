@@ -55,6 +55,10 @@ static int igbvf_enable(struct igbvf *igbvf, unsigned int q)
 	const unsigned int reg = igbvf_queue(q) + IGBVF_DCTL;
 	u32 ctl;
 
+	/* The guest has not enabled the queue since the reset */
+	if (test_bit(0, &igbvf->was_reset))
+		return -EIO;
+
 	return igbvf_read(igbvf, reg, &ctl) ?:
 	       igbvf_write(igbvf, reg, ctl | IGBVF_DCTL_ENABLE);
 }
@@ -66,19 +70,25 @@ static int igbvf_kick(struct igbvf *igbvf, unsigned int q)
 	u32 head, tail = igbvf->tails[q];
 	int ret;
 
-	if (igbvf->loaded) {
-		/* Some devices clear the head when a queue is enabled */
+	/* The tail of a device that was not loaded permits it to receive at once */
+	if (igbvf->loaded || q >= IGBVF_NR_RX) {
 		ret = igbvf_read(igbvf, queue + IGBVF_DH, &head);
-		if (!ret && head != igbvf->heads[q]) {
+		if (ret)
+			return ret;
+		/* Some devices clear the head when a queue is enabled */
+		if (head != igbvf->heads[q]) {
 			igbvf_err(igbvf, "queue %u has head %u instead of %u: this device cannot be migrated",
 				  q, head, igbvf->heads[q]);
-			ret = -EIO;
+			return -EIO;
 		}
-	} else {
+	}
+	if (!igbvf->loaded) {
 		ret = igbvf_read(igbvf, queue + IGBVF_DT, &tail);
+		if (ret)
+			return ret;
 	}
 
-	return ret ?: igbvf_write(igbvf, queue + IGBVF_DT, tail);
+	return igbvf_write(igbvf, queue + IGBVF_DT, tail);
 }
 
 /* Undo igbvf_enable_queues() as far as the device permits */
@@ -110,8 +120,9 @@ static int igbvf_enable_queues(struct igbvf *igbvf)
  * igbvf_stop_queues() - stop the queues
  * @igbvf: the device, locked and running
  *
+ * On error, tries to enable the queues again.
+ *
  * Return: 0, -ETIMEDOUT if a queue does not stop, or the errno of an access.
- * On error, the queues run.
  */
 int igbvf_stop_queues(struct igbvf *igbvf)
 {
@@ -121,7 +132,7 @@ int igbvf_stop_queues(struct igbvf *igbvf)
 
 	igbvf->enabled = 0;
 	for (i = 0; i < IGBVF_NR_QUEUES; i++) {
-		/* Transmit queues first: another VF may receive their packets */
+		/* Stop transmit queues first: another VF may receive the packets */
 		q = IGBVF_NR_QUEUES - 1 - i;
 		ret = igbvf_read(igbvf, igbvf_queue(q) + IGBVF_DCTL, &ctl);
 		if (ret)
@@ -134,11 +145,15 @@ int igbvf_stop_queues(struct igbvf *igbvf)
 			ret = igbvf_drain(igbvf, q);
 		if (!ret)
 			ret = igbvf_disable(igbvf, q, ctl);
+		if (!ret)
+			ret = igbvf_read(igbvf, igbvf_queue(q) + IGBVF_DH,
+					 &igbvf->heads[q]);
 		if (ret)
 			break;
 	}
-	if (ret)
-		igbvf_enable_queues(igbvf);
+	for (q = 0; q < IGBVF_NR_QUEUES && ret; q++)
+		if (igbvf->enabled & BIT(q))
+			igbvf_enable(igbvf, q);
 
 	return ret;
 }

@@ -12,7 +12,7 @@ const u16 igbvf_stats[IGBVF_NR_STATS] = {
 	0x0f10, 0x0f14, 0x0f18, 0x0f34, 0x0f3c,
 };
 
-/* A queue is disabled before its other registers are written, its head is last */
+/* Write order: DCTL first, which disables the queue; the head last */
 static const u8 igbvf_rx_regs[] = {
 	IGBVF_DCTL, IGBVF_DBAL, IGBVF_DBAH, IGBVF_DLEN, IGBVF_SRRCTL, IGBVF_DCA,
 	IGBVF_DH,
@@ -37,6 +37,13 @@ static const u16 igbvf_other_regs[] = {
 			 NR_TX_REGS * (IGBVF_NR_QUEUES - IGBVF_NR_RX))
 
 static_assert(TX_REGS_END + ARRAY_SIZE(igbvf_other_regs) == IGBVF_NR_PLAIN);
+
+/* Get the entry in @plain of struct igbvf_state that has the head of a queue */
+static unsigned int igbvf_head_index(unsigned int q)
+{
+	return q < IGBVF_NR_RX ? (q + 1) * NR_RX_REGS - 1 :
+	       RX_REGS_END + (q - IGBVF_NR_RX + 1) * NR_TX_REGS - 1;
+}
 
 /* Get the register of an entry in @plain of struct igbvf_state */
 static unsigned int igbvf_plain_reg(unsigned int i)
@@ -82,8 +89,8 @@ static int igbvf_save_queues(struct igbvf *igbvf, struct igbvf_state *state)
 }
 
 /*
- * The device may show only the last write to VTEIMS.  A driver that uses a vector
- * also clears it automatically.
+ * A read of VTEIMS may return only the last write.  So add the vectors in
+ * VTEIAC: a guest driver enables auto-clear for each vector that it uses.
  */
 static int igbvf_save_vectors(struct igbvf *igbvf, struct igbvf_state *state)
 {
@@ -115,12 +122,20 @@ static int igbvf_save_mailbox(struct igbvf *igbvf, struct igbvf_state *state)
 	if (ret)
 		return ret;
 
+	if (flags & IGBVF_MBX_RSTI) {
+		igbvf_err(igbvf, "cannot save the VF while its PF is reset");
+		return -EIO;
+	}
+
 	/* If the migration is cancelled, the guest still needs the flags */
 	igbvf->unread |= flags & IGBVF_MBX_R2C;
 	state->mailbox = cpu_to_le32(igbvf->unread | (flags & IGBVF_MBX_VFU));
 	for (i = 0; i < IGBVF_MBX_WORDS && !ret; i++)
 		ret = igbvf_save_reg(igbvf, IGBVF_VMBMEM + 4 * i,
 				     &state->memory[i]);
+	/* The answer may have come only now */
+	if (!ret)
+		ret = igbvf_mailbox_check(igbvf, igbvf->unread);
 	state->pf = igbvf->pf;
 
 	return ret;
@@ -141,26 +156,19 @@ static int igbvf_save_stats(struct igbvf *igbvf, struct igbvf_state *state)
 	return ret;
 }
 
-/* Save the buffers of the receive queues, or only count them if @to is NULL */
-static int igbvf_save_buffers(struct igbvf *igbvf, struct igbvf_state *state,
-			      struct igbvf_buffer *to, size_t *total)
+/* Save the buffers of the receive queues from @heads on */
+static void igbvf_save_buffers(struct igbvf *igbvf, struct igbvf_state *state,
+			       const u32 *heads)
 {
+	struct igbvf_buffer *to = (void *)(state + 1);
 	unsigned int q;
-	u32 head, nr;
-	int ret;
+	u32 nr;
 
-	*total = 0;
 	for (q = 0; q < IGBVF_NR_RX; q++) {
-		ret = igbvf_read(igbvf, igbvf_queue(q) + IGBVF_DH, &head);
-		if (ret)
-			return ret;
-		nr = igbvf_log_save(igbvf, q, head, to ? to + *total : NULL);
-		if (state)
-			state->nr_buffers[q] = cpu_to_le32(nr);
-		*total += nr;
+		nr = igbvf_log_save(igbvf, q, heads[q], to);
+		state->nr_buffers[q] = cpu_to_le32(nr);
+		to += nr;
 	}
-
-	return 0;
 }
 
 static void igbvf_free_data(struct igbvf *igbvf)
@@ -174,12 +182,18 @@ static void igbvf_free_data(struct igbvf *igbvf)
 static int igbvf_save_all(struct igbvf *igbvf)
 {
 	struct igbvf_state *state;
+	u32 heads[IGBVF_NR_RX];
+	size_t total = 0;
 	unsigned int i;
-	size_t total;
 	int ret;
 
-	ret = igbvf_mailbox_settle(igbvf) ?:
-	      igbvf_save_buffers(igbvf, NULL, NULL, &total);
+	ret = igbvf_mailbox_settle(igbvf);
+	/* Userspace may change the heads: read them once */
+	for (i = 0; i < IGBVF_NR_RX && !ret; i++) {
+		ret = igbvf_read(igbvf, igbvf_queue(i) + IGBVF_DH, &heads[i]);
+		if (!ret)
+			total += igbvf_log_save(igbvf, i, heads[i], NULL);
+	}
 	if (ret)
 		return ret;
 
@@ -189,9 +203,8 @@ static int igbvf_save_all(struct igbvf *igbvf)
 		return -ENOMEM;
 	igbvf->data = state;
 
-	/* The queues are stopped, so the number is the same */
-	ret = igbvf_save_buffers(igbvf, state, (void *)(state + 1), &total) ?:
-	      igbvf_save_queues(igbvf, state) ?:
+	igbvf_save_buffers(igbvf, state, heads);
+	ret = igbvf_save_queues(igbvf, state) ?:
 	      igbvf_save_vectors(igbvf, state) ?:
 	      igbvf_save_mailbox(igbvf, state) ?:
 	      igbvf_save_stats(igbvf, state);
@@ -202,7 +215,6 @@ static int igbvf_save_all(struct igbvf *igbvf)
 	return ret;
 }
 
-/* Operation begin */
 int igbvf_begin(struct vfio_pci_vendor_device *dev,
 		enum vfio_device_mig_state state)
 {
@@ -278,7 +290,7 @@ static bool igbvf_state_is_valid(const struct igbvf *igbvf)
 	u64 total = 0;
 	unsigned int q;
 
-	if (igbvf->size < sizeof(*state) || state->reserved ||
+	if (igbvf->size < sizeof(*state) ||
 	    le32_to_cpu(state->enabled) >= BIT(IGBVF_NR_QUEUES) ||
 	    le32_to_cpu(state->vectors) & ~IGBVF_VECTORS ||
 	    le32_to_cpu(state->mailbox) & ~(IGBVF_MBX_R2C | IGBVF_MBX_VFU) ||
@@ -305,20 +317,26 @@ static int igbvf_restore_queues(struct igbvf *igbvf,
 	for (i = 0; i < IGBVF_NR_PLAIN && !ret; i++) {
 		reg = igbvf_plain_reg(i);
 		val = le32_to_cpu(state->plain[i]);
-		/* Enable the queues in the operation run */
+		/* igbvf_run_queues() enables the queues */
 		if (reg >= igbvf_queue(0) && (reg & 0xff) == IGBVF_DCTL)
 			val &= ~IGBVF_DCTL_ENABLE;
 		ret = igbvf_write(igbvf, reg, val);
 	}
 
-	/* The tail of an earlier user could start DMA when a queue is enabled */
+	igbvf->enabled = le32_to_cpu(state->enabled);
 	for (i = 0; i < IGBVF_NR_QUEUES && !ret; i++) {
 		reg = igbvf_queue(i);
 		igbvf->tails[i] = le32_to_cpu(state->tails[i]);
-		ret = igbvf_write(igbvf, reg + IGBVF_DT, igbvf->tails[i]) ?:
-		      igbvf_read(igbvf, reg + IGBVF_DH, &igbvf->heads[i]);
+		igbvf->heads[i] = le32_to_cpu(state->plain[igbvf_head_index(i)]);
+		/* An empty queue does no DMA when it is enabled */
+		ret = igbvf_read(igbvf, reg + IGBVF_DH, &val) ?:
+		      igbvf_write(igbvf, reg + IGBVF_DT, val);
+		if (!ret && igbvf->enabled & BIT(i) && val != igbvf->heads[i]) {
+			igbvf_err(igbvf, "queue %u refuses the head %u", i,
+				  igbvf->heads[i]);
+			ret = -EIO;
+		}
 	}
-	igbvf->enabled = le32_to_cpu(state->enabled);
 
 	return ret;
 }
@@ -332,7 +350,7 @@ static int igbvf_restore_vectors(struct igbvf *igbvf,
 	       igbvf_write(igbvf, IGBVF_VTEIMS, igbvf->vectors);
 }
 
-/* After the messages of the driver, the guest sees the memory as it was */
+/* The messages of the driver have overwritten the memory: restore it */
 static int igbvf_restore_mailbox(struct igbvf *igbvf,
 				 const struct igbvf_state *state)
 {
@@ -403,9 +421,13 @@ int igbvf_load_done(struct vfio_pci_vendor_device *dev)
 
 	/* The guest must not see the interrupts of the messages */
 	ret = igbvf_write(igbvf, IGBVF_VTEIMC, IGBVF_VECTORS) ?:
-	      /* They reset the VF, so they come before its other registers */
-	      igbvf_mailbox_replay(igbvf, &state->pf) ?:
-	      igbvf_restore_queues(igbvf, state) ?:
+	      /* Resets the VF, so it precedes the registers */
+	      igbvf_mailbox_replay(igbvf, &state->pf);
+	if (ret)
+		return ret;
+
+	igbvf_log_disable(igbvf);
+	ret = igbvf_restore_queues(igbvf, state) ?:
 	      igbvf_restore_vectors(igbvf, state) ?:
 	      igbvf_restore_mailbox(igbvf, state) ?:
 	      igbvf_restore_stats(igbvf, state) ?:

@@ -100,8 +100,7 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 		return;
 
 	/* A loaded device is unusable if it cannot apply the state or run */
-	fatal = from == VFIO_DEVICE_STATE_RESUMING &&
-		(calls[i] == 'd' || (i == 2 && strchr("qr", calls[i])));
+	fatal = from == VFIO_DEVICE_STATE_RESUMING && strchr("dqr", calls[i]);
 
 	/* If begin fails in pre-copy, the core runs the stopped device again */
 	undone = calls[i] == 'c' && from >= VFIO_DEVICE_STATE_PRE_COPY;
@@ -187,7 +186,7 @@ static void test_failure_keeps_the_last_reached_state(struct kunit *test)
 		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING,
 		  VFIO_DEVICE_STATE_ERROR, 'q' },
 		{ VFIO_DEVICE_STATE_RESUMING, VFIO_DEVICE_STATE_RUNNING,
-		  VFIO_DEVICE_STATE_RUNNING_P2P, 'r' },
+		  VFIO_DEVICE_STATE_ERROR, 'r' },
 		{ VFIO_DEVICE_STATE_STOP_COPY, VFIO_DEVICE_STATE_RUNNING,
 		  VFIO_DEVICE_STATE_STOP, 'q' },
 		{ VFIO_DEVICE_STATE_STOP, VFIO_DEVICE_STATE_PRE_COPY,

@@ -41,6 +41,7 @@ struct mig_fake {
 	/* Return values to inject, unless 0 */
 	ssize_t				save_ret;
 	int				load_ret;
+	/* Report new initial data */
 	bool				reinit;
 
 	/* One letter per recorded call; failing calls; their return value */
@@ -50,7 +51,7 @@ struct mig_fake {
 	int				fail_ret;
 
 	unsigned int			resets;
-	/* Called in each recorded call */
+	/* Called during each recorded call */
 	void				(*during)(struct mig_fake *f, char what);
 	/* The device does not come back after a reset */
 	bool				reset_fails;

@@ -125,7 +125,7 @@ static void test_concurrent_resets_are_not_lost(struct kunit *test)
 		/* Each state can follow the previous one, and RUNNING */
 		ret = vfio_pci_mig_set_state(t->mig, states[i % 4]);
 		session = t->mig->session;
-		/* Without a reset, the device leaves RESUMING with this state */
+		/* Only a complete state lets the device leave RESUMING */
 		if (!ret && states[i % 4] == VFIO_DEVICE_STATE_RESUMING) {
 			ret = mig_feed(&t->mig->stream, b.data, b.len, b.len);
 			ret = ret == -ENODEV ? 0 : ret;
@@ -253,7 +253,7 @@ static void endless_reset_begins_in_stop(struct mig_fake *f, char what)
 }
 
 /* If a reset overlaps with stop, the core runs the device and starts again */
-static void test_reset_during_a_state_change(struct kunit *test)
+static void test_state_change_starts_again_after_a_reset(struct kunit *test)
 {
 	struct mig_device *t = test->priv;
 
@@ -282,7 +282,7 @@ static void test_reset_during_a_state_change(struct kunit *test)
 	mig_expect(test, "failed run", VFIO_DEVICE_STATE_STOP, -EBUSY, "qsr",
 		   VFIO_DEVICE_STATE_ERROR);
 
-	/* The core does not wait forever, and does not know what the device does */
+	/* After a wait that ends early, the core does not trust the device */
 	mig_reach(test, VFIO_DEVICE_STATE_RUNNING);
 	t->fake->during = endless_reset_begins_in_stop;
 	KUNIT_EXPECT_EQ(test, -EAGAIN, mig_set(t, VFIO_DEVICE_STATE_STOP));
@@ -332,7 +332,7 @@ static void test_reported_failure_enters_error(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
 		KUNIT_EXPECT_STREQ(test, "", t->fake->events);
 
-		/* Even if it began before the report */
+		/* A reset that began before the report has the same effect */
 		mig_reach(test, state);
 		vfio_pci_core_reset_prepare(t->vdev->pdev);
 		vfio_pci_vendor_migration_failed(t->mig->dev);
@@ -354,7 +354,7 @@ static struct kunit_case reset_test_cases[] = {
 	KUNIT_CASE(test_reset_ends_the_session),
 	KUNIT_CASE(test_concurrent_resets_are_not_lost),
 	KUNIT_CASE(test_operations_wait_for_a_reset),
-	KUNIT_CASE(test_reset_during_a_state_change),
+	KUNIT_CASE(test_state_change_starts_again_after_a_reset),
 	KUNIT_CASE(test_reported_failure_enters_error),
 	{}
 };

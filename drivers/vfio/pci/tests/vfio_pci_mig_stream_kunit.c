@@ -490,7 +490,7 @@ static void test_invalid_record_heads_are_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, t->fake->loaded[MIG_PRECOPY]);
 }
 
-/* Anywhere before the trailer, a record that only newer receivers know */
+/* The core skips unknown optional records anywhere before the trailer */
 static void test_unknown_optional_records_are_skipped(struct kunit *test)
 {
 	static const u32 sizes[] = { 0, 1, 100, PART };

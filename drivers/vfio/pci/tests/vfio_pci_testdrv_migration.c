@@ -317,7 +317,7 @@ static const struct kernel_param_ops testdrv_make_dirty_ops = {
 
 module_param_cb(make_dirty, &testdrv_make_dirty_ops, NULL, 0200);
 
-/* "BDF bytes": new initial data, while no one reads the data of the device */
+/* "BDF bytes": add initial data; do not read data at the same time */
 static int testdrv_reinit(const char *val, const struct kernel_param *kp)
 {
 	struct testdrv_device *t;

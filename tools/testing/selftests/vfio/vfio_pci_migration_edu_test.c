@@ -262,20 +262,24 @@ TEST_F(vfio_pci_migration_edu_test, halted_device_refuses_writes)
 	};
 	struct machine *src = &self->src;
 	struct registers before, after;
+	struct stream stream;
 	int i, j;
 
+	ASSERT_EQ(0, save(src, &stream));
+	set_state(src, VFIO_DEVICE_STATE_RUNNING);
 	read_registers(src, &before);
 	for (i = 0; i < ARRAY_SIZE(states); i++) {
-		set_state(src, states[i]);
+		/* A device cannot leave RESUMING without a state */
+		if (states[i] == VFIO_DEVICE_STATE_RESUMING) {
+			ASSERT_EQ(0, load(src, &stream));
+		} else {
+			set_state(src, states[i]);
+		}
 		for (j = 0; j < ARRAY_SIZE(regs); j++)
 			ASSERT_EQ(-EBUSY, put_reg(src, regs[j], 0xffff));
 		read_registers(src, &after);
 		ASSERT_SAME_REGISTERS(&before, &after);
-		/* A device cannot leave RESUMING without a state */
-		if (states[i] == VFIO_DEVICE_STATE_RESUMING)
-			vfio_pci_device_reset(src->device);
-		else
-			set_state(src, VFIO_DEVICE_STATE_RUNNING);
+		set_state(src, VFIO_DEVICE_STATE_RUNNING);
 		ASSERT_EQ(0, put_reg(src, EDU_LIVENESS, ~before.liveness));
 	}
 	ASSERT_EQ(0, interrupts(src));

@@ -11,6 +11,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -543,7 +544,7 @@ static bool works_after_reset(struct bench *bench, struct vfio_pci_device *devic
 	return exchange(bench, 4) == 4;
 }
 
-TEST_F_TIMEOUT(igbvf, reset_ends_garbage, 120)
+TEST_F_TIMEOUT(igbvf, device_works_after_garbage_and_reset, 120)
 {
 	struct bench *bench = &self->bench;
 	int i;
@@ -556,7 +557,7 @@ TEST_F_TIMEOUT(igbvf, reset_ends_garbage, 120)
 	}
 }
 
-TEST_F_TIMEOUT(igbvf, rings_with_garbage, 240)
+TEST_F_TIMEOUT(igbvf, garbage_does_not_hang_a_migration, 240)
 {
 	struct bench *bench = &self->bench;
 	int i, ret;
@@ -589,6 +590,48 @@ TEST_F_TIMEOUT(igbvf, rings_with_garbage, 240)
 			TH_LOG("A after %s", garbage[i].what);
 		}
 	}
+}
+
+struct writer {
+	struct guest *guest;
+	bool stop;
+};
+
+/* A guest that moves the receive queue while userspace saves the device */
+static void *write_heads(void *data)
+{
+	struct writer *writer = data;
+	unsigned int seed = 1;
+
+	while (!__atomic_load_n(&writer->stop, __ATOMIC_RELAXED)) {
+		guest_write(writer->guest, IGBVF_RDH, rand_r(&seed) % GUEST_RING_SIZE);
+		guest_write(writer->guest, IGBVF_RDT, rand_r(&seed) % GUEST_RING_SIZE);
+	}
+
+	return NULL;
+}
+
+TEST_F_TIMEOUT(igbvf, registers_may_change_during_a_save, 120)
+{
+	struct bench *bench = &self->bench;
+	struct writer writer = { .guest = &bench->guest };
+	struct bytes bytes = {};
+	pthread_t thread;
+	int i;
+
+	if (!has_migration(bench))
+		SKIP(return, NO_MIGRATION);
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, write_heads, &writer));
+	for (i = 0; i < 300; i++) {
+		bytes.size = 0;
+		ASSERT_EQ(0, try_save(bench->a->fd, &bytes));
+		ASSERT_EQ(0, set_state(bench->a->fd, STATE(RUNNING), NULL));
+	}
+	__atomic_store_n(&writer.stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	free_bytes(&bytes);
+	ASSERT_TRUE(works_after_reset(bench, bench->a));
 }
 
 /* Return 0 or an errno */

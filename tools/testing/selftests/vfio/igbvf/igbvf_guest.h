@@ -2,7 +2,7 @@
 /*
  * A driver of a virtual function of the Intel 82576, as a guest runs it: mailbox,
  * one receive queue, one transmit queue and three interrupts.  It accesses all
- * registers by pread() and pwrite(), because a vendor driver may forbid to map them.
+ * registers by pread() and pwrite(), because a vendor driver may not let userspace map them.
  *
  * The state of the driver is in struct guest and in one memory area.  Therefore a
  * test can move the driver to another device, as a migration does.

@@ -598,7 +598,7 @@ TEST_F_TIMEOUT(data, new_initial_data_is_reported_once, 60)
 		close(fd);
 		ASSERT_EQ(0, load_state(self->fd, &bytes));
 		ASSERT_EQ(0, set_state(self->fd, STATE(RUNNING), NULL));
-		/* Until the device is opened again, userspace knows the flag */
+		/* From the second round on, userspace knows the flag */
 		ASSERT_EQ(0, device_feature(self->fd, VFIO_DEVICE_FEATURE_SET |
 					    VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2, NULL, 0));
 	}

@@ -300,8 +300,8 @@ static unsigned int fail_log_writes(struct __test_metadata *_metadata, struct fa
 }
 
 /*
- * The allocator itself allocates at times.  The order of allocations then differs
- * from the last one, and the one that matters may not fail: try again.
+ * The allocator itself sometimes allocates, which changes the order of allocations.
+ * The failure may then miss the allocation of the log: try again.
  */
 TEST_F_TIMEOUT(fail_nth, failed_allocation_loses_no_dirty_page, 300)
 {

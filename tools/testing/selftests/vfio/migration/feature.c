@@ -650,7 +650,6 @@ TEST_F_TIMEOUT(feature, driver_error_keeps_the_reached_state, 120)
 		{ "stop", STATE(RUNNING), STATE(RESUMING), STATE(RUNNING_P2P) },
 		{ "stop", STATE(PRE_COPY), STATE(STOP_COPY), STATE(PRE_COPY_P2P) },
 		{ "run", STATE(STOP), STATE(RUNNING), STATE(RUNNING_P2P) },
-		{ "run", STATE(RESUMING), STATE(RUNNING), STATE(RUNNING_P2P) },
 		{ "run", STATE(PRE_COPY_P2P), STATE(PRE_COPY), STATE(PRE_COPY_P2P) },
 		{ "begin", STATE(RUNNING), STATE(PRE_COPY), STATE(RUNNING) },
 		{ "begin", STATE(STOP), STATE(PRE_COPY_P2P), STATE(RUNNING_P2P) },
@@ -703,7 +702,7 @@ TEST_F_TIMEOUT(feature, loaded_device_that_cannot_run_enters_error, 120)
 		const char *op;
 		bool p2p;
 	} cases[] = {
-		{ "quiesce", true }, { "run", false },
+		{ "quiesce", true }, { "run", true }, { "run", false },
 	};
 	int i;
 
@@ -722,7 +721,7 @@ TEST_F_TIMEOUT(feature, loaded_device_that_cannot_run_enters_error, 120)
 	}
 }
 
-/* The driver reports that the device lost its state, for example with its PF */
+/* The driver reports that the device lost its state, for example by a reset of its PF */
 TEST_F_TIMEOUT(feature, lost_state_enters_error, 120)
 {
 	int fd, ret;

@@ -90,6 +90,7 @@ static void keep_file(struct racer *racer, int fd)
 /* Change to any state, also to invalid ones */
 static void race_states(struct racer *racer)
 {
+	struct vfio_device_feature_mig_data_size size;
 	struct races_data *self = racer->data;
 	int fd;
 
@@ -103,7 +104,9 @@ static void race_states(struct racer *racer)
 		/* Give the other threads time to use the file */
 		usleep(pick(racer, 3000));
 	}
-	get_data_size(self->device->fd);
+	/* Fails if the driver cannot run the device after a reset */
+	device_feature(self->device->fd, VFIO_DEVICE_FEATURE_GET |
+		       VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, &size, sizeof(size));
 }
 
 /* Take a file out of its slot and use it */

@@ -352,7 +352,7 @@ TEST_F_TIMEOUT(stream, forged_records_are_refused, 120)
 	seal(&bytes);
 	expect_good(_metadata, self, &bytes, SEED);
 
-	/* An optional record that the core does not know is skipped */
+	/* The core skips an optional record of an unknown type */
 	bytes.size = sizeof(struct stream_header);
 	append_bytes(&bytes, &optional, sizeof(optional));
 	append_bytes(&bytes, "optional", le32toh(optional.size));
