@@ -11,6 +11,7 @@
 #include <linux/atomic.h>
 #include <linux/cleanup.h>
 #include <linux/delay.h>
+#include <linux/err.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/minmax.h>
@@ -264,21 +265,31 @@ static struct testdrv_device *testdrv_find(const char *bdf)
 	return NULL;
 }
 
+/* Find an open device by its BDF, which a number follows */
+static struct testdrv_device *testdrv_parse(const char *val, u64 *number)
+{
+	struct testdrv_device *t;
+	char bdf[16];
+
+	if (sscanf(val, "%15s %lli", bdf, number) != 2)
+		return ERR_PTR(-EINVAL);
+
+	t = testdrv_find(bdf);
+
+	return t ?: ERR_PTR(-ENODEV);
+}
+
 /* "BDF seed": set the state of an open device */
 static int testdrv_set_seed(const char *val, const struct kernel_param *kp)
 {
 	struct testdrv_device *t;
-	char bdf[16];
 	u64 seed;
-
-	if (sscanf(val, "%15s %lli", bdf, &seed) != 2)
-		return -EINVAL;
 
 	guard(rwsem_write)(&testdrv_lock);
 
-	t = testdrv_find(bdf);
-	if (!t)
-		return -ENODEV;
+	t = testdrv_parse(val, &seed);
+	if (IS_ERR(t))
+		return PTR_ERR(t);
 	WRITE_ONCE(t->seed, seed);
 
 	return 0;
@@ -294,17 +305,13 @@ module_param_cb(seed, &testdrv_seed_ops, NULL, 0200);
 static int testdrv_make_dirty(const char *val, const struct kernel_param *kp)
 {
 	struct testdrv_device *t;
-	char bdf[16];
 	u64 bytes;
-
-	if (sscanf(val, "%15s %lli", bdf, &bytes) != 2)
-		return -EINVAL;
 
 	guard(rwsem_write)(&testdrv_lock);
 
-	t = testdrv_find(bdf);
-	if (!t)
-		return -ENODEV;
+	t = testdrv_parse(val, &bytes);
+	if (IS_ERR(t))
+		return PTR_ERR(t);
 	t->dirty += bytes;
 	vfio_pci_vendor_data_ready(t->dev);
 
@@ -321,17 +328,13 @@ module_param_cb(make_dirty, &testdrv_make_dirty_ops, NULL, 0200);
 static int testdrv_reinit(const char *val, const struct kernel_param *kp)
 {
 	struct testdrv_device *t;
-	char bdf[16];
 	u64 bytes;
-
-	if (sscanf(val, "%15s %lli", bdf, &bytes) != 2)
-		return -EINVAL;
 
 	guard(rwsem_write)(&testdrv_lock);
 
-	t = testdrv_find(bdf);
-	if (!t)
-		return -ENODEV;
+	t = testdrv_parse(val, &bytes);
+	if (IS_ERR(t))
+		return PTR_ERR(t);
 	t->initial = bytes;
 	t->dirty = 0;
 	t->reinit = true;

@@ -592,7 +592,7 @@ TEST_F_TIMEOUT(igbvf, garbage_does_not_hang_a_migration, 240)
 	}
 }
 
-struct writer {
+struct head_writer {
 	struct guest *guest;
 	bool stop;
 };
@@ -600,7 +600,7 @@ struct writer {
 /* A guest that moves the receive queue while userspace saves the device */
 static void *write_heads(void *data)
 {
-	struct writer *writer = data;
+	struct head_writer *writer = data;
 	unsigned int seed = 1;
 
 	while (!__atomic_load_n(&writer->stop, __ATOMIC_RELAXED)) {
@@ -614,7 +614,7 @@ static void *write_heads(void *data)
 TEST_F_TIMEOUT(igbvf, registers_may_change_during_a_save, 120)
 {
 	struct bench *bench = &self->bench;
-	struct writer writer = { .guest = &bench->guest };
+	struct head_writer writer = { .guest = &bench->guest };
 	struct bytes bytes = {};
 	pthread_t thread;
 	int i;
