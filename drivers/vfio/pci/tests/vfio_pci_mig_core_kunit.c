@@ -104,8 +104,8 @@ static void test_one_failure(struct kunit *test, const struct abilities *a,
 
 	/* If begin fails in pre-copy, the core runs the stopped device again */
 	undone = calls[i] == 'c' && from >= VFIO_DEVICE_STATE_PRE_COPY;
-	snprintf(what, sizeof(what), "%s to %s, %c fails", mig_state_names[from],
-		 mig_state_names[to], calls[i]);
+	snprintf(what, sizeof(what), "%s to %s, %c fails", mig_state_name(from),
+		 mig_state_name(to), calls[i]);
 	test_reach_loaded(test, from);
 	t->fake->fails = calls[i];
 	t->fake->fail_ret = fail_ret;
@@ -145,14 +145,14 @@ static void test_state_changes_call_operations_in_order(struct kunit *test)
 		if (!a->calls[from][0]) {
 			vfio_pci_mig_reset_done(t->mig);
 			mig_fake_forget(t->fake);
-			mig_expect(test, mig_state_names[from], from, -EINVAL, "",
+			mig_expect(test, mig_state_name(from), from, -EINVAL, "",
 				   VFIO_DEVICE_STATE_RUNNING);
 			continue;
 		}
 		for (to = 0; to < MIG_STATES; to++) {
 			calls = a->calls[from][to];
 			snprintf(what, sizeof(what), "%s to %s",
-				 mig_state_names[from], mig_state_names[to]);
+				 mig_state_name(from), mig_state_name(to));
 			test_reach_loaded(test, from);
 			if (!strcmp(calls, "-")) {
 				mig_expect(test, what, to, -EINVAL, "", from);
@@ -165,9 +165,9 @@ static void test_state_changes_call_operations_in_order(struct kunit *test)
 							   ARRAY_SIZE(fail_rets)]);
 		}
 		mig_reach(test, from);
-		mig_expect(test, mig_state_names[from], MIG_STATES, -EINVAL, "",
+		mig_expect(test, mig_state_name(from), MIG_STATES, -EINVAL, "",
 			   from);
-		mig_expect(test, mig_state_names[from], U32_MAX, -EINVAL, "",
+		mig_expect(test, mig_state_name(from), U32_MAX, -EINVAL, "",
 			   from);
 	}
 }
@@ -447,7 +447,7 @@ static void test_close_ends_the_session(struct kunit *test)
 				       state == VFIO_DEVICE_STATE_STOP_COPY ||
 				       state == VFIO_DEVICE_STATE_RESUMING ?
 				       "e-" : "-", t->fake->events, "%s",
-				       mig_state_names[state]);
+				       mig_state_name(state));
 		/*
 		 * Other holders of a reference notice that the device is closed
 		 */

@@ -133,11 +133,15 @@ static inline int mig_set(struct mig_device *t, enum vfio_device_mig_state state
 	return vfio_pci_mig_set_state(t->mig, state);
 }
 
-/* In the order of enum vfio_device_mig_state */
-static const char * const mig_state_names[MIG_STATES] = {
-	"ERROR", "STOP", "RUNNING", "STOP_COPY", "RESUMING", "RUNNING_P2P",
-	"PRE_COPY", "PRE_COPY_P2P",
-};
+static inline const char *mig_state_name(enum vfio_device_mig_state state)
+{
+	static const char * const names[MIG_STATES] = {
+		"ERROR", "STOP", "RUNNING", "STOP_COPY", "RESUMING",
+		"RUNNING_P2P", "PRE_COPY", "PRE_COPY_P2P",
+	};
+
+	return names[state];
+}
 
 /* Change the state, and check the result, the calls and the new state */
 static inline void mig_expect(struct kunit *test, const char *what,

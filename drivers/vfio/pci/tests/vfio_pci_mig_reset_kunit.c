@@ -55,7 +55,7 @@ static void test_reset_ends_the_session(struct kunit *test)
 		session = t->mig->session;
 		resets = t->fake->resets;
 		vfio_pci_mig_reset_done(t->mig);
-		test_expect_reset(test, mig_state_names[state], session, transfers);
+		test_expect_reset(test, mig_state_name(state), session, transfers);
 		KUNIT_EXPECT_EQ(test, resets + 1, t->fake->resets);
 
 		/* The session continues until the lock is released */
@@ -69,7 +69,7 @@ static void test_reset_ends_the_session(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, state == VFIO_DEVICE_STATE_RESUMING,
 				!!t->mig->stream.payload);
 		vfio_pci_mig_unlock(t->mig);
-		test_expect_reset(test, mig_state_names[state], session, transfers);
+		test_expect_reset(test, mig_state_name(state), session, transfers);
 		mig_expect(test, "after", VFIO_DEVICE_STATE_STOP, 0, "qs",
 			   VFIO_DEVICE_STATE_STOP);
 
@@ -79,7 +79,7 @@ static void test_reset_ends_the_session(struct kunit *test)
 		vfio_pci_core_reset_prepare(t->vdev->pdev);
 		KUNIT_EXPECT_EQ(test, state, t->mig->state);
 		vfio_pci_core_reset_done(t->vdev->pdev);
-		test_expect_reset(test, mig_state_names[state], session, transfers);
+		test_expect_reset(test, mig_state_name(state), session, transfers);
 	}
 }
 
