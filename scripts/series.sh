@@ -3,9 +3,9 @@
 #
 # series.sh [--build]: export each series to out/series/N-NAME by git format-patch, with
 # its cover letter. Check that git am on the pristine source gives the tested tree, that
-# each patch of the first series applies alone, and that each of the last three series applies
-# without the other two. --build also compiles every step, with all drivers, and with the options of
-# vfio-pci off; a warning is an error.
+# each patch of the first series applies alone, and that each of the last three series
+# applies without the other two. --build also compiles every step, with all drivers, and
+# with the options of vfio-pci off; a warning is an error.
 
 . "$(dirname "$0")/lib.sh"
 

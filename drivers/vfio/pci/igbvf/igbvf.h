@@ -3,7 +3,7 @@
  * The virtual function of an Intel 82576, its migration data, and the driver's
  * view of an open device
  *
- * Register names are those of the 82576 datasheet.
+ * The register names come from the 82576 datasheet.
  */
 #ifndef VFIO_PCI_IGBVF_H
 #define VFIO_PCI_IGBVF_H

@@ -120,7 +120,7 @@ static u32 igbvf_abilities(struct vfio_pci_vendor_device *dev)
 static const struct vfio_pci_migration_ops igbvf_migration_ops = {
 	.version	= 1,
 	.min_version	= 1,
-	/* All 82576 VFs are the same; the subsystem is that of the card */
+	/* All 82576 VFs are alike; the subsystem ids identify the card */
 	.ignore_ids	= VFIO_PCI_MIGRATION_ANY_SUBSYSTEM,
 	.abilities	= igbvf_abilities,
 	.stop		= igbvf_stop,

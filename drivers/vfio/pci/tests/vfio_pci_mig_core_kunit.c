@@ -443,10 +443,8 @@ static void test_close_ends_the_session(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, t->mig, mig);
 		vfio_pci_vendors_close(t->vdev);
 		KUNIT_EXPECT_STREQ_MSG(test,
-				       state >= VFIO_DEVICE_STATE_PRE_COPY ||
-				       state == VFIO_DEVICE_STATE_STOP_COPY ||
-				       state == VFIO_DEVICE_STATE_RESUMING ?
-				       "e-" : "-", t->fake->events, "%s",
+				       mig_transfers(state) ? "e-" : "-",
+				       t->fake->events, "%s",
 				       mig_state_name(state));
 		/*
 		 * Other holders of a reference notice that the device is closed

@@ -143,6 +143,14 @@ static inline const char *mig_state_name(enum vfio_device_mig_state state)
 	return names[state];
 }
 
+/* Whether the backend saves or loads in @state */
+static inline bool mig_transfers(enum vfio_device_mig_state state)
+{
+	return state == VFIO_DEVICE_STATE_RESUMING ||
+	       state == VFIO_DEVICE_STATE_STOP_COPY ||
+	       state >= VFIO_DEVICE_STATE_PRE_COPY;
+}
+
 /* Change the state, and check the result, the calls and the new state */
 static inline void mig_expect(struct kunit *test, const char *what,
 			      enum vfio_device_mig_state to, int ret,

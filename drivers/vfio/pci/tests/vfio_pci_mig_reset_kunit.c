@@ -44,9 +44,7 @@ static void test_reset_ends_the_session(struct kunit *test)
 
 	mig_start(test, true, true);
 	for (state = 0; state < MIG_STATES; state++) {
-		transfers = state == VFIO_DEVICE_STATE_RESUMING ||
-			    state == VFIO_DEVICE_STATE_STOP_COPY ||
-			    state >= VFIO_DEVICE_STATE_PRE_COPY;
+		transfers = mig_transfers(state);
 		mig_reach(test, state);
 		if (transfers && state != VFIO_DEVICE_STATE_RESUMING)
 			KUNIT_EXPECT_EQ(test, 0,
@@ -303,10 +301,7 @@ static void test_reported_failure_enters_error(struct kunit *test)
 
 	mig_start(test, true, true);
 	for (state = 0; state < MIG_STATES; state++) {
-		transfers = state == VFIO_DEVICE_STATE_RESUMING ||
-			    state == VFIO_DEVICE_STATE_STOP_COPY ||
-			    state >= VFIO_DEVICE_STATE_PRE_COPY;
-
+		transfers = mig_transfers(state);
 		mig_reach(test, state);
 		vfio_pci_vendor_migration_failed(t->mig->dev);
 		KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_ERROR, t->mig->state);

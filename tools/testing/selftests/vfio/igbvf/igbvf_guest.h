@@ -2,7 +2,8 @@
 /*
  * A driver of a virtual function of the Intel 82576, as a guest runs it: mailbox,
  * one receive queue, one transmit queue and three interrupts.  It accesses all
- * registers by pread() and pwrite(), because a vendor driver may not let userspace map them.
+ * registers by pread() and pwrite(), because a vendor driver may not let
+ * userspace map them.
  *
  * The state of the driver is in struct guest and in one memory area.  Therefore a
  * test can move the driver to another device, as a migration does.
@@ -96,8 +97,8 @@ struct guest {
 };
 
 /*
- * What a VMM does for its guest: allow DMA and connect the interrupts to
- * eventfds.  Call it for the source and for the destination, and after a reset.
+ * Do the work of a VMM: allow DMA, and connect the interrupts to eventfds.
+ * Call it for the source and for the destination, and after a reset.
  */
 void guest_plug(struct vfio_pci_device *device);
 
