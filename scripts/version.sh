@@ -45,13 +45,28 @@ case "${1-}" in
 --recent) recent=y ;;
 *) die "unknown argument '$1'; usage: version.sh [--recent]" ;;
 esac
-if [ -n "$recent" ] && [ -n "$(find "$root/etc/vfio-regops/lists" -mtime +0)" ]; then
-	step "asking the mirror for its newest kernel" "$CACHE/log/update.log" "$SCRIPTS/root.sh" --update
-	"$SCRIPTS/in-root.sh" rm -f /etc/vfio-regops/linux
+lists_are_old()
+{
+	[ -n "$(find "$root/etc/vfio-regops/lists" -mtime +0)" ]
+}
+
+write()
+{
+	"$SCRIPTS/in-root.sh" bash -c "$(declare -f resolve); resolve $SERIES"
+}
+
+if [ -n "$recent" ] && lists_are_old; then
+	lock version
+	if lists_are_old; then
+		step "asking the mirror for its newest kernel" "$CACHE/log/update.log" "$SCRIPTS/root.sh" --update
+		write
+	fi
+	unlock
 fi
 if [ ! -e "$file" ]; then
-	"$SCRIPTS/in-root.sh" bash -c "$(declare -f resolve); resolve $SERIES"
-	[ -e "$file" ] ||
-		die "the Debian archive has no Linux $SERIES; set LINUX=/path to a kernel tree"
+	lock version
+	[ -e "$file" ] || write
+	unlock
 fi
+[ -e "$file" ] || die "the Debian archive has no Linux $SERIES; set LINUX=/path to a kernel tree"
 cat "$file"
