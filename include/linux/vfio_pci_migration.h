@@ -381,9 +381,14 @@ struct vfio_pci_migration_ops {
 	 *
 	 * - @dev: the device, stopped
 	 *
-	 * The core calls this after @load got all parts of a complete stream.
-	 * Validate the state as a whole.  Restore everything that a stopped
-	 * device can hold: an invalid state must fail here, not in @run.
+	 * The core calls this after @load got all parts of a complete stream,
+	 * while userspace writes the end of the stream.  If it fails, a VMM can
+	 * still continue on the source.  So validate the state as a whole, and
+	 * restore everything that a stopped device can hold: an invalid state
+	 * must fail here, not in @run.
+	 *
+	 * Userspace may restore config space after this call (QEMU does).
+	 * Memory decode, bus mastering and interrupts may be off.
 	 *
 	 * If a reset happens during the call, the device runs with a part of
 	 * the state.  A driver that cannot accept this must apply the state in

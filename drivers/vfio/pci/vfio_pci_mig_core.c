@@ -173,13 +173,6 @@ static int vfio_pci_mig_stop_resuming(struct vfio_pci_mig *mig)
 {
 	int ret = vfio_pci_mig_received(&mig->stream);
 
-	if (!ret) {
-		ret = mig->ops->load_done(mig->dev);
-		if (ret)
-			ret = vfio_pci_mig_errno(mig->dev, "load_done", ret);
-		else if (vfio_pci_mig_in_reset(mig))
-			ret = -EIO;
-	}
 	if (ret) {
 		vfio_pci_mig_fail(mig);
 		return ret;

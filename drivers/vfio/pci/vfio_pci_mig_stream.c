@@ -438,8 +438,11 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 			vfio_pci_mig_refuse(stream, "trailer does not match the received data");
 			return -EINVAL;
 		}
-		stream->phase = VFIO_PCI_MIG_COMPLETE;
-		return 0;
+		what = "load_done";
+		ret = ops->load_done(stream->dev);
+		if (!ret)
+			stream->phase = VFIO_PCI_MIG_COMPLETE;
+		break;
 	default:
 		return 0;
 	}
@@ -530,6 +533,9 @@ int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 		stream->error = ret;
 		cond_resched();
 	}
+	/* A reset discards the loaded state */
+	if (!ret && mig && vfio_pci_mig_in_reset(mig))
+		return -ENODEV;
 
 	return ret;
 }

@@ -500,15 +500,18 @@ static inline int mig_verdict(struct mig_fake *f,
 			      const u8 *data, size_t len, size_t piece)
 {
 	struct vfio_pci_mig_stream stream;
+	bool complete;
 	int ret, fed;
 
-	memset(f->loaded, 0, sizeof(f->loaded));
+	mig_fake_forget(f);
 	KUNIT_ASSERT_EQ(f->test, 0, vfio_pci_mig_receive(&stream, dev));
 	fed = mig_feed(&stream, data, len, piece);
 	ret = vfio_pci_mig_received(&stream);
+	complete = stream.phase == VFIO_PCI_MIG_COMPLETE;
 	vfio_pci_mig_end(&stream);
 	if (fed)
 		KUNIT_EXPECT_EQ(f->test, fed, ret);
+	KUNIT_EXPECT_STREQ(f->test, complete ? "d" : "", f->events);
 
 	return ret;
 }

@@ -292,6 +292,36 @@ static void test_state_change_starts_again_after_a_reset(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
 }
 
+static void reset_in_load_done(struct mig_fake *f, char what)
+{
+	struct mig_device *t = f->test->priv;
+
+	if (what != 'd')
+		return;
+	f->during = NULL;
+	vfio_pci_core_reset_prepare(t->vdev->pdev);
+	vfio_pci_core_reset_done(t->vdev->pdev);
+}
+
+/* A VMM must not run a guest on a device that lost the loaded state */
+static void test_reset_in_load_done_fails_the_write(struct kunit *test)
+{
+	struct mig_device *t = test->priv;
+	struct mig_bytes b;
+
+	mig_bytes_alloc(test, &b, PAGE_SIZE);
+	mig_start(test, true, true);
+	mig_reach(test, VFIO_DEVICE_STATE_RESUMING);
+	mig_put_all(&b, t->fake, t->vdev->pdev, 0);
+	t->fake->during = reset_in_load_done;
+	vfio_pci_mig_lock(t->mig);
+	KUNIT_EXPECT_EQ(test, -ENODEV, mig_feed(&t->mig->stream, b.data, b.len,
+						b.len));
+	KUNIT_EXPECT_STREQ(test, "d", t->fake->events);
+	vfio_pci_mig_unlock(t->mig);
+	KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RUNNING, t->mig->state);
+}
+
 /* The driver reports that the device lost its state */
 static void test_reported_failure_enters_error(struct kunit *test)
 {
@@ -350,6 +380,7 @@ static struct kunit_case reset_test_cases[] = {
 	KUNIT_CASE(test_concurrent_resets_are_not_lost),
 	KUNIT_CASE(test_operations_wait_for_a_reset),
 	KUNIT_CASE(test_state_change_starts_again_after_a_reset),
+	KUNIT_CASE(test_reset_in_load_done_fails_the_write),
 	KUNIT_CASE(test_reported_failure_enters_error),
 	{}
 };

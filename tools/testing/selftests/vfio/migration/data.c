@@ -98,12 +98,13 @@ static void check_chunks(struct __test_metadata *_metadata, struct data_data *se
 
 	set_seed(device_bdf, 0);
 	ASSERT_EQ(0, set_state(self->fd, STATE(RESUMING), &fd));
-	ASSERT_EQ(0, write_all(fd, bytes.data, bytes.size, write_chunk));
+	ASSERT_EQ(0, write_all(fd, bytes.data, bytes.size - 1, write_chunk));
 	/* The state takes effect only when the stream is complete */
 	ASSERT_EQ(0, get_seed(device_bdf));
+	ASSERT_EQ(0, write_all(fd, bytes.data + bytes.size - 1, 1, 1));
+	ASSERT_EQ(seed, get_seed(device_bdf));
 	ASSERT_EQ(0, set_state(self->fd, STATE(STOP), NULL));
 	close(fd);
-	ASSERT_EQ(seed, get_seed(device_bdf));
 	free_bytes(&bytes);
 }
 
