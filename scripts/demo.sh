@@ -94,8 +94,8 @@ modprobe vfio_pci_edu_migration
 scripts/guest/bind.sh all none
 scripts/guest/bind.sh all vfio-pci
 set -o pipefail
-programs/migrate.py $userspace/guest_dma out/demo/region $qemu72 type1 move | sed 's/^/  /'
-programs/migrate.py $userspace/guest_dma out/demo/features qemu-system-x86_64 type1 move | sed 's/^/  /'
+programs/migrate/edu.py $userspace/guest_dma out/demo/region $qemu72 type1 move | sed 's/^/  /'
+programs/migrate/edu.py $userspace/guest_dma out/demo/features qemu-system-x86_64 type1 move | sed 's/^/  /'
 END
 )
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# migration-long.sh: like migration-clients.sh, but all cases with each QEMU version,
-# and with type1 and iommufd.
+# migration-long.sh: like migration-clients.sh and igbvf-clients.sh, but all cases with
+# each QEMU version, and with type1 and iommufd.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_LONG=1
@@ -18,4 +18,12 @@ for run in 'bookworm type1' 'trixie type1' 'trixie iommufd' 'trixie-backports ty
 	runs+=("$run ${cases//$'\n'/ }")
 done
 TIMEOUT=${TIMEOUT:-7200} migrate migration-long "${runs[@]}"
+
+cases='cancel cancel-data kill-destination-early kill-destination ten-moves reboot destination-down source-down
+kill-source-early kill-source move'
+runs=()
+for run in 'bookworm type1 0' 'trixie type1 1' 'trixie iommufd 1' 'trixie-backports iommufd 1'; do
+	runs+=("$run ${cases//$'\n'/ }")
+done
+TIMEOUT=${TIMEOUT:-7200} migrate_igbvf migration-long-igbvf "${runs[@]}"
 totals
