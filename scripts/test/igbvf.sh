@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # igbvf.sh: migrate a virtual function of QEMU's igb to a function of a second igb, and
-# exchange frames with a third igb. One hub connects them. On the debug kernel, userspace
-# loads states that an attacker has changed. This kernel must report no bug.
+# exchange frames with a third igb. One hub connects them. The guest is a selftest, or
+# DPDK's testpmd. On the debug kernel, userspace loads states that an attacker has changed.
+# This kernel must report no bug.
 #
 #     STREAMS  number of these states
+#     TRIPS    number of round trips of testpmd
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_SECONDS=300
@@ -15,7 +17,9 @@ SUITE_SECONDS=300
 suite=igbvf
 . "$SCRIPTS/selftest-vms.sh"
 
+testpmd=$("$SCRIPTS/dpdk.sh")
 streams=${STREAMS:-1000}
+trips=${TRIPS:-10}
 # A bind must load the vendor driver
 NO_VENDOR=
 
@@ -70,13 +74,26 @@ without_vfs()
 	# shellcheck disable=SC2016 # for the shell in the guest
 	echo 'for pf in $a $b; do echo 0 >/sys/bus/pci/devices/$pf/sriov_numvfs; done'
 }
-after_release() { without_vfs; }
-after_unlogged() { without_vfs; }
 after_debug() { without_vfs; }
+
+# testpmd: print commands for the guest that migrate testpmd.
+testpmd()
+{
+	# shellcheck disable=SC2016 # for the shell in the guest
+	echo "record testpmd programs/migrate_testpmd.py $testpmd $programs/mmio_socket.so" '$vfs $peer' "$trips" '$out'
+}
+after_release() { testpmd; without_vfs; }
+after_unlogged() { testpmd; without_vfs; }
 
 check_release()
 {
+	passes release testpmd "testpmd moves between functions" 0
 	has release/loaded '^vfio_pci_igbvf ' "release: a bind loads the vendor driver"
+}
+
+check_unlogged()
+{
+	passes unlogged testpmd "testpmd moves between functions" 1
 }
 
 check_debug()
