@@ -17,7 +17,7 @@ import re
 import sys
 
 import qemu
-from qemu import Failure, expect, wait_for
+from common import Failure, expect, wait_for
 from stream import RECORD_HEAD, Proxy
 
 MODULE = "/sys/module/vfio_pci_testdrv_migration/parameters/"

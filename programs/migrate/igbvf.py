@@ -28,7 +28,7 @@ import sys
 import time
 
 import qemu
-from qemu import Failure, expect, wait_for
+from common import Failure, expect, wait_for
 from stream import Proxy
 
 PEER_ADDRESS = "10.0.0.1"

@@ -13,28 +13,8 @@ import tempfile
 import time
 import traceback
 
+from common import DEADLINE, Failure, expect, wait_for
 from stream import Proxy
-
-DEADLINE = int(os.environ.get("DEADLINE", "600"))          # seconds
-
-
-class Failure(Exception):
-    """A check failed"""
-
-
-def wait_for(what, condition, seconds=DEADLINE):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise Failure("timeout: no %s after %d s" % (what, seconds))
-
-
-def expect(what, found, *expected):
-    if found not in expected:
-        raise Failure("%s is %s, not %s" % (what, found, " or ".join(map(str, expected))))
 
 
 class Qemu:

@@ -80,7 +80,7 @@ after_debug() { without_vfs; }
 testpmd()
 {
 	# shellcheck disable=SC2016 # for the shell in the guest
-	echo "record testpmd programs/migrate_testpmd.py $testpmd $programs/mmio_socket.so" '$vfs $peer' "$trips" '$out'
+	echo "record testpmd programs/migrate/testpmd.py $testpmd $programs/mmio_socket.so" '$vfs $peer' "$trips" '$out'
 }
 after_release() { testpmd; without_vfs; }
 after_unlogged() { testpmd; without_vfs; }

@@ -1,7 +1,7 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0-only
 """
-migrate_testpmd.py TESTPMD LIBRARY VF_A VF_B PEER TRIPS FOLDER: in the guest, move DPDK's
+testpmd.py TESTPMD LIBRARY VF_A VF_B PEER TRIPS FOLDER: in the guest, move DPDK's
 testpmd from one virtual function of igb to another one and back, TRIPS times. All the
 time, the network interface of PEER sends numbered frames to testpmd, and testpmd sends
 them back. Print a result for each check. Write the output of testpmd to FOLDER.
@@ -15,6 +15,7 @@ guest.
 import collections
 import ctypes
 import fcntl
+import functools
 import os
 import re
 import shutil
@@ -27,6 +28,9 @@ import tempfile
 import threading
 import time
 import traceback
+
+import common
+from common import Failure
 
 # linux/vfio.h
 VFIO_GROUP_SET_CONTAINER = 0x3b68
@@ -82,26 +86,13 @@ AUXDATA = struct.Struct("IIIHHHH")
 
 # Seconds
 DEADLINE = 60
+wait_for = functools.partial(common.wait_for, seconds=DEADLINE)
 SETTLE = 20
-
-
-class Failure(Exception):
-    """A check failed"""
 
 
 def read(path):
     with open(path) as file:
         return file.read()
-
-
-def wait_for(what, condition):
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise Failure("timeout: no %s after %d s" % (what, DEADLINE))
 
 
 class Function:
