@@ -173,11 +173,14 @@ struct vfio_pci_dma_log_ops {
  * The device is open and runtime resumed.  Userspace may put it into a low
  * power state between two calls.  An operation may access the device by
  * vfio_pci_vendor_read_bar() and vfio_pci_vendor_write_bar(), which also work
- * while memory decode is off.  Region accesses fail with -EIO then.
+ * while memory decode is off.  Region accesses fail with -EIO then.  For VFs,
+ * the core takes decode as always on, because real VFs have no bit for it.
+ * QEMU's VFs have one.
  *
  * The core logs an errno and returns it to userspace unchanged.  It does not
- * log -EAGAIN, -EINTR and -ERESTARTSYS, because the caller may try again.  The
- * core converts an invalid return value to -EIO.
+ * log -EAGAIN, -EINTR and -ERESTARTSYS, because the caller may try again.  A
+ * failed load is final: the core converts these and -EFAULT to -EIO.  It also
+ * converts an invalid return value to -EIO.
  *
  * After the open callback of the driver, and after a reset, the device runs.  A
  * reset also ends the data transfer session, and the core then calls @reset
@@ -382,17 +385,18 @@ struct vfio_pci_migration_ops {
 	 * - @dev: the device, stopped
 	 *
 	 * The core calls this after @load got all parts of a complete stream,
-	 * while userspace writes the end of the stream.  If it fails, a VMM can
-	 * still continue on the source.  So validate the state as a whole, and
-	 * restore everything that a stopped device can hold: an invalid state
-	 * must fail here, not in @run.
+	 * while userspace writes the end of the stream.  If this fails, a VMM
+	 * can continue on the source.  If @run fails, it is too late for that.
+	 * So validate the state as a whole, and restore everything that a
+	 * stopped device can hold.
 	 *
 	 * Userspace may restore config space after this call (QEMU does).
 	 * Memory decode, bus mastering and interrupts may be off.
 	 *
 	 * If a reset happens during the call, the device runs with a part of
 	 * the state.  A driver that cannot accept this must apply the state in
-	 * @run.
+	 * @run.  The session can still fail after the call, for example by data
+	 * after the end of the stream.
 	 *
 	 * Return: 0, or a negative errno: -EINVAL for an invalid state, -EIO if
 	 * the device failed.  After an error, the device is unusable until a

@@ -447,7 +447,15 @@ static int vfio_pci_mig_take_record(struct vfio_pci_mig_stream *stream)
 		return 0;
 	}
 
-	return ret ? vfio_pci_mig_errno(stream->dev, what, ret) : 0;
+	if (!ret)
+		return 0;
+	ret = vfio_pci_mig_errno(stream->dev, what, ret);
+	/* Userspace would try again, but a failed load is final */
+	if (ret == -EAGAIN || ret == -EFAULT || ret == -EINTR ||
+	    ret == -ERESTARTSYS)
+		return -EIO;
+
+	return ret;
 }
 
 /* Receive the rest of an item: @size bytes from offset @start of the record */
@@ -536,13 +544,16 @@ int vfio_pci_mig_feed(struct vfio_pci_mig_stream *stream, struct iov_iter *from)
 	/* A reset discards the loaded state */
 	if (!ret && mig && vfio_pci_mig_in_reset(mig))
 		return -ENODEV;
+	/* The driver reported that the device lost its state */
+	if (!ret && mig && READ_ONCE(mig->deferred_error))
+		return -EIO;
 
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_mig_feed);
 
 /**
- * vfio_pci_mig_received() - check whether a stream was received completely
+ * vfio_pci_mig_received() - check whether a stream was received and loaded
  * @stream: the stream
  *
  * Return: 0, -EINVAL if the stream is empty or incomplete, or the error of the

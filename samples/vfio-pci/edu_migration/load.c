@@ -84,7 +84,10 @@ int edu_load(struct vfio_pci_vendor_device *dev, const void *buf,
 	return 0;
 }
 
-/* Operation load_done: keep the state until edu_run() restores it */
+/*
+ * Operation load_done: keep the state until edu_run() restores it, which needs
+ * DMA.  If edu_run() fails, QEMU cannot continue on the source.
+ */
 int edu_load_done(struct vfio_pci_vendor_device *dev)
 {
 	struct edu *edu = dev->data;

@@ -217,8 +217,9 @@ static int igbvf_save_all(struct igbvf *igbvf)
 }
 
 /*
- * By the SR-IOV specification, a VF has no memory enable bit, but QEMU's VF has
- * one.  A VMM restores it only after the state of the device.
+ * The core takes the memory of a VF as always enabled, because real VFs have no
+ * bit for it.  QEMU's VFs have one.  QEMU clears it at a reset, and restores it
+ * after the data.
  */
 static void igbvf_enable_memory(struct pci_dev *pdev)
 {

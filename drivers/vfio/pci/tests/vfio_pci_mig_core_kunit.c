@@ -296,7 +296,7 @@ static void test_incomplete_stream_is_an_error(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, fed,
 				    mig_feed(stream, b.data, len, 100),
 				    "%s", what);
-		/* Nothing takes effect before the stream is complete */
+		/* The core calls load_done() only for a complete stream */
 		KUNIT_EXPECT_STREQ_MSG(test, cases[i].events, t->fake->events,
 				       "%s", what);
 		KUNIT_EXPECT_EQ(test, VFIO_DEVICE_STATE_RESUMING,

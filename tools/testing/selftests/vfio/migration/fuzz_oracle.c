@@ -122,7 +122,7 @@ struct verdict judge(const struct bytes *sent, const struct stream_header *ours)
 				return verdict;
 			verdict.has_seed = load.pos;
 			verdict.seed = load.seed;
-			/* Data after the trailer is an error, but comes too late */
+			/* The driver has loaded the state when data after the trailer arrives */
 			if (at + HEAD + size == sent->size)
 				verdict.error = 0;
 			return verdict;
