@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-What the programs in this folder share: failures, and waits
+Shared checks and waits of the programs in this folder
 """
 
 import time

@@ -187,7 +187,7 @@ CASES = {
 
 
 def main(payload, folder, program, iommu, *cases):
-    return qemu.run_cases(Setup(payload, program, iommu), cases, CASES, folder)
+    return qemu.run_cases(lambda: Setup(payload, program, iommu), cases, CASES, folder)
 
 
 sys.exit(main(*sys.argv[1:]))

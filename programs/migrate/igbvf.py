@@ -36,7 +36,7 @@ GUEST_ADDRESS = "10.0.0.2"
 MEMORY = int(os.environ.get("MEMORY", "64")) << 20
 RATE = int(os.environ.get("RATE", "50"))
 
-# The device stops before QEMU reports it, and starts after QEMU has reported it
+# QEMU reports a stop late and a start early
 MARGIN_MS = 500
 
 GUEST_LINE = re.compile(r"round \d+ received \d+ lost \d+ stream \d+|lost \d+-\d+ sent \d+-\d+|total .*|done|"
@@ -78,16 +78,6 @@ def kernel_image(kernel):
     """Return the image of a kernel, uncompressed if possible: this makes the boot faster"""
     image = kernel + "/build/vmlinux"
     return image if os.path.exists(image) else kernel + "/vmlinuz"
-
-
-def event_ms(process, name):
-    """Return the time of an event of QEMU, in ms of time.monotonic()"""
-    process.command("query-status")
-    times = [event["timestamp"] for event in process.events if event["event"] == name]
-    if not times:
-        raise Failure("QEMU reported no event " + name)
-    wall = times[-1]["seconds"] + times[-1]["microseconds"] / 1e6
-    return (wall - time.time() + time.monotonic()) * 1000
 
 
 class Peer:
@@ -140,6 +130,7 @@ class Setup(qemu.Setup):
 
     def boot(self):
         """Start a new guest with the first device"""
+        self.link_may_change = False
         self.start_peer()
         super().boot()
         self.wait_connected()
@@ -155,9 +146,10 @@ class Setup(qemu.Setup):
     def wait_connected(self):
         """Wait until a guest has booted and traffic runs"""
         wait_for("connection of the guest", lambda:
-                 self.guest.ended() or "connected" in self.peers[-1].output())
-        if self.guest.ended():
-            raise Failure("QEMU exited: " + self.guest.diagnostics())
+                 self.guest.ended() or "connected" in self.peers[-1].output() or
+                 "Kernel panic" in self.guest.guest_output())
+        if "connected" not in self.peers[-1].output():
+            raise Failure("the guest does not boot: " + self.guest.diagnostics())
         # While the guest does not run, it does not answer
         address = run("ip", "neigh", "show", GUEST_ADDRESS, "dev", self.interface).split()
         run("ip", "neigh", "replace", GUEST_ADDRESS, "dev", self.interface,
@@ -250,11 +242,12 @@ class Setup(qemu.Setup):
 def finish_move(setup, destination, compare):
     """Wait for the end of a migration; with `compare`, the destination is paused"""
     info = setup.wait_completed(destination, compare)
-    stopped = event_ms(setup.guest, "STOP")
+    setup.guest.status()
     if compare:
         compare_memory(setup, destination)
         destination.command("cont")
-    setup.gaps.append((stopped, event_ms(destination, "RESUME")))
+    destination.status()
+    setup.gaps.append((setup.guest.times("STOP")[-1], destination.times("RESUME")[-1]))
     setup.switch_to(destination)
     setup.run_rounds(1)
     return "%d ms, downtime %d ms; %d bytes, %s of the device; %d datagrams lost in all" % (
@@ -299,8 +292,8 @@ def reboot(setup, path):
     setup.migrate(path, Proxy(path, path + ".to"), 1 << 22, stop=False)
     wait_for("copy of the dirty memory", lambda: setup.copies() >= 2)
     boots = setup.boots()
-    setup.start_peer()
     setup.guest.command("system_reset")
+    setup.start_peer()
     wait_for("boot of the guest", lambda: setup.boots() > boots)
     setup.wait_connected()
     setup.run_rounds(2)
@@ -331,9 +324,11 @@ def kill_source_early(setup, path):
 def stopped(function):
     """Return a case in which QEMU stops the guest, and continues it on the source"""
     def case(setup, path):
-        began = time.monotonic() * 1000
+        stops = len(setup.guest.times("STOP"))
         note = function(setup, path)
-        setup.gaps.append((began, event_ms(setup.guest, "RESUME")))
+        wait_for("guest that runs again", lambda: setup.guest.status() == "running" and
+                 len(setup.guest.times("STOP")) > stops)
+        setup.gaps.append((setup.guest.times("STOP")[-1], setup.guest.times("RESUME")[-1]))
         return note
     return case
 
@@ -347,6 +342,13 @@ def set_link(device, state):
                  "LOWER_UP" in run("ip", "link", "show", interface(physical)))
 
 
+def expect_message(text):
+    """Check that the last message of the vendor driver but one has this text"""
+    lines = [line for line in run("dmesg").splitlines() if "vfio-pci-igbvf: " in line]
+    if not lines or text not in lines[-2]:
+        raise Failure("the driver does not print '%s', but '%s'" % (text, lines[-2:]))
+
+
 def destination_down(setup, path):
     """The interface of the destination's physical function is down: the load fails"""
     device = setup.other_device()
@@ -355,8 +357,8 @@ def destination_down(setup, path):
     setup.migrate(path, Proxy(path, path + ".to"))
     expect("the migration", setup.wait_end()["status"], "failed")
     wait_for("exit of the destination", destination.ended, 60)
+    expect_message("cannot restore the VF")
     set_link(device, "up")
-    return destination.diagnostics()
 
 
 def source_down(setup, path):
@@ -369,6 +371,7 @@ def source_down(setup, path):
     setup.migrate(path, Proxy(path, path + ".to"))
     expect("the migration", setup.wait_end()["status"], "failed")
     wait_for("exit of the destination", destination.ended, 60)
+    expect_message("cannot save the VF")
     set_link(setup.guest.device, "up")
     setup.run_rounds(1)
     setup.gaps[-1] = (began, time.monotonic() * 1000)
@@ -402,7 +405,8 @@ CASES = {
 
 
 def main(kernel, programs, folder, program, iommu, peer, first, second, *cases):
-    return qemu.run_cases(Setup(kernel, programs, program, iommu, peer, first, second), cases, CASES, folder)
+    return qemu.run_cases(lambda: Setup(kernel, programs, program, iommu, peer, first, second),
+                          cases, CASES, folder)
 
 
 sys.exit(main(*sys.argv[1:]))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
-QEMU migrates a nested guest between two devices: the processes, and what can go wrong
+Run QEMU processes that migrate a nested guest between two devices, and inject failures
 """
 
 import json
@@ -126,6 +126,12 @@ class Qemu:
 
     def status(self):
         return self.command("query-status")["status"]
+
+    def times(self, name):
+        """Return the times of an event up to the last command, in ms of time.monotonic()"""
+        offset = time.monotonic() - time.time()
+        return [(event["timestamp"]["seconds"] + event["timestamp"]["microseconds"] / 1e6 + offset) * 1000
+                for event in self.events if event["event"] == name]
 
 
 class Setup:
@@ -284,16 +290,19 @@ def kill_source(setup, path):
     setup.boot()
 
 
-def run_cases(setup, cases, functions, folder):
+def run_cases(make_setup, cases, functions, folder):
     """
     Boot a guest, and run the functions of these cases. Print a result for each,
     and write the output of the guests and of QEMU to a folder. Return an exit status.
     """
     case = "boot"
-    label = "QEMU %d.%d, %s" % (*setup.version, setup.iommu)
+    label = "QEMU"
+    setup = None
     status = 0
 
     try:
+        setup = make_setup()
+        label = "QEMU %d.%d, %s" % (*setup.version, setup.iommu)
         setup.boot()
         setup.run_rounds(3)
         for number, case in enumerate(cases, 1):
@@ -313,7 +322,8 @@ def run_cases(setup, cases, functions, folder):
         status = 1
     for process in Qemu.all:
         process.kill()
-    shutil.copytree(setup.work, folder, dirs_exist_ok=True,
-                    ignore=lambda path, names: [name for name in names
-                                                if not name.endswith((".serial", ".errors"))])
+    if setup:
+        shutil.copytree(setup.work, folder, dirs_exist_ok=True,
+                        ignore=lambda path, names: [name for name in names
+                                                    if not name.endswith((".serial", ".errors"))])
     return status

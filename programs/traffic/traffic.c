@@ -220,7 +220,9 @@ void traffic_run(struct traffic *traffic)
 			traffic->ending = true;
 		}
 		now = now_ns();
-		poll(fds, 2, next_send <= now || traffic->ending ? 0 : (next_send - now) / 1000000 + 1);
+		if (traffic->ending)
+			next_send = next_round;
+		poll(fds, 2, next_send <= now ? 0 : (next_send - now) / 1000000 + 1);
 		receive_datagrams(traffic);
 		receive_stream(traffic);
 	}

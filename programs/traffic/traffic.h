@@ -33,7 +33,7 @@ struct traffic {
 
 	/* private: */
 	uint64_t sent;
-	/* Time of the last datagram in ns, and the first number that the other end may lack */
+	/* Time of the last datagram in ns, and the first number without an acknowledgment */
 	uint64_t last_sent;
 	uint64_t acked;
 	uint64_t received;

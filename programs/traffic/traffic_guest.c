@@ -29,8 +29,9 @@
 
 #define INTERFACE	"eth0"
 #define MODULE		"/igbvf.ko"
-#define CONSOLE_LEVEL	8
-#define KERN_INFO_LEVEL	7
+/* Print messages up to KERN_INFO */
+#define SYSLOG_ACTION_CONSOLE_LEVEL	8
+#define CONSOLE_LEVEL			7
 
 static void load_module(void)
 {
@@ -99,7 +100,8 @@ int main(void)
 	load_module();
 	bring_up();
 	printf("up\n");
-	klogctl(CONSOLE_LEVEL, NULL, KERN_INFO_LEVEL + 1);
+	if (klogctl(SYSLOG_ACTION_CONSOLE_LEVEL, NULL, CONSOLE_LEVEL))
+		fail("console level");
 	traffic.udp = traffic_udp(GUEST_ADDRESS, PEER_ADDRESS);
 	traffic.tcp = connect_to_peer();
 	traffic_run(&traffic);

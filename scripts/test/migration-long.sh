@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# migration-long.sh: like migration-clients.sh and igbvf-clients.sh, but all cases with
-# each QEMU version, and with type1 and iommufd.
+# migration-long.sh: like migration-clients.sh and igbvf-clients.sh, with more cases and
+# more versions of QEMU.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_LONG=1
