@@ -13,6 +13,6 @@ SUITE_SECONDS=240
 . "$SCRIPTS/migrate.sh"
 
 migrate_igbvf igbvf-clients \
-	'trixie iommufd 1 move-compare destination-down kill-destination' \
-	'bookworm type1 0 move'
+	'bookworm type1 0 move' \
+	'trixie iommufd 1 move-compare kill-destination destination-down'
 totals

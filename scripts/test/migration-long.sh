@@ -19,8 +19,8 @@ for run in 'bookworm type1' 'trixie type1' 'trixie iommufd' 'trixie-backports ty
 done
 TIMEOUT=${TIMEOUT:-7200} migrate migration-long "${runs[@]}"
 
-cases='cancel cancel-data kill-destination-early kill-destination ten-moves reboot destination-down source-down
-kill-source-early kill-source move'
+cases='cancel cancel-data kill-destination-early kill-destination move ten-moves reboot kill-source-early kill-source
+destination-down source-down'
 runs=()
 for run in 'bookworm type1 0' 'trixie type1 1' 'trixie iommufd 1' 'trixie-backports iommufd 1'; do
 	runs+=("$run ${cases//$'\n'/ }")
