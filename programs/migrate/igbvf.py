@@ -255,6 +255,17 @@ def finish_move(setup, destination, compare):
         info.get("vfio", {}).get("transferred", "unknown"), setup.lost())
 
 
+def difference(address, source, destination):
+    """Describe the difference of two pages, or return None"""
+    if source == destination:
+        return None
+    bytes_ = [index for index in range(len(source)) if source[index] != destination[index]]
+    start = bytes_[0] & ~15
+    return "%d bytes from %#x to %#x, %s and %s" % (
+        len(bytes_), address + bytes_[0], address + bytes_[-1],
+        source[start:start + 64].hex(), destination[start:start + 64].hex())
+
+
 def compare_memory(setup, destination):
     """Compare the memory of the source and of the destination, both of which do not run"""
     paths = []
@@ -263,9 +274,10 @@ def compare_memory(setup, destination):
         process.command("pmemsave", val=0, size=MEMORY, filename=paths[-1])
     if not filecmp.cmp(*paths, shallow=False):
         with open(paths[0], "rb") as one, open(paths[1], "rb") as two:
-            pages = [page for page in range(MEMORY >> 12) if one.read(4096) != two.read(4096)]
-        raise Failure("%d pages of memory differ: %s" % (
-            len(pages), " ".join("%#x" % (page << 12) for page in pages[:20])))
+            differences = [difference(page << 12, one.read(4096), two.read(4096))
+                           for page in range(MEMORY >> 12)]
+        differences = list(filter(None, differences))
+        raise Failure("%d pages of memory differ: %s" % (len(differences), "; ".join(differences[:8])))
     for path in paths:
         os.unlink(path)
 

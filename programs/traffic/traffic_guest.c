@@ -25,6 +25,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+
 #include "traffic.h"
 
 #define INTERFACE	"eth0"
@@ -53,11 +56,25 @@ static void set_address(int fd, unsigned long request, const char *address)
 		fail("address");
 }
 
+/*
+ * QEMU's igb writes the checksum of a packet into the memory of the guest. No NIC does so,
+ * and no log of its DMA has these writes.
+ */
+static void disable_checksum_offload(int fd)
+{
+	struct ethtool_value value = { .cmd = ETHTOOL_STXCSUM };
+	struct ifreq ifr = { .ifr_name = INTERFACE, .ifr_data = (char *)&value };
+
+	if (ioctl(fd, SIOCETHTOOL, &ifr))
+		fail("checksum offload");
+}
+
 static void bring_up(void)
 {
 	struct ifreq ifr = { .ifr_name = INTERFACE };
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
+	disable_checksum_offload(fd);
 	set_address(fd, SIOCSIFADDR, GUEST_ADDRESS);
 	set_address(fd, SIOCSIFNETMASK, NETMASK);
 	if (ioctl(fd, SIOCGIFFLAGS, &ifr))
