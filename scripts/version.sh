@@ -40,20 +40,22 @@ resolve()
 	mv /etc/vfio-regops/linux.new /etc/vfio-regops/linux
 }
 
-case "${1-}" in
-'') recent= ;;
---recent) recent=y ;;
-*) die "unknown argument '$1'; usage: version.sh [--recent]" ;;
-esac
+# write: write the version to $file. Call it with the lock.
+write()
+{
+	"$SCRIPTS/in-root.sh" bash -c "$(declare -f resolve); resolve $SERIES"
+}
+
 lists_are_old()
 {
 	[ -n "$(find "$root/etc/vfio-regops/lists" -mtime +0)" ]
 }
 
-write()
-{
-	"$SCRIPTS/in-root.sh" bash -c "$(declare -f resolve); resolve $SERIES"
-}
+case "${1-}" in
+'') recent= ;;
+--recent) recent=y ;;
+*) die "unknown argument '$1'; usage: version.sh [--recent]" ;;
+esac
 
 if [ -n "$recent" ] && lists_are_old; then
 	lock version

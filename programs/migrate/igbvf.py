@@ -3,10 +3,10 @@
 """
 igbvf.py KERNEL PROGRAMS FOLDER QEMU type1|iommufd PEER VF VF CASE...: in the guest, let
 QEMU migrate a nested Linux guest between two virtual functions of different 82576
-devices. The nested guest boots the kernel in the folder KERNEL (see scripts/kernel.sh) with
-PROGRAMS/traffic_guest. It exchanges numbered datagrams and a stream with
-PROGRAMS/traffic_peer, which uses the interface of the igb device PEER. Each CASE continues
-with the nested guest of the previous case. A case passes only if
+devices. The nested guest boots the uncompressed kernel in the folder KERNEL (see
+scripts/kernel.sh) with PROGRAMS/traffic_guest. It exchanges numbered datagrams and a stream
+with PROGRAMS/traffic_peer, which uses the interface of the igb device PEER. Each CASE
+continues with the nested guest of the previous case. A case passes only if
 
 - each end gets the datagrams once and in order, and the right bytes of the stream,
 - the peer gets all datagrams of the guest, and the guest loses datagrams only while
@@ -21,6 +21,7 @@ import filecmp
 import glob
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,21 +64,13 @@ def physical_function(device):
 
 def make_initramfs(folder, kernel, init):
     os.makedirs(folder)
-    module, = glob.glob(kernel + "/modules/lib/modules/*/kernel/drivers/net/ethernet/intel/igbvf/igbvf.ko*")
-    with open(folder + "/igbvf.ko", "wb") as file:
-        subprocess.run(["xz", "-dc", module] if module.endswith(".xz") else ["cat", module],
-                       check=True, stdout=file)
-    run("cp", init, folder + "/init")
+    module, = glob.glob(kernel + "/modules/lib/modules/*/kernel/drivers/net/ethernet/intel/igbvf/igbvf.ko")
+    shutil.copy(module, folder + "/igbvf.ko")
+    shutil.copy(init, folder + "/init")
     with open(folder + ".cpio", "wb") as file:
         subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], check=True, cwd=folder,
                        input=b"init\nigbvf.ko\n", stdout=file)
     return folder + ".cpio"
-
-
-def kernel_image(kernel):
-    """Return the image of a kernel, uncompressed if possible: this makes the boot faster"""
-    image = kernel + "/build/vmlinux"
-    return image if os.path.exists(image) else kernel + "/vmlinuz"
 
 
 class Peer:
@@ -118,7 +111,7 @@ class Setup(qemu.Setup):
         initramfs = make_initramfs(self.work + "/initramfs", kernel, programs + "/traffic_guest")
         with open("/proc/cmdline") as file:
             tsc = re.search(r"tsc_early_khz=\d+", file.read())[0]
-        self.arguments = ["-m", str(MEMORY >> 20), "-cpu", "max", "-kernel", kernel_image(kernel),
+        self.arguments = ["-m", str(MEMORY >> 20), "-cpu", "max", "-kernel", kernel + "/build/vmlinux",
                           "-initrd", initramfs, "-append",
                           "console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable no_timer_check "
                           "traffic_rate=%d %s" % (RATE, tsc)]

@@ -368,7 +368,7 @@ class Peer:
             self.next, self.returned, len(self.possible), self.repeated, self.late, self.damaged)
 
     def tags_of(self, count):
-        """Send frames; return the VLAN tags of those that came back, and the lost frames"""
+        """Send frames. Return the VLAN tags of the returned frames, and the lost frames."""
         self.tags.clear()
         self.run(count)
         lost = self.settle()

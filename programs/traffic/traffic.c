@@ -38,7 +38,7 @@ struct datagram {
 
 static uint8_t pattern[PATTERN + PIECE];
 
-uint64_t now_ns(void)
+static uint64_t now_ns(void)
 {
 	struct timespec now;
 

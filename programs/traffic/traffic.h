@@ -52,8 +52,6 @@ int traffic_udp(const char *from, const char *to);
 /* Exchange traffic until both ends have ended; exit with status 1 on an error */
 void traffic_run(struct traffic *traffic);
 
-uint64_t now_ns(void);
-
 /* Print a line "wrong ..." with errno, and exit with status 1 */
 noreturn void fail(const char *what);
 

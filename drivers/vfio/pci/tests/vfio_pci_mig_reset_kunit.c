@@ -219,15 +219,21 @@ static void test_operations_wait_for_a_reset(struct kunit *test)
 	kthread_stop(task);
 }
 
-static void reset_in_stop(struct mig_fake *f, char what)
+/* Reset the device in the first call of an operation */
+static void reset_in(struct mig_fake *f, char what, char operation)
 {
 	struct mig_device *t = f->test->priv;
 
-	if (what != 's')
+	if (what != operation)
 		return;
 	f->during = NULL;
 	vfio_pci_core_reset_prepare(t->vdev->pdev);
 	vfio_pci_core_reset_done(t->vdev->pdev);
+}
+
+static void reset_in_stop(struct mig_fake *f, char what)
+{
+	reset_in(f, what, 's');
 }
 
 static struct task_struct *reset_task;
@@ -294,13 +300,7 @@ static void test_state_change_starts_again_after_a_reset(struct kunit *test)
 
 static void reset_in_load_done(struct mig_fake *f, char what)
 {
-	struct mig_device *t = f->test->priv;
-
-	if (what != 'd')
-		return;
-	f->during = NULL;
-	vfio_pci_core_reset_prepare(t->vdev->pdev);
-	vfio_pci_core_reset_done(t->vdev->pdev);
+	reset_in(f, what, 'd');
 }
 
 /* A VMM must not run a guest on a device that lost the loaded state */
