@@ -1,19 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# series.sh [--build]: export each series to out/series/N-NAME by git format-patch, with
+# series.sh [--build|--build-all]: export each series to out/series/N-NAME by git format-patch, with
 # its cover letter. Check that git am on the pristine source gives the tested tree, that
-# each patch of the first series applies alone, and that each of the last three series
-# applies without the other two. --build also compiles every step, with all drivers, and
-# with the options of vfio-pci off; a warning is an error.
+# each patch of the first series applies alone, and that each of the last four series
+# applies without the other three. --build also compiles every step with all drivers, and
+# the last step of each series with the options of vfio-pci off; a warning is an error.
+# --build-all compiles every step in both ways.
 
 . "$(dirname "$0")/lib.sh"
 
 build=
 case ${1:-} in
 '') ;;
---build) build=y ;;
-*) die "unknown argument '$1'; usage: series.sh [--build]" ;;
+--build) build=some ;;
+--build-all) build=all ;;
+*) die "unknown argument '$1'; usage: series.sh [--build|--build-all]" ;;
 esac
 if [ -z "$IN_ROOT" ]; then
 	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
@@ -119,8 +121,8 @@ prove()
 		git -C "$tmp/am" apply --check "$patch" 2>&1 || true
 	done >"$tmp/why"
 	empty "each patch of ${folders[0]} applies alone" "$tmp/why"
-	for folder in "${folders[@]:n-3}"; do
-		am "${folders[*]:0:n-3} $folder" "$1" "${folders[@]:0:n-3}" "$folder" || true
+	for folder in "${folders[@]:n-4}"; do
+		am "${folders[*]:0:n-4} $folder" "$1" "${folders[@]:0:n-4}" "$folder" || true
 	done
 	am "all series" "$1" "${folders[@]}" || return 0
 
@@ -135,28 +137,36 @@ prove()
 	empty "the rest of the tested tree is pristine" "$tmp/why"
 }
 
-# build_steps WHAT [PATH...]: compile every step in the open build folder. With PATH,
-# compile only steps that change it, and the last one. Skip steps that compiled before
-# with the same content.
+# ends: print the last commit of each series.
+ends()
+{
+	local commit last=
+
+	for commit in $(git -C "$tree" rev-list --reverse base..series); do
+		[ -z "$last" ] || ! is_start "$commit" || echo "$last"
+		last=$commit
+	done
+	echo "$last"
+}
+
+# build_steps WHAT COMMIT...: compile these steps in the open build folder. Skip steps that
+# compiled before with the same content.
 build_steps()
 {
-	local n=0 commit id name status options what=$1
+	local commit id name status options what=$1
 	shift
 
 	# The options depend on the whole series.
 	options=$({ printf '%s\n' ${symbols[@]+"${symbols[@]}"}; new_symbols "$tree"; changed_symbols "$tree"; } | key)
 
-	for commit in $(patches); do
-		n=$((n + 1))
-		[ $# -eq 0 ] || [ "$commit" = "$(git -C "$tree" rev-parse series)" ] ||
-			! git -C "$tree" diff --quiet "$commit^" "$commit" -- "$@" || continue
+	for commit; do
 		id=$({ git -C "$tree" rev-parse "$commit:drivers" "$commit:include"; echo "$options"; } | key)
-		name="step $n compiles, $what: $(git -C "$tree" log -1 --format=%s "$commit")"
+		name="step ${number[$commit]} compiles, $what: $(git -C "$tree" log -1 --format=%s "$commit")"
 		if grep -qsx "$id" "$work/steps"; then
 			result 0 "$name"
 			continue
 		fi
-		say "compiling step $n, $what"
+		say "compiling ${name%% compiles*}, $what"
 		status=0
 		build_rev "$tree" "$commit" || status=$?
 		[ ! -s "$work/new" ] || status=1
@@ -185,13 +195,17 @@ fi
 
 if [ -n "$build" ]; then
 	open_build x86_64 steps plain
-	build_steps "all drivers"
+	mapfile -t steps < <(patches)
+	declare -A number=()
+	for commit in "${steps[@]}"; do number[$commit]=$((${#number[@]} + 1)); done
+	build_steps "all drivers" "${steps[@]}"
+	[ "$build" = all ] || mapfile -t steps < <(ends)
 	# vfio-pci alone, with its options off
 	mapfile -t off < <(printf '%s n\n' VFIO_PCI_VGA VFIO_PCI_IGD VFIO_PCI_DMABUF VFIO_PCI_VENDOR \
 			VFIO_PCI_MIGRATION VFIO_PCI_MIGRATION_V1 VFIO_PCI_VENDOR_KUNIT_TEST \
 			VFIO_PCI_MIGRATION_KUNIT_TEST VFIO_PCI_TEST_DRIVERS
 		sed -n -E 's/^CONFIG_([A-Z0-9_]+_VFIO_PCI|VFIO_(PLATFORM[A-Z_]*|AMBA|MDEV|FSL_MC|CDX))=m$/\1 n/p' "$kobj/.config")
 	open_build x86_64 steps-off plain "${off[@]}"
-	build_steps "options off" drivers/vfio include
+	build_steps "options off" "${steps[@]}"
 fi
 totals

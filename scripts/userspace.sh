@@ -79,6 +79,7 @@ upstream()
 
 ours()
 {
+	"$SCRIPTS/root.sh" --add uuid-dev >/dev/null
 	step_in_root "building our test programs" "$CACHE/log/userspace.log" build_ours \
 		"/cache/$ours" "$src" "$JOBS" "/cache/$upstream" "$tree"
 }

@@ -5,8 +5,11 @@
 # own scripts, on the first device of the VM. Write OUTPUT/PROGRAM.tap and
 # OUTPUT/PROGRAM.status.
 #
+# Run the slow vfio_pci_driver_test in two IOMMU modes. Write the options of a program that
+# runs in few modes to OUTPUT/PROGRAM.part.
+#
 #     QUICK=1   run slow programs that hardly depend on the device in fewer IOMMU
-#               modes; write the options to OUTPUT/PROGRAM.part
+#               modes
 #     VENDOR=1  run all programs under vendor drivers whose overrides pass all
 #               accesses through
 
@@ -41,6 +44,7 @@ for program in "$folder"/vfio_*_test; do
 	"vfio_pci_sriov_uapi_test "*) options="-v iommufd_null_uuid" ;;
 	vfio_dma_mapping_*" edu") options="-v iommufd -v vfio_type1v2_iommu" ;;
 	esac
+	[ "$name$options" != vfio_pci_driver_test ] || options="-v iommufd -v vfio_type1v2_iommu"
 	[ -z "$options" ] || echo "$options" >"$output/$name.part"
 	# shellcheck disable=SC2086 # options are words
 	bash "$folder/scripts/run.sh" "$program" $options >"/tmp/$name" 2>&1 || status=$?

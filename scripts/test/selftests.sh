@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # selftests.sh [DEVICE...]: upstream's unchanged vfio selftests pass with our modules on
-# edu and igb, in all IOMMU modes. They must skip the same number of tests as with stock
+# edu and igb, in all IOMMU modes, or in two if they are slow. They must skip the same number of tests as with stock
 # modules; the cache keeps one run with stock. The debug kernel runs slow programs in
 # fewer modes, and all programs under vendor drivers whose overrides pass all accesses
 # through. KERNEL selects one kernel; the default is both. The output is in

@@ -27,7 +27,7 @@ vms=(
 )
 # shellcheck disable=SC2016,SC2034 # $ is for the shell in the guest
 runs='
-devices	vfio_pci_vendor_override	0	-v vfio_type1v2_iommu -v iommufd $igb
+devices	vfio_pci_vendor_override	0	-v iommufd $igb
 devices	vfio_pci_vendor_override	0	-t whole_region_override_gets_all_accesses -t rom_can_be_replaced_or_shrunk -t override_without_operations_changes_nothing -t range_handler_gets_only_its_bytes $testdev
 devices	vfio_pci_vendor_override	0	-t whole_region_override_gets_all_accesses -t override_without_operations_changes_nothing -t range_handler_gets_only_its_bytes $vga
 devices	vfio_pci_vendor_rules		6	-v vfio_type1v2_iommu -v iommufd $igb
@@ -58,7 +58,7 @@ debug	vfio_pci_vendor_dma		0	-v iommufd -f dma_type1 -f dma_attach $edu
 user-debug	vfio_pci_vendor_caps	7	$caps
 user-debug	vfio_pci_vendor_caps	12	$long
 '
-runs+="races	vfio_pci_vendor_races		0	-r ${SEED:-1} -s ${SECONDS_RACE:-150} \$port"
+runs+="races	vfio_pci_vendor_races		0	-r ${SEED:-1} -s ${SECONDS_RACE:-100} \$port"
 
 # The module counts its own accesses until it is unloaded
 before_traced()
