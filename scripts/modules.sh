@@ -43,7 +43,7 @@ compile()
 		[[ "$name" != *KUNIT* ]] || grep -q '^CONFIG_KUNIT=' "$kernel/build/.config" || continue
 		args+=("$name=$value")
 		[ "$value" = m ] && defines+=("-D${name}_MODULE=1") || defines+=("-D$name=1")
-	done < <([ -z "$options" ] || sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$options")
+	done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' /repo/configs/drivers.config ${options:+"$options"})
 	# make does not detect other options or another compiler: rebuild all objects.
 	if [ "$(cat "$work/args" 2>/dev/null)" != "${args[*]} $compiler" ]; then
 		rm -rf "$work/obj"
@@ -114,7 +114,7 @@ ours)
 fixes) tree=$(WITHOUT=$(cd "$REPO/patches" && printf '%s\n' */ | sed '1d; s,/,,' | xargs) "$SCRIPTS/tree.sh") ;;
 esac
 compiler=$(cat "$("$SCRIPTS/root.sh")/etc/vfio-regops/gcc")
-dir=modules-$1-$2-$({ echo "$kernel $tree $compiler"; cat "$REPO/configs/modules.config" "$SCRIPTS/vendor-aliases.sh"; declare -f compile; } | key)
+dir=modules-$1-$2-$({ echo "$kernel $tree $compiler"; cat "$REPO/configs/"{drivers,modules}.config "$SCRIPTS/vendor-aliases.sh"; declare -f compile; } | key)
 
 name=$1-$2
 work=build-${kernel#/cache/}-$2

@@ -185,6 +185,33 @@ struct vfio_pci_region_desc {
 };
 
 /**
+ * struct vfio_pci_devmem - device memory that is not in a BAR
+ * @phys: page-aligned physical address
+ * @length: length of the memory in bytes, page-aligned
+ * @size: size of the BAR in bytes, a power of two, at least @length.  The bytes
+ *	  after the memory read as ones, ignore writes, and cannot be mapped.
+ * @write_combine: map the memory write-combining instead of cached
+ */
+struct vfio_pci_devmem {
+	phys_addr_t	phys;
+	size_t		length;
+	u64		size;
+	bool		write_combine;
+
+	/**
+	 * @wait_ready: Wait until the memory is ready.  The core calls this
+	 * before the first access after each reset, also for a page fault.
+	 * Several threads may call it at the same time.  Process context, may
+	 * sleep; the mmap lock may be held for reading, but no lock of
+	 * vfio-pci.  The device may be suspended at any time.  Optional.
+	 *
+	 * Return: 0 if the memory is ready; a negative errno for userspace.  A
+	 * page fault then raises SIGBUS.
+	 */
+	int (*wait_ready)(struct vfio_pci_vendor_device *dev);
+};
+
+/**
  * struct vfio_pci_range - a range of registers that a vendor driver handles
  * @region: the override that holds the range; vfio_pci_region_lower() returns
  *	    its lower region
@@ -395,6 +422,9 @@ struct vfio_pci_region *
 vfio_pci_vendor_override_region(struct vfio_pci_vendor_device *dev,
 				unsigned int index,
 				const struct vfio_pci_region_desc *desc);
+int vfio_pci_vendor_override_devmem(struct vfio_pci_vendor_device *dev,
+				    unsigned int bar,
+				    const struct vfio_pci_devmem *devmem);
 int vfio_pci_vendor_override_range(struct vfio_pci_vendor_device *dev,
 				   unsigned int index, u64 start, u64 size,
 				   const struct vfio_pci_range_ops *ops,

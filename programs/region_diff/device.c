@@ -44,6 +44,16 @@ static void edu_settle(u64 pos, size_t n)
 	}
 }
 
+/* Without these values in the status registers of BAR0, the GPU is not ready */
+#define NVGRACE								\
+	.fill = PATTERN,						\
+	.window = { { 0, KEEP, 0, SZ_1M } },				\
+	.hidden = {							\
+		{ 0, KEEP, 0x1498, 0x1499 },				\
+		{ 0, KEEP, 0x200bc, 0x200bd },				\
+	},								\
+	.settle_ms = 2500
+
 static const struct knowledge devices[] = {
 	{
 		/* QEMU edu: a write to 0x98 starts DMA, and one to 0x60 raises an interrupt */
@@ -132,6 +142,35 @@ static const struct knowledge devices[] = {
 			{ 4, 4, 0x10 },
 		},
 	}, {
+		/* vfio_user/nvgrace.json: BAR2 and BAR4 are memory */
+		.vendor = 0x10de,
+		.device = 0x2342,
+		NVGRACE,
+		.scratch = {
+			{ 4, 8, 0x1000, true },
+			{ 4, 4, 0x2004 },
+			{ 2, 8, 0x1000, true },
+			{ 2, 2, 0x3002 },
+		},
+	}, {
+		/* vfio_user/nvgrace_mig.json: BAR4 is memory */
+		.vendor = 0x10de,
+		.device = 0x2941,
+		NVGRACE,
+		.scratch = {
+			{ 4, 8, 0x1000, true },
+			{ 4, 4, 0x2004 },
+		},
+	}, {
+		/* vfio_user/nvgrace_cxl.json: same */
+		.vendor = 0x10de,
+		.device = 0x31c2,
+		NVGRACE,
+		.scratch = {
+			{ 4, 8, 0x1000, true },
+			{ 4, 4, 0x2004 },
+		},
+	}, {
 		/* QEMU VGA: video memory; each port is written with its own value */
 		.vendor = 0x1234,
 		.device = 0x1111,
@@ -159,6 +198,8 @@ static void take_snapshot(u32 index)
 
 	if (subject.traced && size > SNAPSHOT_TRACED)
 		size = SNAPSHOT_TRACED;
+	if (subject.unready)
+		size = 0;
 	if (!size || !(subject.flags[index] & VFIO_REGION_INFO_FLAG_WRITE))
 		return;
 	if (!snapshot[index])

@@ -29,7 +29,11 @@ static void map_before(void)
 			continue;
 		mapped[i].map = mmap(NULL, mapped[i].len, PROT_READ, MAP_SHARED, subject.fd,
 				     (u64)i << REGION_SHIFT);
-		VFIO_ASSERT_NE(mapped[i].map, MAP_FAILED);
+		if (mapped[i].map == MAP_FAILED) {
+			say("mapping of region %u = %s", i, result(-errno));
+			mapped[i].map = NULL;
+			continue;
+		}
 		catch_faults(touch, mapped[i].map);
 	}
 }

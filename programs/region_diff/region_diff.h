@@ -76,6 +76,7 @@ struct subject {
 	const char *mode;
 	bool quick;
 	bool traced;	/* only accesses that do not depend on timing */
+	bool unready;	/* each access waits long, and fails */
 	u64 seed;
 
 	struct iommu *iommu;
@@ -172,6 +173,8 @@ void stage_reset(void);
 void stage_files(void);
 void stage_seen(void);
 void stage_added(void);
+void stage_devmem(void);
+void stage_unready(void);
 
 /* Short forms, for each power and decode state */
 void brief_info(void);

@@ -16,6 +16,7 @@ static const struct stage {
 	/* run only by --stage */
 	bool named;
 	bool traced;
+	bool unready;
 } stages[] = {
 	{ "info", stage_info },
 	{ "read", stage_read },
@@ -32,6 +33,8 @@ static const struct stage {
 	{ "reset", stage_reset },
 	{ "added", stage_added, true },
 	{ "seen", stage_seen, true, true },
+	{ "devmem", stage_devmem, true },
+	{ "unready", stage_unready, true, false, true },
 };
 
 static void explain(const char *program)
@@ -102,6 +105,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < NUM(stages); i++)
 		if (only ? !strcmp(only, stages[i].name) : !stages[i].named) {
 			subject.traced |= stages[i].traced;
+			subject.unready |= stages[i].unready;
 			found = true;
 		}
 	if (!found)

@@ -26,6 +26,9 @@ hexadecimal digits, with or without white space.
                     "io", "prefetch": true, "mmap": true to let QEMU map it,
                     "contents": BYTES at offset 0}}: plain memory
     rom             size of an option ROM, which firmware does not run
+    ready           {"region": NUMBER, "registers": {OFFSET: BYTES}, "delay_ms": NUMBER}:
+                    registers that have these values at first. A reset clears
+                    them, and the device sets them again after the delay
     intx            true if the device has an interrupt pin
     msi             number of vectors in the MSI capability in config
     comment         ignored
@@ -109,7 +112,7 @@ class Device:
     """A PCI device whose regions are plain memory"""
 
     KEYS = {"vendor", "device", "class", "subsystem_vendor", "subsystem_device", "revision",
-            "config_size", "config", "writable", "bars", "rom", "intx", "msi", "comment"}
+            "config_size", "config", "writable", "bars", "rom", "ready", "intx", "msi", "comment"}
 
     def __init__(self, description):
         for key in description.keys() - self.KEYS:
@@ -136,6 +139,8 @@ class Device:
             self.put(self.config, offset, data)
         for offset, data in description.get("writable", {}).items():
             self.put(self.writable, offset, data)
+        self.timer = None
+        self.set_ready(True)
         self.initial = bytes(self.config)
 
     @staticmethod
@@ -222,9 +227,25 @@ class Device:
             mask = self.writable[i]
             self.config[i] = self.config[i] & ~mask | byte & mask
 
+    def set_ready(self, ready):
+        """Set or clear the registers of the key ready"""
+        registers = self.description.get("ready", {})
+        for offset, data in registers.get("registers", {}).items():
+            self.put(self.regions[number(registers["region"])], offset,
+                     data if ready else "00" * len(bytes.fromhex(data)))
+
     def reset(self):
-        """Reset config space; memory keeps its content"""
+        """Reset config space; memory keeps its content, but for the key ready"""
         self.config[:] = self.initial
+        if "ready" not in self.description:
+            return
+        self.set_ready(False)
+        if self.timer:
+            self.timer.cancel()
+        self.timer = threading.Timer(number(self.description["ready"]["delay_ms"]) / 1000,
+                                     self.set_ready, [True])
+        self.timer.daemon = True
+        self.timer.start()
 
     def set_irqs(self, index, start, fds):
         """Set eventfds of the interrupts from @start on; without fds, close all"""

@@ -5,6 +5,7 @@
 # on device INDEX of VM_DEVICES (from 0) in an IOMMU mode. Write the transcript to
 # FOLDER/NAME.MODE.txt and the status to FOLDER/NAME.MODE.status. With our modules,
 # type1 modes run under vendor drivers whose overrides pass all accesses through.
+# DRIVER is the driver of the devices, by default vfio-pci.
 
 set -euo pipefail
 
@@ -16,7 +17,7 @@ mapfile -t bdfs < <(tr ' ' '\n' <<<"$VM_DEVICES" | sed -e '/^$/d' -e 's/=.*//')
 for subject; do
 	IFS=: read -r name index mode options <<<"$subject"
 	bdf=${bdfs[$index]}
-	"$(dirname "$0")/bind.sh" "$bdf" vfio-pci
+	"$(dirname "$0")/bind.sh" "$bdf" "${DRIVER:-vfio-pci}"
 	if [ "$MODULES" = ours ] && [[ "$mode" == *type1* ]]; then
 		read -r vendor <"/sys/bus/pci/devices/$bdf/vendor"
 		read -r device <"/sys/bus/pci/devices/$bdf/device"

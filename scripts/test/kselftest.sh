@@ -39,10 +39,10 @@ vfio_pci_vendor_device_alias	0	$igb
 vfio_pci_vendor_errors		0	$faulty
 vfio_pci_vendor_fail_nth	0	$edu
 vfio_pci_vendor_lifecycle	1	-v vfio_type1v2_iommu -v iommufd -t unplugged_device_works_until_it_is_closed -t drivers_attach_only_to_matching_ids $edu $other $port $spare
-vfio_pci_vendor_override	5
+vfio_pci_vendor_override	2	-v vfio_type1v2_iommu -v iommufd
 vfio_pci_vendor_resets		0	-v vfio_type1v2_iommu -v iommufd $igb
 vfio_pci_vendor_races		0	-s 30
-vfio_pci_vendor_rules		20
+vfio_pci_vendor_rules		8	-v vfio_type1v2_iommu -v iommufd
 vfio_pci_vendor_sibling		0	-v iommufd $igb
 vfio_pci_vendor_sriov		0	-v vfio_type1v2_iommu -v iommufd $igb
 vfio_pci_vendor_tracing		0	-t drivers_open_in_order_and_close_in_reverse -t each_read_and_write_is_one_event -t each_mmap_is_one_event -t each_ioeventfd_is_one_event -t failed_open_closes_only_opened_drivers -t failed_override_is_one_event -v iommufd
@@ -61,10 +61,10 @@ vfio_mdev_pci_fail_nth		0	$edu
 vfio_mdev_pci_lifecycle		0	$edu $victim $igb $shared'
 
 # Programs that need fault injection. The suite igd runs vfio_pci_vendor_display, which
-# needs a graphics device. The suite igbvf runs vfio_pci_migration_igbvf_test, which needs
-# a network.
+# needs a graphics device. The suite nvgrace runs vfio_pci_vendor_devmem, which needs device
+# memory. The suite igbvf runs vfio_pci_migration_igbvf_test, which needs a network.
 debug=(vfio_pci_vendor_fail_nth vfio_pci_migration_fail_nth vfio_mdev_pci_fail_nth)
-cannot_run='vfio_pci_vendor_display vfio_pci_migration_igbvf_test'
+cannot_run='vfio_pci_vendor_devmem vfio_pci_vendor_display vfio_pci_migration_igbvf_test'
 
 # in_guest VM: print the commands for the guest. In the release VM, run_kselftest.sh runs all
 # programs twice, first without a device. In the debug VM, it runs the programs that need

@@ -70,6 +70,38 @@ vfio_pci_vendor_check_override(struct vfio_pci_vendor_device *dev,
 }
 
 /**
+ * vfio_pci_vendor_override_region_user() - override with handlers of the core
+ * @dev: the device, in the open callback of the vendor driver
+ * @index: index of the region
+ * @desc: the description
+ * @user: handlers of the core, or NULL
+ *
+ * Return: see vfio_pci_vendor_override_region().
+ */
+struct vfio_pci_region *
+vfio_pci_vendor_override_region_user(struct vfio_pci_vendor_device *dev,
+				     unsigned int index,
+				     const struct vfio_pci_region_desc *desc,
+				     const struct vfio_pci_user_regops *user)
+{
+	struct vfio_pci_core_region *region;
+	int ret;
+
+	ret = vfio_pci_vendor_check_override(dev, index, 0, 0);
+	if (ret)
+		region = ERR_PTR(ret);
+	else
+		region = vfio_pci_vendor_new_region(dev,
+						    dev->vdev->regions[index],
+						    desc, user);
+
+	trace_vfio_pci_vendor_override(dev->pdev, dev->driver->name, index, 0, 0,
+				       PTR_ERR_OR_ZERO(region));
+
+	return IS_ERR(region) ? ERR_CAST(region) : &region->region;
+}
+
+/**
  * vfio_pci_vendor_override_region() - override a region of a device
  * @dev: the device, in the open callback of the vendor driver
  * @index: index of the region: VFIO_PCI_BAR0_REGION_INDEX and so on, or the
@@ -101,21 +133,7 @@ vfio_pci_vendor_override_region(struct vfio_pci_vendor_device *dev,
 				unsigned int index,
 				const struct vfio_pci_region_desc *desc)
 {
-	struct vfio_pci_core_region *region;
-	int ret;
-
-	ret = vfio_pci_vendor_check_override(dev, index, 0, 0);
-	if (ret)
-		region = ERR_PTR(ret);
-	else
-		region = vfio_pci_vendor_new_region(dev,
-						    dev->vdev->regions[index],
-						    desc, NULL);
-
-	trace_vfio_pci_vendor_override(dev->pdev, dev->driver->name, index, 0, 0,
-				       PTR_ERR_OR_ZERO(region));
-
-	return IS_ERR(region) ? ERR_CAST(region) : &region->region;
+	return vfio_pci_vendor_override_region_user(dev, index, desc, NULL);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_vendor_override_region);
 

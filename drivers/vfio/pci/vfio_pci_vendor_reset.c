@@ -87,6 +87,7 @@ void vfio_pci_vendors_reset_done(struct vfio_pci_core_device *vdev, u8 source)
 	guard(mutex)(&vdev->vendors_lock);
 
 	WRITE_ONCE(vdev->in_reset, vdev->in_reset & ~source);
+	WRITE_ONCE(vdev->resets, vdev->resets + 1);
 	list_for_each_entry(vendor, &vdev->vendors, node)
 		vfio_pci_vendor_done(vendor, source);
 	wake_up_all(&vdev->vendors_wait);
