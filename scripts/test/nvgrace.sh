@@ -48,7 +48,7 @@ selftest()
 			local status=0
 
 			scripts/guest/bind.sh "\$2" vfio-pci
-			VFIO_SELFTESTS_DEVMEM=\$3 $programs/vfio_pci_vendor_devmem -v iommufd "\${@:4}" "\$2" \$edu \
+			VFIO_SELFTESTS_DEVMEM=\$3 $programs/vfio_pci_vendor_devmem "\${@:4}" "\$2" \$edu \
 				>"$1/\$1.tap" 2>&1 || status=\$?
 			echo "\$status" >"$1/\$1.status"
 		}
@@ -63,15 +63,16 @@ transcripts()
 		scripts/guest/nvgrace.sh $programs /repo/out/nvgrace/$1
 		[ $1 = ours ] || exit 0
 		$(selftest out/nvgrace/ours)
-		test_gpu mig \$nvgrace_mig $mig -T accesses_race_with_resets
-		test_gpu gh200 \$nvgrace 0 -t all_accesses_reach_the_same_memory -t bytes_after_the_memory_are_ones"
+		test_gpu mig \$nvgrace_mig $mig -T accesses_race_with_resets -v iommufd
+		test_gpu gh200 \$nvgrace 0 -r devmem.iommufd.all_accesses_reach_the_same_memory \
+			-r devmem.iommufd.bytes_after_the_memory_are_ones"
 }
 
 debug()
 {
 	in_vm "$1" "set -e
 		$(selftest out/nvgrace/debug)
-		test_gpu mig \$nvgrace_mig $mig
+		test_gpu mig \$nvgrace_mig $mig -v iommufd
 		scripts/guest/bind.sh all none
 		rmmod nvgrace_gpu_vfio_pci"
 }
@@ -144,6 +145,14 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 		has "ours/guest-$run" '^status 33$' "QEMU, $run: the nested guest completes"
 		has "ours/guest-$run" '^size 0x04000000$' "QEMU, $run: the nested guest sees a BAR of 64 MiB"
 	done
+	# The nested guest increments words in the memory; the next one finds them
+	for run in found/type1 word/iommufd; do
+		sed -n "s/^${run%/*} //p" "$folder/ours/guest-${run#*/}" >"$folder/words-${run#*/}" 2>/dev/null || true
+	done
+	status=0
+	[ "$(wc -l <"$folder/words-iommufd")" -eq 6 ] || status=1
+	diff "$folder"/words-{iommufd,type1} >"$folder/why" || status=1
+	result "$status" "QEMU: a nested guest finds what the previous one has written" "$folder/why"
 	passes ours mig 0
 	passes ours gh200 0
 fi
