@@ -351,8 +351,6 @@ static void touch_mapping(struct racer *racer)
 	u32 value;
 
 	racer->done += readable((u32 *)(race->map + anywhere(racer, 4)), &value);
-	if (!pick(racer, 8))
-		madvise(race->map, race->length, MADV_DONTNEED);
 }
 
 /* The user buffer is a mapping of the memory, and its page faults */
