@@ -191,6 +191,10 @@ struct vfio_pci_region_desc {
  * @size: size of the BAR in bytes, a power of two, at least @length.  The bytes
  *	  after the memory read as ones, ignore writes, and cannot be mapped.
  * @write_combine: map the memory write-combining instead of cached
+ *
+ * The core accesses the memory even if memory decode is off or the device is in
+ * D3hot.  Such an access must be harmless: a read returns ones, a write has no
+ * effect.
  */
 struct vfio_pci_devmem {
 	phys_addr_t	phys;
@@ -200,10 +204,12 @@ struct vfio_pci_devmem {
 
 	/**
 	 * @wait_ready: Wait until the memory is ready.  The core calls this
-	 * before the first access after each reset, also for a page fault.
-	 * Several threads may call it at the same time.  Process context, may
-	 * sleep; the mmap lock may be held for reading, but no lock of
-	 * vfio-pci.  The device may be suspended at any time.  Optional.
+	 * before the first access after each reset, also for a page fault, but
+	 * not for DMA and not after D3cold.  Several threads may call it at the
+	 * same time.  Process context, may sleep.  The mmap lock or the VMA
+	 * lock may be held for reading, but no lock of vfio-pci.  The device is
+	 * runtime resumed, but userspace may have disabled memory decode or put
+	 * the device into D3hot.  Optional.
 	 *
 	 * Return: 0 if the memory is ready; a negative errno for userspace.  A
 	 * page fault then raises SIGBUS.

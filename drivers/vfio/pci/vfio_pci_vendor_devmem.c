@@ -13,13 +13,18 @@
 #include <linux/pagemap.h>
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
+#include <linux/pm_runtime.h>
 #include <linux/rwsem.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
 #include "vfio_pci_priv.h"
+
+/* Number of copies without progress, each after a page fault, before EFAULT */
+#define VFIO_PCI_DEVMEM_FAULTS	1000
 
 /*
  * struct vfio_pci_devmem_region - state of a region in device memory
@@ -37,6 +42,8 @@ struct vfio_pci_devmem_region {
 	void				*map;
 	unsigned int			ready;
 	struct pfn_address_space	pfn_space;
+	/* Protects @bar and @bar_resets */
+	spinlock_t			bar_lock;
 	u64				bar;
 	unsigned int			bar_resets;
 };
@@ -56,12 +63,6 @@ static int vfio_pci_devmem_lock(struct vfio_pci_core_region *region)
 		resets = READ_ONCE(vdev->resets);
 
 		if (mem->devmem.wait_ready && READ_ONCE(mem->ready) != resets) {
-			/* The wait can be long: do not begin it in low power */
-			scoped_guard(rwsem_read, &vdev->memory_lock) {
-				if (vdev->pm_runtime_engaged)
-					return -EIO;
-			}
-
 			ret = mem->devmem.wait_ready(region->region.dev);
 			if (ret)
 				return vfio_pci_vendor_errno(region, ret);
@@ -108,15 +109,31 @@ static size_t vfio_pci_devmem_present(struct vfio_pci_devmem_region *mem,
 }
 
 /*
+ * Fault in the next page of a user buffer.  Do not write to it: it may be a
+ * mapping of the memory that the caller reads.
+ */
+static int vfio_pci_devmem_fault_in(char __user *buf, size_t count, bool iswrite)
+{
+	size_t part = min(count, PAGE_SIZE - offset_in_page(buf));
+	size_t left;
+
+	left = iswrite ? fault_in_readable(buf, part) :
+			 fault_in_safe_writeable(buf, part);
+
+	return left == part ? -EFAULT : 0;
+}
+
+/*
  * Copy between userspace and device memory.  The user buffer may be a mapping
  * of this device, whose fault handler takes memory_lock: copy without faults,
- * and fault in the rest of the buffer without the lock.
+ * and fault in the buffer without the lock.
  */
 static int vfio_pci_devmem_copy_user(struct vfio_pci_core_region *region,
 				     char __user *buf, size_t count, loff_t pos,
 				     bool iswrite)
 {
 	struct vfio_pci_devmem_region *mem = region->region.data;
+	unsigned int faults = 0;
 	size_t left;
 	int ret;
 
@@ -144,13 +161,13 @@ static int vfio_pci_devmem_copy_user(struct vfio_pci_core_region *region,
 		if (!left)
 			return 0;
 
+		faults = left < count ? 0 : faults + 1;
 		buf += count - left;
 		pos += count - left;
 		count = left;
 
-		left = iswrite ? fault_in_readable(buf, count) :
-				 fault_in_writeable(buf, count);
-		if (left == count)
+		ret = vfio_pci_devmem_fault_in(buf, count, iswrite);
+		if (ret || faults > VFIO_PCI_DEVMEM_FAULTS)
 			return -EFAULT;
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -278,19 +295,29 @@ static vm_fault_t vfio_pci_devmem_fault(struct vfio_pci_region *region,
 	struct vfio_pci_core_region *core = to_core_region(region);
 	struct vfio_pci_devmem_region *mem = region->data;
 	struct vm_area_struct *vma = vmf->vma;
+	struct device *dev = &region->dev->pdev->dev;
 	unsigned long addr = ALIGN_DOWN(vmf->address, PAGE_SIZE << order);
+	vm_fault_t ret = VM_FAULT_SIGBUS;
 	unsigned long pfn;
-	vm_fault_t ret;
+	int active;
 
 	pfn = PHYS_PFN(mem->devmem.phys + vfio_pci_region_vma_offset(vma)) +
 	      linear_page_delta(vma, addr);
 	if (!is_aligned_for_order(vma, addr, pfn, order))
 		return VM_FAULT_FALLBACK;
 
-	if (vfio_pci_devmem_lock(core))
+	/* A negative value means that there is no runtime power management */
+	active = pm_runtime_get_if_in_use(dev);
+	if (!active)
 		return VM_FAULT_SIGBUS;
-	ret = vfio_pci_vmf_insert_pfn(core->vdev, vmf, pfn, order);
-	up_read(&core->vdev->memory_lock);
+
+	if (!vfio_pci_devmem_lock(core)) {
+		ret = vfio_pci_vmf_insert_pfn(core->vdev, vmf, pfn, order);
+		up_read(&core->vdev->memory_lock);
+	}
+
+	if (active > 0)
+		pm_runtime_put(dev);
 
 	return ret;
 }
@@ -318,6 +345,8 @@ static u64 vfio_pci_devmem_bar(const struct vfio_pci_range *range)
 {
 	struct vfio_pci_devmem_region *mem = range->data;
 
+	lockdep_assert_held(&mem->bar_lock);
+
 	if (mem->bar_resets != READ_ONCE(to_core_region(range->region)->vdev->resets))
 		return 0;
 
@@ -327,9 +356,11 @@ static u64 vfio_pci_devmem_bar(const struct vfio_pci_range *range)
 static int vfio_pci_devmem_read_bar(const struct vfio_pci_range *range, u64 pos,
 				    unsigned int width, u64 *val)
 {
-	u64 bar = vfio_pci_devmem_bar(range) | PCI_BASE_ADDRESS_MEM_TYPE_64 |
-		  PCI_BASE_ADDRESS_MEM_PREFETCH;
+	struct vfio_pci_devmem_region *mem = range->data;
+	u64 bar = PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH;
 
+	scoped_guard(spinlock, &mem->bar_lock)
+		bar |= vfio_pci_devmem_bar(range);
 	*val = bar >> (pos - range->start) * BITS_PER_BYTE;
 
 	return 0;
@@ -341,6 +372,8 @@ static int vfio_pci_devmem_write_bar(const struct vfio_pci_range *range,
 	struct vfio_pci_devmem_region *mem = range->data;
 	unsigned int shift = (pos - range->start) * BITS_PER_BYTE;
 	u64 mask = GENMASK_ULL(width * BITS_PER_BYTE - 1, 0) << shift;
+
+	guard(spinlock)(&mem->bar_lock);
 
 	mem->bar = (vfio_pci_devmem_bar(range) & ~mask) | val << shift;
 	mem->bar_resets = READ_ONCE(to_core_region(range->region)->vdev->resets);
@@ -390,7 +423,7 @@ static int vfio_pci_devmem_vma_pgoff(struct vm_area_struct *vma,
 
 	mem = region->region.data;
 	first = PHYS_PFN(mem->devmem.phys + vfio_pci_region_vma_offset(vma));
-	if (pfn < first || pfn > mem->pfn_space.node.last)
+	if (pfn < first || pfn - first >= vma_pages(vma))
 		return -EFAULT;
 
 	*pgoff = vma->vm_pgoff + pfn - first;
@@ -417,13 +450,16 @@ static int vfio_pci_devmem_register(struct vfio_pci_devmem_region *mem,
 	return ret == -EOPNOTSUPP ? 0 : ret;
 }
 
-static const char *vfio_pci_devmem_check(unsigned int bar,
+static const char *vfio_pci_devmem_check(struct vfio_pci_core_device *vdev,
+					 unsigned int bar,
 					 const struct vfio_pci_devmem *devmem)
 {
 	phys_addr_t end;
 
 	if (bar > 4 || bar % 2)
 		return "a 64-bit BAR is number 0, 2 or 4";
+	if (vdev->regions[bar + 1]->region.size)
+		return "the device uses the upper half of the BAR as a BAR";
 	if (!is_power_of_2(devmem->size))
 		return "the size is not a power of two";
 	if (!devmem->length || !PAGE_ALIGNED(devmem->phys | devmem->length))
@@ -444,15 +480,19 @@ static const char *vfio_pci_devmem_check(unsigned int bar,
  *
  * Use this for memory of the device that the CPU can access, but that is not in
  * a BAR.  Userspace gets a 64-bit prefetchable BAR, which it can read, write and
- * map, and export as a dma-buf.  The core emulates the BAR's registers in config
- * space; a reset clears them.
+ * map.  If BAR 0 is memory, userspace can also export the memory as a dma-buf.
+ * The core emulates the BAR's registers in config space; a reset clears them.
  *
  * Mappings use huge pages if @devmem->phys and the address of the mapping are
- * aligned.  Processes that map the memory get SIGBUS if it fails.
+ * aligned.  On x86, mappings are uncached until the first read() or write() of
+ * the region.  If the memory fails, the kernel finds the processes that map it.
+ *
+ * If the function fails, fail the open: the BAR may be overridden already.
  *
  * Context: Process context, may sleep.
- * Return: 0 on success; -EINVAL if @bar or @devmem is invalid; -EBUSY if another
- * region has the same memory; -ENOMEM if out of memory; or an error of
+ * Return: 0 on success; -EINVAL if @bar or @devmem is invalid; -EBUSY outside the
+ * open callback, or if another region has the same memory
+ * (CONFIG_MEMORY_FAILURE); -ENOMEM if out of memory; or an error of
  * vfio_pci_vendor_override_region() or vfio_pci_vendor_override_range().
  */
 int vfio_pci_vendor_override_devmem(struct vfio_pci_vendor_device *dev,
@@ -472,7 +512,11 @@ int vfio_pci_vendor_override_devmem(struct vfio_pci_vendor_device *dev,
 	const char *why;
 	int ret;
 
-	why = vfio_pci_devmem_check(bar, devmem);
+	ret = vfio_pci_vendor_check_open(dev);
+	if (ret)
+		return ret;
+
+	why = vfio_pci_devmem_check(dev->vdev, bar, devmem);
 	if (why) {
 		dev_err_ratelimited(&dev->pdev->dev,
 				    "vendor driver %s: invalid device memory for BAR %u: %s\n",
@@ -486,6 +530,7 @@ int vfio_pci_vendor_override_devmem(struct vfio_pci_vendor_device *dev,
 
 	mem->devmem = *devmem;
 	mutex_init(&mem->map_lock);
+	spin_lock_init(&mem->bar_lock);
 	desc.data = mem;
 
 	ret = vfio_pci_devmem_register(mem, dev->vdev->vdev.inode->i_mapping);

@@ -86,8 +86,10 @@ void vfio_pci_vendors_reset_done(struct vfio_pci_core_device *vdev, u8 source)
 
 	guard(mutex)(&vdev->vendors_lock);
 
+	/* A recovery can end without a reset */
+	if (source == VFIO_PCI_IN_RESET || vdev->in_reset & source)
+		WRITE_ONCE(vdev->resets, vdev->resets + 1);
 	WRITE_ONCE(vdev->in_reset, vdev->in_reset & ~source);
-	WRITE_ONCE(vdev->resets, vdev->resets + 1);
 	list_for_each_entry(vendor, &vdev->vendors, node)
 		vfio_pci_vendor_done(vendor, source);
 	wake_up_all(&vdev->vendors_wait);
