@@ -7,8 +7,8 @@
  * "qemu -icount shift=N" the time stamp counter advances by 2^N for each
  * instruction; pass 2^N as -d to get the exact number of instructions.
  *
- * The device is QEMU's edu.  Its BAR0 has registers in the first 256 bytes and
- * ignores accesses to the rest.
+ * The device is QEMU's edu, or a GPU with device memory in BAR4.  The BAR0 of edu
+ * has registers in the first 256 bytes and ignores accesses to the rest.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -21,7 +21,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include <linux/compiler.h>
 #include <linux/pci_regs.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 #include <linux/vfio.h>
 
@@ -33,6 +35,10 @@
 #define EDU_DEVICE	0x11e8
 #define EDU_LIVENESS	0x04	/* reads the inverse of the last write */
 #define EDU_UNUSED	0x1000	/* start of 4 KiB without a register */
+
+#define NVIDIA_VENDOR	0x10de
+#define MEMORY_BAR	4
+#define MEMORY_SIZE	(48 * SZ_1M)
 
 #define MAX_SAMPLES	1001
 
@@ -48,6 +54,9 @@ struct bench {
 	u32 word;
 	struct vfio_region_info region_info;
 	u8 *buf;
+	/* The next address of run_fault(), and the distance to the one after it */
+	u8 *next;
+	u64 step;
 };
 
 struct op {
@@ -165,6 +174,32 @@ static ssize_t run_bar_wr4096(struct bench *b)
 	return pwrite(b->device->fd, b->buf, 4096, b->bar0 + EDU_UNUSED);
 }
 
+static ssize_t run_memory_info(struct bench *b)
+{
+	b->region_info.argsz = sizeof(b->region_info);
+	b->region_info.index = MEMORY_BAR;
+	return ioctl(b->device->fd, VFIO_DEVICE_GET_REGION_INFO,
+		     &b->region_info);
+}
+
+static ssize_t run_memory_rd4096(struct bench *b)
+{
+	return pread(b->device->fd, b->buf, 4096, b->device->bars[MEMORY_BAR].info.offset);
+}
+
+static ssize_t run_memory_wr4096(struct bench *b)
+{
+	return pwrite(b->device->fd, b->buf, 4096, b->device->bars[MEMORY_BAR].info.offset);
+}
+
+static ssize_t run_fault(struct bench *b)
+{
+	(void)READ_ONCE(*(u32 *)b->next);
+	b->next += b->step;
+
+	return 0;
+}
+
 static const struct op open_op = {
 	"open", "VFIO_GROUP_GET_DEVICE_FD and close, CPU time",
 	run_open, 0, 33, true
@@ -187,6 +222,23 @@ static const struct op ops[] = {
 	{ "bar_wr64", "pwrite 64 bytes of BAR0", run_bar_wr64, 64, 401 },
 	{ "bar_rd4096", "pread 4096 bytes of BAR0", run_bar_rd4096, 4096, 101 },
 	{ "bar_wr4096", "pwrite 4096 bytes of BAR0", run_bar_wr4096, 4096, 101 },
+};
+
+static const struct op memory_ops[] = {
+	{ "memory_info", "VFIO_DEVICE_GET_REGION_INFO of device memory",
+	  run_memory_info, 0, 1001 },
+	{ "memory_rd4096", "pread 4096 bytes of device memory",
+	  run_memory_rd4096, 4096, 401 },
+	{ "memory_wr4096", "pwrite 4096 bytes of device memory",
+	  run_memory_wr4096, 4096, 401 },
+};
+
+static const struct op fault_4k = {
+	"memory_fault4k", "page fault of 4 KiB of device memory", run_fault, 0, 1001
+};
+
+static const struct op fault_2m = {
+	"memory_fault2m", "page fault of 2 MiB of device memory", run_fault, 0, 23
 };
 
 /* -o: measure only this metric */
@@ -248,6 +300,32 @@ static void report(struct bench *b, const struct op *op)
 	       (samples[n / 2] - overhead) / ticks,
 	       (samples[0] - overhead) / ticks,
 	       (samples[n * 9 / 10] - overhead) / ticks, n, op->what);
+}
+
+/* Measure faults of @step bytes at an address that is @misaligned to huge pages */
+static void report_faults(struct bench *b, const struct op *op, u64 step, u64 misaligned)
+{
+	u8 *space = mmap_reserve(MEMORY_SIZE + SZ_2M, SZ_2M, 0);
+	u8 *map = mmap(space + misaligned, MEMORY_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED,
+		       b->device->fd, b->device->bars[MEMORY_BAR].info.offset);
+
+	VFIO_ASSERT_NE(map, MAP_FAILED);
+	b->next = map;
+	b->step = step;
+	report(b, op);
+	munmap(space, MEMORY_SIZE + SZ_2M);
+}
+
+static void report_memory(struct bench *b)
+{
+	unsigned int i;
+
+	/* Wait until the device is ready */
+	VFIO_ASSERT_EQ(run_memory_rd4096(b), 4096);
+	for (i = 0; i < ARRAY_SIZE(memory_ops); i++)
+		report(b, &memory_ops[i]);
+	report_faults(b, &fault_4k, SZ_4K, SZ_4K);
+	report_faults(b, &fault_2m, SZ_2M, 0);
 }
 
 int main(int argc, char *argv[])
@@ -313,6 +391,11 @@ int main(int argc, char *argv[])
 	vfio_pci_device_free(b.device);
 
 	b.device = vfio_pci_device_init(bdf, iommu);
+	if (vfio_pci_config_readw(b.device, PCI_VENDOR_ID) == NVIDIA_VENDOR) {
+		vfio_pci_cmd_set(b.device, PCI_COMMAND_MEMORY);
+		report_memory(&b);
+		return KSFT_PASS;
+	}
 	VFIO_ASSERT_TRUE(vfio_pci_device_match(b.device, EDU_VENDOR, EDU_DEVICE),
 			 "%s is not an edu device\n", bdf);
 	b.config = b.device->config_space.offset;

@@ -23,6 +23,7 @@
 #     ids_open      open, while a vendor driver has 10,000 ids of other devices
 #     samples_*     BAR0 of edu under both sample drivers: its first page, and a
 #                   write that both handle
+#     memory_*      device memory of an NVIDIA Grace GPU; stock has a variant driver
 #     mig_*         64 KiB of migration data, by the data file (_fd) and by the
 #                   migration region (_rw, _mmap)
 BOUNDS='
@@ -55,7 +56,12 @@ mig_save_rw	-	memfd_rd64k
 mig_load_rw	-	memfd_rd64k
 mig_save_mmap	1.005	=mig_save_fd
 mig_load_mmap	1.005	=mig_load_fd
-mig_first_byte	-	-'
+mig_first_byte	-	-
+memory_info	1.005
+memory_rd4096	1.005
+memory_wr4096	1.005
+memory_fault4k	1.005
+memory_fault2m	1.005'
 
 # An instruction takes 2^SHIFT ns. The kernel spins for fixed times at boot, so the boot
 # executes fewer instructions if each takes longer: SHIFT=3 needs a third of the time of
@@ -125,14 +131,33 @@ in_guest()
 	END
 }
 
+# memory_in_guest MODULES: print the commands for the VM with a GPU.
+memory_in_guest()
+{
+	local driver=vfio-pci
+
+	[ "$1" = ours ] || driver=nvgrace_gpu_vfio_pci
+	cat <<-END
+	set -e
+	modprobe $driver
+	bdf=\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed -n 's/=user:nvgrace_mig$//p')
+	scripts/guest/bind.sh "\$bdf" $driver
+	$userspace/vfio_pci_region_bench -d $((1 << SHIFT)) "\$bdf" | grep '^memory_'
+	END
+}
+
 # measure MODULES: run the benchmark in a VM; results go to $tmp/MODULES.tsv.
 measure()
 {
 	local m=$1 began=$SECONDS
 
-	KERNEL=$kernel MODULES=$m DEVICES=edu ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
-		APPEND=$NO_VENDOR QEMU="-icount shift=$SHIFT,sleep=on" \
-			"$SCRIPTS/vm.sh" "$(in_guest "$m")" >"$tmp/$m.log" 2>"$tmp/$m.err" || {
+	{
+		KERNEL=$kernel MODULES=$m DEVICES=edu ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
+			APPEND=$NO_VENDOR QEMU="-icount shift=$SHIFT,sleep=on" "$SCRIPTS/vm.sh" "$(in_guest "$m")" &&
+			KERNEL=$kernel MODULES=$m DEVICES="$NVGRACE_DEVICES" ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
+				MEM=$NVGRACE_MEM APPEND="$NVGRACE_APPEND" QEMU="-icount shift=$SHIFT,sleep=on $NVGRACE_QEMU" \
+				"$SCRIPTS/vm.sh" "$(memory_in_guest "$m")"
+	} >"$tmp/$m.log" 2>"$tmp/$m.err" || {
 		tail -n 20 "$tmp/$m.log" "$tmp/$m.err" >&2
 		die "the benchmark with $m modules failed (logs: $OUT/vm/bench-$m-$$.*)"
 	}
@@ -202,6 +227,7 @@ if [ $# -gt 0 ]; then
 fi
 
 userspace=$("$SCRIPTS/userspace.sh")
+. "$SCRIPTS/nvgrace.sh"
 for m in stock ours; do
 	"$SCRIPTS/modules.sh" "$kernel" "$m" >/dev/null
 done

@@ -75,7 +75,8 @@ static void mappings(u32 index)
 	show_page_tables(map, len);
 	/* The kernel's own mapping, which read() creates, may change the attributes */
 	case_read(base, 4);
-	madvise(map, len, MADV_DONTNEED);
+	VFIO_ASSERT_EQ(mmap(map, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, subject.fd,
+			    base), map);
 	for (i = 0; i < NUM(where); i++)
 		catch_faults(touch, map + where[i]);
 	say("mapped after a read");
