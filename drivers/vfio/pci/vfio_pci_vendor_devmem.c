@@ -48,6 +48,25 @@ struct vfio_pci_devmem_region {
 	unsigned int			bar_resets;
 };
 
+/* Let the driver wait for the memory; prevent a runtime suspend meanwhile */
+static int vfio_pci_devmem_wait(struct vfio_pci_core_region *region)
+{
+	struct vfio_pci_devmem_region *mem = region->region.data;
+	struct device *dev = &region->vdev->pdev->dev;
+	int ret, active;
+
+	/* A negative value means that there is no runtime power management */
+	active = pm_runtime_get_if_in_use(dev);
+	if (!active)
+		return -EIO;
+
+	ret = mem->devmem.wait_ready(region->region.dev);
+	if (active > 0)
+		pm_runtime_put(dev);
+
+	return vfio_pci_vendor_ret(region, ret);
+}
+
 /*
  * Lock memory_lock for reading.  After a reset, let the driver wait until the
  * memory is ready.
@@ -63,9 +82,9 @@ static int vfio_pci_devmem_lock(struct vfio_pci_core_region *region)
 		resets = READ_ONCE(vdev->resets);
 
 		if (mem->devmem.wait_ready && READ_ONCE(mem->ready) != resets) {
-			ret = mem->devmem.wait_ready(region->region.dev);
+			ret = vfio_pci_devmem_wait(region);
 			if (ret)
-				return vfio_pci_vendor_errno(region, ret);
+				return ret;
 			WRITE_ONCE(mem->ready, resets);
 		}
 
@@ -295,29 +314,19 @@ static vm_fault_t vfio_pci_devmem_fault(struct vfio_pci_region *region,
 	struct vfio_pci_core_region *core = to_core_region(region);
 	struct vfio_pci_devmem_region *mem = region->data;
 	struct vm_area_struct *vma = vmf->vma;
-	struct device *dev = &region->dev->pdev->dev;
 	unsigned long addr = ALIGN_DOWN(vmf->address, PAGE_SIZE << order);
-	vm_fault_t ret = VM_FAULT_SIGBUS;
 	unsigned long pfn;
-	int active;
+	vm_fault_t ret;
 
 	pfn = PHYS_PFN(mem->devmem.phys + vfio_pci_region_vma_offset(vma)) +
 	      linear_page_delta(vma, addr);
 	if (!is_aligned_for_order(vma, addr, pfn, order))
 		return VM_FAULT_FALLBACK;
 
-	/* A negative value means that there is no runtime power management */
-	active = pm_runtime_get_if_in_use(dev);
-	if (!active)
+	if (vfio_pci_devmem_lock(core))
 		return VM_FAULT_SIGBUS;
-
-	if (!vfio_pci_devmem_lock(core)) {
-		ret = vfio_pci_vmf_insert_pfn(core->vdev, vmf, pfn, order);
-		up_read(&core->vdev->memory_lock);
-	}
-
-	if (active > 0)
-		pm_runtime_put(dev);
+	ret = vfio_pci_vmf_insert_pfn(core->vdev, vmf, pfn, order);
+	up_read(&core->vdev->memory_lock);
 
 	return ret;
 }
