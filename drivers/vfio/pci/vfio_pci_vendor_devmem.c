@@ -55,6 +55,9 @@ static int vfio_pci_devmem_wait(struct vfio_pci_core_region *region)
 	struct device *dev = &region->vdev->pdev->dev;
 	int ret, active;
 
+	if (!mem->devmem.wait_ready)
+		return 0;
+
 	/* A negative value means that there is no runtime power management */
 	active = pm_runtime_get_if_in_use(dev);
 	if (!active)
@@ -67,11 +70,8 @@ static int vfio_pci_devmem_wait(struct vfio_pci_core_region *region)
 	return vfio_pci_vendor_ret(region, ret);
 }
 
-/*
- * Lock memory_lock for reading.  After a reset, let the driver wait until the
- * memory is ready.
- */
-static int vfio_pci_devmem_lock(struct vfio_pci_core_region *region)
+static noinline int
+vfio_pci_devmem_wait_and_lock(struct vfio_pci_core_region *region)
 {
 	struct vfio_pci_devmem_region *mem = region->region.data;
 	struct vfio_pci_core_device *vdev = region->vdev;
@@ -80,19 +80,33 @@ static int vfio_pci_devmem_lock(struct vfio_pci_core_region *region)
 
 	for (;;) {
 		resets = READ_ONCE(vdev->resets);
-
-		if (mem->devmem.wait_ready && READ_ONCE(mem->ready) != resets) {
-			ret = vfio_pci_devmem_wait(region);
-			if (ret)
-				return ret;
-			WRITE_ONCE(mem->ready, resets);
-		}
+		ret = vfio_pci_devmem_wait(region);
+		if (ret)
+			return ret;
+		WRITE_ONCE(mem->ready, resets);
 
 		down_read(&vdev->memory_lock);
 		if (READ_ONCE(vdev->resets) == resets)
 			return 0;
 		up_read(&vdev->memory_lock);
 	}
+}
+
+/*
+ * Lock memory_lock for reading.  After a reset, let the driver wait until the
+ * memory is ready.
+ */
+static inline int vfio_pci_devmem_lock(struct vfio_pci_core_region *region)
+{
+	struct vfio_pci_devmem_region *mem = region->region.data;
+	struct vfio_pci_core_device *vdev = region->vdev;
+
+	down_read(&vdev->memory_lock);
+	if (likely(READ_ONCE(mem->ready) == READ_ONCE(vdev->resets)))
+		return 0;
+	up_read(&vdev->memory_lock);
+
+	return vfio_pci_devmem_wait_and_lock(region);
 }
 
 static int vfio_pci_devmem_map(struct vfio_pci_devmem_region *mem)
