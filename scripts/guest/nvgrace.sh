@@ -44,7 +44,9 @@ lsmod >"$folder/bound"
 	else
 		echo "refused"
 	fi
-	echo "waited $((($(cut -d. -f1 /proc/uptime) - began) / 10)) x 10 s"
+	if [ $(($(cut -d. -f1 /proc/uptime) - began)) -ge 29 ]; then
+		echo "after 30 s"
+	fi
 ) >"$folder/late.bind" &
 refused=$!
 
