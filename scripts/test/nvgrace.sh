@@ -75,9 +75,9 @@ debug()
 # Lines that differ for a known reason, see the patch that converts the driver: ioeventfds
 # (ioctl 16), accesses of 0 bytes after the end of a region, dma-bufs of device memory, and the
 # data of config reads that fail. Also, stock reads the buffer of a config write twice; in
-# the stage alias, the write makes this buffer inaccessible. In a race with resets, an
-# access may find that the GPU does not become ready in time.
-known='ioeventfd|ioctl 16 without|n=0 |^dmabuf: |^power/.*(dma-?_?buf|iommufd maps)| rd 7\+.* = EFAULT |alias: wr 7\+|^reset/reset-race: .*(reads|writes|touches)| cases$'
+# the stage alias, the write makes this buffer inaccessible. In a race with resets, the
+# GPU may not become ready in time for an access to its memory.
+known='ioeventfd|ioctl 16 without|n=0 |^dmabuf: |^power/.*(dma-?_?buf|iommufd maps)| rd 7\+.* = EFAULT |alias: wr 7\+|^reset/reset-race: (4 (byte|KiB) reads|writes|touches)| cases$'
 
 # After a fault of the buffer, write-combining memory has the bytes up to the fault; stock
 # writes registers of 8 bytes. These are the lines with data of this memory after the first

@@ -70,6 +70,7 @@ static int vfio_pci_devmem_wait(struct vfio_pci_core_region *region)
 	return vfio_pci_vendor_ret(region, ret);
 }
 
+/* Slow part of vfio_pci_devmem_lock(), for the first access after a reset */
 static noinline int
 vfio_pci_devmem_wait_and_lock(struct vfio_pci_core_region *region)
 {
