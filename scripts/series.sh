@@ -3,7 +3,7 @@
 #
 # series.sh [--build|--build-all]: export each series to out/series/N-NAME by git format-patch, with
 # its cover letter. Check that git am on the pristine source gives the tested tree, that
-# each patch of the first series applies alone, and that each of the last four series
+# each patch of the first series applies alone, and that each of the last five series
 # applies without the other three. --build also compiles every step with all drivers, and
 # the last step of each series with the options of vfio-pci off; a warning is an error.
 # --build-all compiles every step in both ways.
@@ -87,7 +87,7 @@ blobs()
 # exported DIR FOLDER...: print the paths of the patches in these series, in order.
 exported()
 {
-	(cd "$1" && find "${@:2}" -name '0*.patch' ! -name '0000-*' | sort | sed "s,^,$1/,")
+	(cd "$1" && find "${@:2}" -name '0*.patch' ! -name '0000-*' | sort -V | sed "s,^,$1/,")
 }
 
 # am WHAT DIR FOLDER...: apply series to the pristine files.
@@ -121,8 +121,8 @@ prove()
 		git -C "$tmp/am" apply --check "$patch" 2>&1 || true
 	done >"$tmp/why"
 	empty "each patch of ${folders[0]} applies alone" "$tmp/why"
-	for folder in "${folders[@]:n-4}"; do
-		am "${folders[*]:0:n-4} $folder" "$1" "${folders[@]:0:n-4}" "$folder" || true
+	for folder in "${folders[@]:n-5}"; do
+		am "${folders[*]:0:n-5} $folder" "$1" "${folders[@]:0:n-5}" "$folder" || true
 	done
 	am "all series" "$1" "${folders[@]}" || return 0
 

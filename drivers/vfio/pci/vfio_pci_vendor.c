@@ -248,10 +248,14 @@ vfio_pci_vendor_match(const struct vfio_pci_vendor_entry *entry,
 static void vfio_pci_vendor_detach(struct vfio_pci_vendor *vendor)
 {
 	struct vfio_pci_vendor_entry *entry = vendor->entry;
-	struct module *owner = entry->owner;
+	struct module *owner;
 
 	list_del(&vendor->node);
 	kfree(vendor);
+	/* A variant driver has attached it */
+	if (!entry)
+		return;
+	owner = entry->owner;
 
 	guard(mutex)(&vfio_pci_vendor_lock);
 
@@ -273,6 +277,26 @@ static bool vfio_pci_vendor_is_attached(struct vfio_pci_core_device *vdev,
 	return false;
 }
 
+static struct vfio_pci_vendor *
+vfio_pci_vendor_alloc(struct vfio_pci_core_device *vdev,
+		      const struct vfio_pci_vendor_driver *driver)
+{
+	struct vfio_pci_vendor *vendor;
+
+	vendor = kzalloc_obj(*vendor, GFP_KERNEL_ACCOUNT);
+	if (!vendor)
+		return NULL;
+
+	vendor->dev.vdev = vdev;
+	vendor->dev.pdev = vdev->pdev;
+	vendor->dev.driver = driver;
+	vendor->dev.id = &vendor->id;
+	INIT_LIST_HEAD(&vendor->regions);
+	INIT_LIST_HEAD(&vendor->config_edits);
+
+	return vendor;
+}
+
 /*
  * Pin a matching driver and append a vendor device for it to @list.  Return
  * -EAGAIN if the module is going away, or if its initialization is not over and
@@ -289,7 +313,7 @@ static int vfio_pci_vendor_attach(struct vfio_pci_core_device *vdev,
 	    !try_module_get(entry->owner))
 		return -EAGAIN;
 
-	vendor = kzalloc_obj(*vendor, GFP_KERNEL_ACCOUNT);
+	vendor = vfio_pci_vendor_alloc(vdev, entry->driver);
 	if (!vendor) {
 		module_put(entry->owner);
 		return -ENOMEM;
@@ -297,12 +321,6 @@ static int vfio_pci_vendor_attach(struct vfio_pci_core_device *vdev,
 
 	vendor->entry = entry;
 	vendor->id = *id;
-	vendor->dev.vdev = vdev;
-	vendor->dev.pdev = vdev->pdev;
-	vendor->dev.driver = entry->driver;
-	vendor->dev.id = &vendor->id;
-	INIT_LIST_HEAD(&vendor->regions);
-	INIT_LIST_HEAD(&vendor->config_edits);
 	entry->users++;
 	list_add_tail(&vendor->node, list);
 
@@ -565,6 +583,49 @@ int vfio_pci_core_bind_vendors(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_bind_vendors);
 
+/**
+ * vfio_pci_core_attach_vendor() - attach a vendor driver that is not registered
+ * @vdev: the device, before vfio_pci_core_register_device()
+ * @driver: the vendor driver; must exist until
+ *	    vfio_pci_core_unregister_device(), and has no migration backend.  Its
+ *	    ids have no effect.
+ *
+ * With this, a variant driver overrides regions of its own devices.  It must
+ * call vfio_pci_core_open_vendors() at each open.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 on success; -EINVAL if the driver has no name, no open callback, or
+ * a migration backend; -ENOMEM if out of memory; or the errno of the bind
+ * callback.
+ */
+int vfio_pci_core_attach_vendor(struct vfio_pci_core_device *vdev,
+				const struct vfio_pci_vendor_driver *driver)
+{
+	struct vfio_pci_vendor *vendor;
+	LIST_HEAD(attached);
+	int ret;
+
+	if (WARN_ON(!driver->name || !driver->open || driver->migration))
+		return -EINVAL;
+
+	vendor = vfio_pci_vendor_alloc(vdev, driver);
+	if (!vendor)
+		return -ENOMEM;
+
+	list_add(&vendor->node, &attached);
+	ret = vfio_pci_vendor_bind(vendor);
+	/* After an error, and after -ENODEV, the vendor device is gone */
+	if (list_empty(&attached))
+		return ret;
+
+	guard(mutex)(&vdev->vendors_lock);
+
+	vfio_pci_vendor_insert(vdev, vendor);
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vfio_pci_core_attach_vendor);
+
 /* Undo vfio_pci_vendor_open() */
 static void vfio_pci_vendor_close(struct vfio_pci_core_device *vdev,
 				  struct vfio_pci_vendor *vendor)
@@ -691,7 +752,8 @@ static int vfio_pci_vendors_open_migration(struct vfio_pci_core_device *vdev)
  * @vdev: the device, between vfio_pci_core_enable() and
  *	  vfio_pci_core_finish_enable()
  *
- * A driver that calls vfio_pci_core_bind_vendors() must call this at each open.
+ * A driver that calls vfio_pci_core_bind_vendors() or
+ * vfio_pci_core_attach_vendor() must call this at each open.
  * vfio_pci_core_disable() undoes this; call it on error, too.
  *
  * Context: Process context, may sleep.

@@ -297,6 +297,43 @@ static void late_driver_takes_part_from_the_next_open(struct kunit *test)
 	bind_test_expect(test, "oboacacbuaub");
 }
 
+static void variant_driver_attaches_its_own(struct kunit *test)
+{
+	struct bind_driver *a = bind_test_add(test, "a", 0);
+	struct bind_driver *b = bind_test_add(test, "b", -1);
+	struct bind_driver *c = bind_test_add(test, "c", 1);
+	struct bind_test *t = test->priv;
+
+	a->driver.id_table = NULL;
+	a->bind_ret = -EIO;
+	KUNIT_EXPECT_EQ(test, -EIO,
+			vfio_pci_core_attach_vendor(t->vdev, &a->driver));
+	a->bind_ret = -ENODEV;
+	KUNIT_EXPECT_EQ(test, 0,
+			vfio_pci_core_attach_vendor(t->vdev, &a->driver));
+	KUNIT_EXPECT_TRUE(test, list_empty(&t->vdev->vendors));
+	a->bind_ret = 0;
+	KUNIT_ASSERT_EQ(test, 0,
+			vfio_pci_core_attach_vendor(t->vdev, &a->driver));
+	bind_test_expect(test, "bababa");
+
+	/* The core attaches registered drivers only if the variant driver asks */
+	bind_test_register(test, b);
+	bind_test_register(test, c);
+	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
+	vfio_pci_vendors_reset_prepare(t->vdev, VFIO_PCI_IN_RESET);
+	vfio_pci_vendors_reset_done(t->vdev, VFIO_PCI_IN_RESET);
+	bind_test_close_device(t);
+	bind_test_expect(test, "oaPaDaca");
+
+	bind_test_bind_device(test);
+	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
+	bind_test_close_device(t);
+	bind_test_expect(test, "bbbcoboaocccacb");
+	vfio_pci_vendors_unbind(t->vdev);
+	bind_test_expect(test, "ucuaub");
+}
+
 static int bind_test_unregister_thread(void *data)
 {
 	struct bind_driver *d = data;
@@ -456,6 +493,7 @@ static struct kunit_case bind_test_cases[] = {
 	KUNIT_CASE(bind_attaches_in_order_and_unbind_in_reverse),
 	KUNIT_CASE(bind_failure_detaches_all),
 	KUNIT_CASE(late_driver_takes_part_from_the_next_open),
+	KUNIT_CASE(variant_driver_attaches_its_own),
 	KUNIT_CASE_SLOW(attached_driver_is_pinned_until_unbind),
 	KUNIT_CASE(reset_is_reported_while_closed),
 	KUNIT_CASE(reset_during_open_fails_the_open),
