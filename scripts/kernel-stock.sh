@@ -10,7 +10,7 @@
 # lower case because the environment may contain MODULES for vm.sh.
 folders=(arch crypto lib virt fs/9p fs/netfs fs/overlayfs net/9p
 	drivers/{block,char,dca,i2c,iommu,misc,nvme,pci,ptp,uio,virtio}
-	drivers/net/ethernet/intel drivers/net/virtio_net.ko.xz)
+	drivers/net/ethernet/intel drivers/net/{virtio_net,net_failover}.ko.xz net/core/failover.ko.xz)
 
 # fetch ABI VERSION: in the root, download the packages.
 fetch()
