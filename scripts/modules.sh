@@ -111,7 +111,7 @@ ours)
 	tree=$("$SCRIPTS/tree.sh")
 	options=/repo/configs/modules.config
 	;;
-fixes) tree=$(WITHOUT=$(cd "$REPO/patches" && printf '%s\n' */ | sed '1d; s,/,,' | xargs) "$SCRIPTS/tree.sh") ;;
+fixes) tree=$(WITHOUT=$(cd "$REPO/patches" && printf '%s\n' */ | sed 's,/,,; /^1-/d' | xargs) "$SCRIPTS/tree.sh") ;;
 esac
 compiler=$(cat "$("$SCRIPTS/root.sh")/etc/vfio-regops/gcc")
 dir=modules-$1-$2-$({ echo "$kernel $tree $compiler"; cat "$REPO/configs/"{drivers,modules}.config "$SCRIPTS/vendor-aliases.sh"; declare -f compile; } | key)

@@ -19,6 +19,7 @@
 #define NOTIFY_OFFSET	0x3000
 
 static u8 common[VIRTIO_PCI_CONFIG_OFF(true)];
+/* A MAC address and the status, as in the BAR of virtio-vfio-pci */
 static u8 device[8];
 
 static bool has_legacy_io(struct pci_dev *pdev)

@@ -21,6 +21,6 @@ modprobe -a virtio_vfio_pci vfio_iommu_type1
 scripts/guest/bind.sh "$vf" virtio_vfio_pci
 "$program" --iommu vfio_type1v2_iommu --quick "$vf" >"/tmp/transcript"
 cp /tmp/transcript "$folder"
-# A loaded module must not keep the driver from going away
+# A variant driver does not pin itself
 rmmod virtio_vfio_pci
 lsmod >"$folder/unbound"
