@@ -50,10 +50,11 @@ lsmod >"$folder/bound"
 ) >"$folder/late.bind" &
 refused=$!
 
-scripts/guest/region-diff.sh "$diff" "$folder" nvgrace_mig:1:vfio_type1v2_iommu:--quick \
-	nvgrace:0:iommufd:--quick nvgrace_cxl:2:iommufd:--quick
+scripts/guest/region-diff.sh "$diff" "$folder" nvgrace:0:iommufd:--quick nvgrace_cxl:2:iommufd:--quick
 
 wait "$refused"
+# Not earlier: with our modules, this unbinds all devices and binds them again
+scripts/guest/region-diff.sh "$diff" "$folder" nvgrace_mig:1:vfio_type1v2_iommu:--quick
 set_ready "$late"
 scripts/guest/bind.sh "$late" "$DRIVER"
 "$diff" --iommu iommufd --stage unready "$late" >"$folder/late.txt"
