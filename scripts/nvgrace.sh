@@ -5,7 +5,7 @@
 # Sets variables for vm.sh: the devices, the memory, which includes that of the GPUs, and the
 # ACPI table that describes it.
 
-NVGRACE_DEVICES='port/user:nvgrace port/user:nvgrace_mig port/user:nvgrace_cxl port/user:nvgrace_late edu'
+NVGRACE_DEVICES='port/user:nvgrace port/user:nvgrace_mig port/user:nvgrace_cxl port/user:nvgrace_late port/edu'
 NVGRACE_MEM=2800M
 NVGRACE_APPEND="memmap=1792M\$0x40000000 $NO_VENDOR"
 NVGRACE_QEMU='-acpitable file=/repo/out/nvgrace.aml -global pcie-root-port.x-speed=5'

@@ -5,8 +5,8 @@
 # Grace and stock's variant driver with the fixes of the first series. A server emulates
 # the GPUs; the guest's memory from 1 GiB on is their device memory. QEMU passes a GPU to a
 # nested guest. The selftest of device memory runs on the release kernel and on the debug
-# kernel, which must report no bug. KERNEL selects one kernel; the default is both. Results
-# are in out/nvgrace.
+# kernel, which must report no bug; also with the sample vfio_pci_devmem on an edu device.
+# KERNEL selects one kernel; the default is both. Results are in out/nvgrace.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_SECONDS=300
@@ -50,24 +50,30 @@ selftest()
 	END
 }
 
-# The address of the memory of nvgrace_mig in nvgrace.asl
-mig=0xa4000000
+# The addresses of the memory of nvgrace_mig and of edu in nvgrace.asl
+mig=0xa4000000 sample=0xae000000
+fail_nth=open_fails_or_is_complete_if_an_allocation_fails
 transcripts()
 {
 	in_vm "$1" "set -e
 		scripts/guest/nvgrace.sh $programs /repo/out/nvgrace/$1
 		[ $1 = ours ] || exit 0
 		$(selftest out/nvgrace/ours)
-		test_gpu mig \$nvgrace_mig $mig -T accesses_race_with_resets -v iommufd
+		test_gpu mig \$nvgrace_mig $mig -T accesses_race_with_resets -T $fail_nth -v iommufd
 		test_gpu gh200 \$nvgrace 0 -r devmem.iommufd.all_accesses_reach_the_same_memory \
-			-r devmem.iommufd.bytes_after_the_memory_are_ones"
+			-r devmem.iommufd.bytes_after_the_memory_are_ones
+		scripts/guest/bind.sh \$edu none
+		modprobe vfio_pci_devmem ids=1234:11e8
+		test_gpu sample \$edu $sample -T accesses_race_with_resets -T $fail_nth \
+			-T dma_by_another_device_reaches_the_memory -v iommufd"
 }
 
 debug()
 {
 	in_vm "$1" "set -e
 		$(selftest out/nvgrace/debug)
-		test_gpu mig \$nvgrace_mig $mig -v iommufd
+		test_gpu mig \$nvgrace_mig $mig -T $fail_nth -v iommufd
+		test_gpu fail_nth \$nvgrace_mig $mig -r devmem.vfio_type1v2_iommu.$fail_nth
 		scripts/guest/bind.sh all none
 		rmmod nvgrace_gpu_vfio_pci"
 }
@@ -153,6 +159,7 @@ if [[ " ${kernels[*]} " == *" release "* ]]; then
 	result "$status" "QEMU: a nested guest finds what the previous one has written" "$folder/why"
 	passes ours mig 0
 	passes ours gh200 0
+	passes ours sample 0
 fi
 
 if [[ " ${kernels[*]} " == *" debug "* ]]; then
@@ -163,5 +170,6 @@ if [[ " ${kernels[*]} " == *" debug "* ]]; then
 	why "$folder/debug.log" >"$folder/why"
 	result "$status" "debug: the VM succeeds" "$folder/why"
 	passes debug mig 0
+	passes debug fail_nth 0
 fi
 totals

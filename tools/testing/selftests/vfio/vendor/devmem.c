@@ -20,6 +20,7 @@
 #include <linux/sizes.h>
 
 #include "edu.h"
+#include "fail_nth_util.h"
 #include "need.h"
 #include "racer.h"
 #include "testdrv.h"
@@ -343,6 +344,90 @@ TEST_F(devmem, memory_failure_raises_sigbus)
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFEXITED(status));
 	ASSERT_EQ(42, WEXITSTATUS(status));
+}
+
+TEST_F(devmem, unbind_waits_until_the_memory_is_unmapped)
+{
+	struct writer writer;
+
+	self->map[0] = 0x5a;
+	writer_start(&writer, device_file(device_bdf, "driver/unbind"), device_bdf);
+	ASSERT_TRUE(writer_waits(&writer));
+	/* Only the mapping keeps the device open */
+	vfio_pci_device_cleanup(self->device);
+	ASSERT_TRUE(writer_waits(&writer));
+	ASSERT_EQ(0x5a, self->map[0]);
+	self->map[self->length - 1] = 0x5b;
+	ASSERT_EQ(0, munmap(self->map, self->length));
+	ASSERT_EQ(0, writer_join(&writer));
+
+	bind_device(device_bdf);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->map = map_memory(self->device, self->length);
+	ASSERT_EQ(0x5b, self->map[self->length - 1]);
+}
+
+/* Check that BAR 4 is the memory, and that its register exists */
+static bool is_complete(int fd, u64 length)
+{
+	u64 pos = region_offset(VFIO_PCI_CONFIG_REGION_INDEX) + BAR_REG;
+	struct vfio_pci_device device = { .fd = fd };
+	static struct region_info info;
+	u8 byte;
+
+	return memory_length(&device, &info) == length &&
+	       read_at(&device, &byte, 1, length - 1) == 1 &&
+	       pread(fd, &byte, 1, pos) == 1 && (byte & 0xf) == 0xc;
+}
+
+TEST_F_TIMEOUT(devmem, open_fails_or_is_complete_if_an_allocation_fails, 600)
+{
+	struct vfio_pci_device *group;
+	unsigned int nth, failures = 0;
+	int fd, nth_fd;
+	bool failed;
+
+	if (strcmp(variant->iommu_mode, MODE_VFIO_TYPE1V2_IOMMU))
+		SKIP(return, "once is enough");
+	if (access("/sys/kernel/debug/failslab/reject-start", W_OK))
+		SKIP(return, "needs CONFIG_FAILSLAB and CONFIG_FAULT_INJECTION_STACKTRACE_FILTER");
+
+	/* Close the device, and open only its group */
+	munmap(self->map, self->length);
+	vfio_pci_device_cleanup(self->device);
+	group = vfio_pci_device_alloc(device_bdf, self->iommu);
+	vfio_pci_group_setup(group, device_bdf);
+	vfio_container_set_iommu(group);
+	nth_fd = nth_open();
+	for (nth = 1; ; nth++) {
+		nth_fail(nth_fd, nth);
+		fd = ioctl(group->group_fd, VFIO_GROUP_GET_DEVICE_FD, device_bdf);
+		failed = nth_has_failed(nth_fd);
+		if (fd >= 0) {
+			ASSERT_TRUE(is_complete(fd, self->length)) {
+				TH_LOG("no memory after allocation %u failed", nth);
+			}
+			ASSERT_EQ(0, close(fd));
+		} else {
+			/* Fault injection also fails copies from userspace, and requests of BARs */
+			ASSERT_TRUE(errno == ENOMEM || errno == EFAULT || errno == EBUSY) {
+				TH_LOG("errno %d after allocation %u failed", errno, nth);
+			}
+			failures++;
+		}
+		if (!failed)
+			break;
+	}
+	ASSERT_GE(fd, 0);
+	TH_LOG("%u allocations, %u of them required", nth - 1, failures);
+	/* The region, its area, its data, and the ranges of two registers */
+	ASSERT_GE(failures, 5);
+
+	close(nth_fd);
+	close(group->group_fd);
+	vfio_pci_device_free(group);
+	self->device = vfio_pci_device_init(device_bdf, self->iommu);
+	self->map = map_memory(self->device, self->length);
 }
 
 struct race {
