@@ -227,7 +227,7 @@ if [ $# -gt 0 ]; then
 fi
 
 userspace=$("$SCRIPTS/userspace.sh")
-. "$SCRIPTS/nvgrace.sh"
+. "$SCRIPTS/nvgrace-vm.sh"
 for m in stock ours; do
 	"$SCRIPTS/modules.sh" "$kernel" "$m" >/dev/null
 done

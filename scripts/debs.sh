@@ -3,12 +3,13 @@
 #
 # Sourced by scripts that unpack Debian packages into a folder instead of the root.
 
-# unpack_debs WORK PACKAGE SUITE...: in the root, unpack PACKAGE of the last SUITE
-# and its dependencies into WORK/root. Earlier suites provide packages that the last
+# unpack_debs WORK PACKAGES SUITE...: in the root, unpack packages of the last SUITE
+# and their dependencies into WORK/root. Earlier suites provide packages that the last
 # one lacks. The caller removes WORK.
 unpack_debs()
 {
-	local work=$1 package=$2 mirror options suite deb
+	local work=$1 packages mirror options suite deb
+	read -r -a packages <<<"$2"
 	shift 2
 
 	mirror=$(sed -n 's/^deb \([^ ]*\) trixie main$/\1/p' /etc/apt/sources.list)
@@ -26,7 +27,7 @@ unpack_debs()
 		-o APT::Architecture=amd64 -o APT::Sandbox::User=root -o APT::Install-Recommends=false
 		-o Acquire::Languages=none)
 	apt-get "${options[@]}" --error-on=any update
-	apt-get "${options[@]}" -t "$suite" --download-only install "$package"
+	apt-get "${options[@]}" -t "$suite" --download-only install "${packages[@]}"
 	for deb in "$work"/debs/*.deb; do
 		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work/root" --no-same-owner --keep-directory-symlink
 	done

@@ -13,7 +13,8 @@ for patch in "$tmp"/patches/*.patch; do
 	grep -q '^diff --git ' "$patch" || continue
 	# checkpatch.pl leaves a cache in the working directory.
 	(cd "$tmp" && perl "$src/scripts/checkpatch.pl" --root="$src" --no-tree --strict --no-summary --show-types \
-		--terse --ignore MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID "$patch") >"$tmp/out" 2>&1 || true
+		--terse --ignore MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID "$patch") >"$tmp/out" 2>&1 || [ $? -eq 1 ] ||
+		echo "checkpatch.pl failed" >>"$tmp/out"
 	sed -i -e "s,^$tmp/patches/,," "$tmp/out"
 	lines=$(git -C "$tmp" apply --numstat "$patch" | awk '{ lines += $1 } END { print lines + 0 }')
 	[ "$lines" -le 1500 ] || echo "it adds $lines lines; split it: the limit is 1500" >>"$tmp/out"

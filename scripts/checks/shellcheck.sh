@@ -10,10 +10,13 @@ mapfile -t files < <(own_files | while read -r file; do
 	esac
 done)
 # Scripts source files from their own folder or from scripts/.
-(cd "$REPO" && shellcheck -x -P SCRIPTDIR:scripts -f gcc "${files[@]}") >"$tmp/out" 2>&1 || true
+status=0
+(cd "$REPO" && shellcheck -x -P SCRIPTDIR:scripts -f gcc "${files[@]}") >"$tmp/out" 2>&1 || status=$?
 for file in "${files[@]}"; do
 	grep -F "$file:" "$tmp/out" >"$tmp/file" || true
 	empty "shellcheck: $file" "$tmp/file"
 done
 grep -v -F -f <(printf '%s:\n' "${files[@]}") "$tmp/out" >"$tmp/rest" || true
+# With status 1, it has found something
+[ "$status" -le 1 ] || echo "shellcheck failed with status $status" >>"$tmp/rest"
 empty "shellcheck runs" "$tmp/rest"

@@ -21,7 +21,7 @@ programs=$("$SCRIPTS/userspace.sh")
 folder=$OUT/nvgrace
 rm -rf "$folder"
 mkdir -p "$folder"/{fixes,ours,debug}
-. "$SCRIPTS/nvgrace.sh"
+. "$SCRIPTS/nvgrace-vm.sh"
 
 # in_vm MODULES COMMAND: run a command in a VM with the GPUs and edu.
 in_vm()
