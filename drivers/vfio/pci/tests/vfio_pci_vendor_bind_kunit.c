@@ -329,7 +329,7 @@ static void variant_driver_attaches_its_own(struct kunit *test)
 	bind_test_bind_device(test);
 	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
 	bind_test_close_device(t);
-	bind_test_expect(test, "bbbcoboaocccacb");
+	bind_test_expect(test, "bbbcoboaoccccacb");
 	vfio_pci_vendors_unbind(t->vdev);
 	bind_test_expect(test, "ucuaub");
 }
