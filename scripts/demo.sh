@@ -3,8 +3,8 @@
 #
 # demo.sh: boot Debian's kernel with our vfio modules in a VM, and drive a PCI device
 # from userspace, with and without the sample vendor driver. Then let QEMU migrate a
-# nested guest from one device to another, by both protocols. Print the time that
-# each step took. Fail if a step fails. KERNEL and MODULES work as for vm.sh.
+# nested guest from one device to another, by both protocols, and move DPDK's testpmd from
+# a virtual function of one NIC to that of another. Print the time that each step took. Fail if a step fails. KERNEL and MODULES work as for vm.sh.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -59,17 +59,20 @@ timed "kernel: $kernel" "$SCRIPTS/kernel.sh" "$kernel"
 timed "modules: vfio, $kind" "$SCRIPTS/modules.sh" "$kernel" "$kind"
 timed 'programs: the demo programs' "$SCRIPTS/userspace.sh"
 userspace=$result
-qemu72=
+qemu72='' dpdk=''
 if [ "$kind" = ours ]; then
 	mkdir -p "$OUT/demo"
 	timed 'programs: QEMU 7.2' "$SCRIPTS/qemu.sh" bookworm
 	qemu72=$result
+	timed 'programs: DPDK' "$SCRIPTS/dpdk.sh"
+	dpdk=$result
 fi
 
 # The commands for the guest. They check that the loaded module is ours, not Debian's.
 in_guest=$(cat <<END
 set -e
-bdf=\${VM_DEVICES%%=*}
+read -r bdf _ a b peer < <(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//' | xargs)
+VM_DEVICES=\${VM_DEVICES%% 0000:0[1-9]*}
 echo "guest: kernel \$(uname -r)"
 scripts/guest/bind.sh "\$bdf" vfio-pci
 file=\$(find "\$VM_MODULES/lib/modules/\$(uname -r)/updates" -name vfio-pci-core.ko)
@@ -96,12 +99,20 @@ scripts/guest/bind.sh all vfio-pci
 set -o pipefail
 programs/migrate/edu.py $userspace/guest_dma out/demo/region $qemu72 type1 move | sed 's/^/  /'
 programs/migrate/edu.py $userspace/guest_dma out/demo/features qemu-system-x86_64 type1 move | sed 's/^/  /'
+echo "guest: a virtual function of igb sends the frames of a peer back, by DPDK's testpmd, and moves to another igb:"
+scripts/guest/bind.sh "\$peer" igb
+vfs=\$(scripts/guest/igb-vfs.sh "\$a" "\$b" | xargs)
+grep -q '^vfio_pci_igbvf ' /proc/modules
+programs/migrate/testpmd.py $dpdk $userspace/mmio_socket.so \$vfs "\$peer" 0 out/demo | sed -n 's/^\(ok\|not ok\|#\)/  &/p'
 END
 )
 
 began=$(now)
 status=0
-KERNEL=$kernel MODULES=$kind DEVICES='edu edu' NAME=demo APPEND=$NO_MIGRATION "$SCRIPTS/vm.sh" "$in_guest" </dev/null |
+KERNEL=$kernel MODULES=$kind NAME=demo APPEND=$NO_MIGRATION \
+	DEVICES='edu edu port/igb,netdev=a port/igb,netdev=b port/igb,netdev=peer' \
+	QEMU='-netdev hubport,id=a,hubid=0 -netdev hubport,id=b,hubid=0 -netdev hubport,id=peer,hubid=0' \
+	"$SCRIPTS/vm.sh" "$in_guest" </dev/null |
 	tee "$log" | show || status=$?
 ended=$(now)
 [ -e "$log.up" ] || die "the VM did not boot (log: $log)"
