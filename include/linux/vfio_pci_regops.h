@@ -270,7 +270,8 @@ struct vfio_pci_range_ops {
  * @vdev: the device, for functions of vfio-pci-core
  * @pdev: the PCI device
  * @driver: the vendor driver
- * @id: copy of the id table entry that matched, including driver_data
+ * @id: copy of the id table entry that matched, including driver_data; all zeros
+ *	if a variant driver attached the driver
  * @bind_data: private data of the driver, from @bind to @unbind
  * @data: private data of the driver, from @open to @close; the core sets it to
  *	  NULL after @close and after a failed @open

@@ -102,6 +102,11 @@ static int __init virtio_admin_init(void)
 	unsigned int i;
 	int ret;
 
+	for (i = 0; i < sizeof(common); i++)
+		common[i] = 0x40 + i;
+	for (i = 0; i < sizeof(device); i++)
+		device[i] = 0x80 + i;
+
 	for (i = 0; i < ARRAY_SIZE(replaced); i++) {
 		replaced[i].probe.pre_handler = replace;
 		replaced[i].probe.post_handler = replace_post;

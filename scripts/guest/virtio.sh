@@ -3,7 +3,9 @@
 #
 # virtio.sh PROGRAM MODULE FOLDER PF: in the guest, give the virtio device PF a virtual
 # function with legacy I/O, by MODULE, and bind it to the variant driver of virtio. Write
-# the transcript of PROGRAM to FOLDER/transcript. Debian's kernel has no iommufd.
+# the transcript of PROGRAM to FOLDER/transcript, and the results of legacy-io.py to
+# FOLDER/legacy. Use type1, because Debian's kernel has no
+# iommufd.
 
 set -euo pipefail
 
@@ -21,6 +23,7 @@ modprobe -a virtio_vfio_pci vfio_iommu_type1
 scripts/guest/bind.sh "$vf" virtio_vfio_pci
 "$program" --iommu vfio_type1v2_iommu --quick "$vf" >"/tmp/transcript"
 cp /tmp/transcript "$folder"
+scripts/guest/legacy-io.py "$vf" >"$folder/legacy"
 # A variant driver does not pin itself
 rmmod virtio_vfio_pci
 lsmod >"$folder/unbound"

@@ -382,6 +382,7 @@ static int vfio_pci_vendor_bind(struct vfio_pci_vendor *vendor)
 {
 	const struct vfio_pci_vendor_driver *driver = vendor->dev.driver;
 	int ret = driver->bind ? driver->bind(&vendor->dev) : 0;
+	bool optional = vendor->entry;
 
 	if (!ret)
 		return 0;
@@ -392,7 +393,10 @@ static int vfio_pci_vendor_bind(struct vfio_pci_vendor *vendor)
 				    driver->name, ret);
 	vfio_pci_vendor_detach(vendor);
 
-	return ret == -ENODEV ? 0 : vfio_pci_vendor_callback_errno(ret);
+	if (ret == -ENODEV && optional)
+		return 0;
+
+	return vfio_pci_vendor_callback_errno(ret);
 }
 
 /* Undo vfio_pci_vendor_bind() */
@@ -586,12 +590,17 @@ EXPORT_SYMBOL_GPL(vfio_pci_core_bind_vendors);
 /**
  * vfio_pci_core_attach_vendor() - attach a vendor driver that is not registered
  * @vdev: the device, before vfio_pci_core_register_device()
- * @driver: the vendor driver; must exist until
- *	    vfio_pci_core_unregister_device(), and has no migration backend.  Its
- *	    ids have no effect.
+ * @driver: the vendor driver, without a migration backend.  It must exist until
+ *	    vfio_pci_core_unregister_device().  Its ids have no effect.
  *
  * With this, a variant driver overrides regions of its own devices.  It must
- * call vfio_pci_core_open_vendors() at each open.
+ * call vfio_pci_core_open_vendors() at each open, and must have the error
+ * handlers in Documentation/driver-api/vfio-pci-regops.rst.  Attach a driver
+ * once.  If the bind or the open callback returns -ENODEV, this call or the open
+ * fails.
+ *
+ * vfio_pci_core_unregister_device() detaches the driver.  If the device was not
+ * registered, the release of the device detaches it.
  *
  * Context: Process context, may sleep.
  * Return: 0 on success; -EINVAL if the driver has no name, no open callback, or
@@ -605,7 +614,8 @@ int vfio_pci_core_attach_vendor(struct vfio_pci_core_device *vdev,
 	LIST_HEAD(attached);
 	int ret;
 
-	if (WARN_ON(!driver->name || !driver->open || driver->migration))
+	if (WARN_ON(!driver->name || !*driver->name || !driver->open ||
+		    driver->migration))
 		return -EINVAL;
 
 	vendor = vfio_pci_vendor_alloc(vdev, driver);
@@ -614,8 +624,7 @@ int vfio_pci_core_attach_vendor(struct vfio_pci_core_device *vdev,
 
 	list_add(&vendor->node, &attached);
 	ret = vfio_pci_vendor_bind(vendor);
-	/* After an error, and after -ENODEV, the vendor device is gone */
-	if (list_empty(&attached))
+	if (ret)
 		return ret;
 
 	guard(mutex)(&vdev->vendors_lock);
@@ -704,7 +713,7 @@ static int vfio_pci_vendor_open(struct vfio_pci_core_device *vdev,
 		dev->data = NULL;
 	}
 	ret = vfio_pci_vendor_open_end(vdev, vendor, ret);
-	if (ret == -ENODEV && !vendor->opened)
+	if (ret == -ENODEV && !vendor->opened && vendor->entry)
 		return 0;
 
 out:
@@ -781,9 +790,14 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 			return ret;
 	}
 
-	ret = vfio_pci_vendors_check_required(vdev, true);
+	/* Without this, registered drivers do not attach */
+	if (vdev->vendors_bound) {
+		ret = vfio_pci_vendors_check_required(vdev, true);
+		if (ret)
+			return ret;
+	}
 
-	return ret ?: vfio_pci_vendors_open_migration(vdev);
+	return vfio_pci_vendors_open_migration(vdev);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_open_vendors);
 

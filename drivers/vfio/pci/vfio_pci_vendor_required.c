@@ -91,7 +91,8 @@ static bool vfio_pci_has_vendor(struct vfio_pci_core_device *vdev,
 	struct vfio_pci_vendor *vendor;
 
 	list_for_each_entry(vendor, &vdev->vendors, node) {
-		if (opened && !vendor->opened)
+		/* The variant driver's own does not count */
+		if (!vendor->entry || (opened && !vendor->opened))
 			continue;
 		if (!len || (!strncmp(vendor->dev.driver->name, name, len) &&
 			     !vendor->dev.driver->name[len]))

@@ -309,7 +309,7 @@ static void variant_driver_attaches_its_own(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EIO,
 			vfio_pci_core_attach_vendor(t->vdev, &a->driver));
 	a->bind_ret = -ENODEV;
-	KUNIT_EXPECT_EQ(test, 0,
+	KUNIT_EXPECT_EQ(test, -ENODEV,
 			vfio_pci_core_attach_vendor(t->vdev, &a->driver));
 	KUNIT_EXPECT_TRUE(test, list_empty(&t->vdev->vendors));
 	a->bind_ret = 0;
@@ -325,6 +325,13 @@ static void variant_driver_attaches_its_own(struct kunit *test)
 	vfio_pci_vendors_reset_done(t->vdev, VFIO_PCI_IN_RESET);
 	bind_test_close_device(t);
 	bind_test_expect(test, "oaPaDaca");
+
+	/* Unlike a registered driver, it cannot ignore the device */
+	a->open_ret = -ENODEV;
+	KUNIT_EXPECT_EQ(test, -ENODEV, bind_test_open_device(t));
+	bind_test_close_device(t);
+	a->open_ret = 0;
+	bind_test_expect(test, "oa");
 
 	bind_test_bind_device(test);
 	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
