@@ -40,9 +40,9 @@ RATE = 50
 # QEMU reports a stop late and a start early
 MARGIN_MS = 500
 
-GUEST_LINE = re.compile(r"round \d+ received \d+ lost \d+ stream \d+|lost \d+-\d+ sent \d+-\d+|total .*|done|"
-                        # On a slow machine, a timer comes late
-                        r"CE: .* increased min_delta_ns to \d+ nsec")
+GUEST_LINE = re.compile(r"round \d+ received \d+ lost \d+ stream \d+|lost \d+-\d+ sent \d+-\d+|total .*|done")
+# On a slow machine, a timer comes late. The kernel may print this in the middle of a line.
+TIMER_LINE = re.compile(r"CE: \S+ increased min_delta_ns to \d+ nsec\n")
 LINK_LINE = re.compile(r"igbvf .*: (Link is (Up|Down)|PF still resetting).*")
 TOTALS = re.compile(r"^total sent (\d+) received (\d+) lost (\d+) stream-sent (\d+) stream-received (\d+)$",
                     re.MULTILINE)
@@ -151,7 +151,8 @@ class Setup(qemu.Setup):
     def output(self):
         """Return the output of the guest since it has a link"""
         text = self.earlier_output + self.guest.guest_output()
-        return text.rpartition("up\n")[2].replace("\r", "") if "up\n" in text else ""
+        text = text.rpartition("up\n")[2].replace("\r", "") if "up\n" in text else ""
+        return TIMER_LINE.sub("", text)
 
     def boots(self):
         text = self.earlier_output + self.guest.guest_output()
@@ -210,6 +211,10 @@ class Setup(qemu.Setup):
     def stop_guest(self):
         """Let QEMU stop the guest and end the migration"""
         self.limit(1 << 40, 2000000)
+
+    def end(self):
+        for peer in self.peers:
+            peer.kill()
 
     def finish(self):
         """End the traffic and compare what each end has sent and received"""

@@ -218,6 +218,9 @@ class Setup:
     def finish(self):
         """Check what can be checked only at the end"""
 
+    def end(self):
+        """End processes other than QEMU"""
+
     def switch_to(self, destination):
         """Make the destination the current guest, and kill the source"""
         self.earlier_output += self.guest.guest_output()
@@ -323,6 +326,7 @@ def run_cases(make_setup, cases, functions, folder):
     for process in Qemu.all:
         process.kill()
     if setup:
+        setup.end()
         shutil.copytree(setup.work, folder, dirs_exist_ok=True,
                         ignore=lambda path, names: [name for name in names
                                                     if not name.endswith((".serial", ".errors"))])

@@ -22,8 +22,11 @@ TIMEOUT=${TIMEOUT:-7200} migrate migration-long "${runs[@]}"
 cases='cancel cancel-data kill-destination-early kill-destination move ten-moves reboot kill-source-early kill-source
 destination-down source-down'
 runs=()
+# Not with QEMU 7.2: without a log, it also marks translated code as written, and its TCG
+# then runs old code after a reboot.
 for run in 'bookworm type1 0' 'trixie type1 1' 'trixie iommufd 1' 'trixie-backports iommufd 1'; do
-	runs+=("$run ${cases//$'\n'/ }")
+	[[ "$run" == bookworm* ]] && skip=reboot || skip=''
+	runs+=("$run $(tr ' ' '\n' <<<"${cases//$'\n'/ }" | grep -vx "$skip" | xargs)")
 done
 TIMEOUT=${TIMEOUT:-7200} migrate_igbvf migration-long-igbvf "${runs[@]}"
 totals
