@@ -116,8 +116,9 @@ class Setup(qemu.Setup):
                           "console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable no_timer_check "
                           "traffic_rate=%d %s" % (RATE, tsc)]
         for device in devices:
-            # Linux would answer for PEER_ADDRESS on each interface
-            run("ip", "link", "set", interface(physical_function(device)), "arp", "off")
+            # Linux would answer for PEER_ADDRESS on each interface. A failed case may have left
+            # the interface down.
+            run("ip", "link", "set", interface(physical_function(device)), "arp", "off", "up")
         run("ip", "address", "replace", PEER_ADDRESS + "/24", "dev", self.interface)
         run("ip", "link", "set", self.interface, "up")
 
