@@ -381,7 +381,11 @@ def source_down(setup, path):
     destination = setup.start_destination(path + ".to")
     setup.migrate(path, Proxy(path, path + ".to"))
     expect("the migration", setup.wait_end()["status"], "failed")
-    wait_for("exit of the destination", destination.ended, 60)
+    if setup.version < (8, 0):
+        # A thread of QEMU 7.2 still reads from the closed connection, which keeps it open
+        destination.kill()
+    else:
+        wait_for("exit of the destination", destination.ended, 60)
     expect_message("cannot save the VF")
     set_link(setup.guest.device, "up")
     setup.run_rounds(1)
