@@ -4,7 +4,8 @@
 # demo.sh: boot Debian's kernel with our vfio modules in a VM, and drive a PCI device
 # from userspace, with and without the sample vendor driver. Then let QEMU migrate a
 # nested guest from one device to another, by both protocols, and move DPDK's testpmd from
-# a virtual function of one NIC to that of another. Print the time that each step took. Fail if a step fails. KERNEL and MODULES work as for vm.sh.
+# a virtual function of one NIC to that of another. Print the time that each step took.
+# Fail if a step fails. KERNEL and MODULES work as for vm.sh.
 
 . "$(dirname "$0")/lib.sh"
 
