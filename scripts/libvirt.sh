@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# libvirt.sh: unpack Debian's libvirt and driverctl with udev and other dependencies, if
-# they are missing, and print the folder in the root. A VM uses it as a layer on its root.
+# libvirt.sh: unpack a Debian system with libvirt, driverctl and udev, if it is missing, and
+# print its folder in the root. scripts/guest/libvirt.sh uses it.
 
 . "$(dirname "$0")/lib.sh"
 . "$SCRIPTS/debs.sh"
@@ -17,7 +17,8 @@ unpack()
 	set -euo pipefail
 	# shellcheck disable=SC2064 # expand now
 	trap "rm -rf '$work'" EXIT
-	unpack_debs "$work" "libvirt-daemon libvirt-daemon-driver-nodedev libvirt-daemon-driver-qemu libvirt-clients driverctl udev bash coreutils grep sed gawk util-linux kmod pciutils procps mount" trixie
+	unpack_debs "$work" "libvirt-daemon libvirt-daemon-driver-nodedev libvirt-daemon-driver-qemu libvirt-clients driverctl udev \
+		bash coreutils grep sed gawk util-linux kmod pciutils procps mount" trixie
 	rm -rf "$dir"
 	mv -T "$work/root" "$dir"
 }

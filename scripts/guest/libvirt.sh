@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # libvirt.sh LAYER FOLDER GPU EDU: in the guest, let libvirt and driverctl bind devices as they
-# do on a host. LAYER is the folder of scripts/libvirt.sh. Write results to FOLDER:
+# do on a host. LAYER is the folder of scripts/libvirt.sh: run in it, with changes in memory.
+# Write results to FOLDER:
 #
 #     xml         the GPU after virsh nodedev-detach
 #     detached    the modules then; the next files have them, too

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# virtio.sh: userspace sees no difference between our variant driver of virtio and stock's
-# with the fixes of the first series, if the device has legacy I/O. The device is a virtual
-# function of QEMU's virtio-net. No emulator has the admin commands of legacy I/O, so a
-# module in the guest answers them. The kernel is Debian's, which has a driver for
-# virtio-net. Results are in out/virtio.
+# virtio.sh: compare our variant driver of virtio with stock's, which has the fixes of the
+# first series. Userspace sees only the differences that the patch lists. The device has
+# legacy I/O: it is a virtual function of QEMU's virtio-net. No emulator has the admin
+# commands of legacy I/O, so a module in the guest answers them. The kernel is Debian's, which
+# has a driver for virtio-net. Results are in out/virtio.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_SECONDS=150
