@@ -7,6 +7,7 @@
  * the registers in their ranges, and the lower region gets the rest.
  */
 
+#include <linux/nospec.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -507,3 +508,39 @@ int vfio_pci_range_insert(struct vfio_pci_vendor_device *dev,
 
 	return 0;
 }
+
+/**
+ * vfio_pci_range_lower() - find the lower region of a register
+ * @dev: the device of the vendor driver, open
+ * @index: index of the region
+ * @pos: byte offset of the register
+ * @width: size of the register in bytes
+ *
+ * Return: the region below the ranges of the driver; NULL if the register is not
+ * inside one of these ranges.
+ */
+struct vfio_pci_region *vfio_pci_range_lower(struct vfio_pci_vendor_device *dev,
+					     unsigned int index, u64 pos,
+					     unsigned int width)
+{
+	struct vfio_pci_core_device *vdev = dev->vdev;
+	struct vfio_pci_core_region *region;
+	struct vfio_pci_core_range *range;
+
+	if (index >= vdev->num_regions)
+		return NULL;
+
+	index = array_index_nospec(index, vdev->num_regions);
+	for (region = vdev->regions[index]; region; region = region->lower) {
+		if (!region->ranges || region->region.dev != dev ||
+		    pos >= region->region.size)
+			continue;
+		range = vfio_pci_range_find(region->ranges, pos);
+		if (pos >= range->range.start && pos < range->range.end &&
+		    width <= range->range.end - pos)
+			return &region->lower->region;
+	}
+
+	return NULL;
+}
+EXPORT_SYMBOL_FOR_MODULES(vfio_pci_range_lower, "vfio-pci-bpf");

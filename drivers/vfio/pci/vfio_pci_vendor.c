@@ -5,7 +5,8 @@
  * The registry of vendor drivers.  vfio-pci attaches the matching drivers when
  * it binds a device.  If a driver is loaded later, vfio-pci attaches it at the
  * next open.  An attached driver stays pinned until unbind, so that its
- * overrides hold at every open.
+ * overrides hold at every open.  A BPF driver is attached only while the device
+ * is open, because its owner may detach it at any time.
  */
 
 #include <linux/async.h>
@@ -28,6 +29,7 @@
  * @node: entry in vfio_pci_vendor_drivers
  * @driver: the vendor driver
  * @owner: its module
+ * @release: function that frees the driver, if it is a BPF driver; or NULL
  * @ids: id table from the driver's module parameter, or NULL
  * @serial: registration number, ascending
  * @users: number of attached devices
@@ -36,6 +38,7 @@ struct vfio_pci_vendor_entry {
 	struct list_head			node;
 	const struct vfio_pci_vendor_driver	*driver;
 	struct module				*owner;
+	void (*release)(const struct vfio_pci_vendor_driver *driver);
 	struct pci_device_id			*ids;
 	u64					serial;
 	unsigned int				users;
@@ -47,6 +50,8 @@ static DEFINE_MUTEX(vfio_pci_vendor_lock);
 static LIST_HEAD(vfio_pci_vendor_drivers);
 /* Last registration number; each open compares it without the lock */
 static u64 vfio_pci_vendor_serial;
+/* Number of registered BPF drivers; each open reads it without the lock */
+static unsigned int vfio_pci_vendor_nr_bpf;
 static DECLARE_WAIT_QUEUE_HEAD(vfio_pci_vendor_unused);
 
 /* Compare by priority, then by name.  The load order does not matter. */
@@ -109,6 +114,13 @@ static void vfio_pci_vendor_free_entry(struct vfio_pci_vendor_entry *entry)
 	kfree(entry);
 }
 
+/* Free an unregistered BPF driver that no device uses any more */
+static void vfio_pci_vendor_release(struct vfio_pci_vendor_entry *entry)
+{
+	entry->release(entry->driver);
+	vfio_pci_vendor_free_entry(entry);
+}
+
 static int vfio_pci_vendor_add_entry(struct vfio_pci_vendor_entry *entry)
 {
 	struct vfio_pci_vendor_entry *other, *after = NULL;
@@ -128,27 +140,16 @@ static int vfio_pci_vendor_add_entry(struct vfio_pci_vendor_entry *entry)
 		      after ? &after->node : &vfio_pci_vendor_drivers);
 	entry->serial = vfio_pci_vendor_serial + 1;
 	WRITE_ONCE(vfio_pci_vendor_serial, entry->serial);
+	if (entry->release)
+		WRITE_ONCE(vfio_pci_vendor_nr_bpf, vfio_pci_vendor_nr_bpf + 1);
 
 	return 0;
 }
 
-/**
- * __vfio_pci_register_vendor_driver() - register a vendor driver
- * @driver: the vendor driver; must exist until it is unregistered
- * @owner: module of the driver; NULL if built in
- *
- * vfio-pci attaches the driver when it binds a matching device.  If a device is
- * already bound, the core attaches the driver at the next open.
- *
- * Context: Process context, may sleep.  Works before vfio-pci-core is
- *	    initialized.
- * Return: 0 on success; -EINVAL if the driver has no name, no open callback or
- * no ids, if an id is malformed, or if the migration backend is incomplete;
- * -EEXIST if the driver or its name is already registered; -ENOMEM if out of
- * memory.
- */
-int __vfio_pci_register_vendor_driver(const struct vfio_pci_vendor_driver *driver,
-				      struct module *owner)
+static int
+vfio_pci_vendor_register(const struct vfio_pci_vendor_driver *driver,
+			 struct module *owner,
+			 void (*release)(const struct vfio_pci_vendor_driver *driver))
 {
 	struct vfio_pci_vendor_entry *entry;
 	const char *why;
@@ -167,6 +168,7 @@ int __vfio_pci_register_vendor_driver(const struct vfio_pci_vendor_driver *drive
 
 	entry->driver = driver;
 	entry->owner = owner;
+	entry->release = release;
 
 	why = "incomplete migration backend";
 	ret = vfio_pci_mig_check_driver(driver);
@@ -197,7 +199,66 @@ err_free:
 	vfio_pci_vendor_free_entry(entry);
 	return ret;
 }
+
+/**
+ * __vfio_pci_register_vendor_driver() - register a vendor driver
+ * @driver: the vendor driver; must exist until it is unregistered
+ * @owner: module of the driver; NULL if built in
+ *
+ * vfio-pci attaches the driver when it binds a matching device.  If a device is
+ * already bound, the core attaches the driver at the next open.
+ *
+ * Context: Process context, may sleep.  Works before vfio-pci-core is
+ *	    initialized.
+ * Return: 0 on success; -EINVAL if the driver has no name, no open callback or
+ * no ids, if an id is malformed, or if the migration backend is incomplete;
+ * -EEXIST if the driver or its name is already registered; -ENOMEM if out of
+ * memory.
+ */
+int __vfio_pci_register_vendor_driver(const struct vfio_pci_vendor_driver *driver,
+				      struct module *owner)
+{
+	return vfio_pci_vendor_register(driver, owner, NULL);
+}
 EXPORT_SYMBOL_GPL(__vfio_pci_register_vendor_driver);
+
+/**
+ * vfio_pci_register_bpf_driver() - register a BPF driver
+ * @driver: the driver, without bind and unbind callbacks and without migration
+ * @owner: module that runs the callbacks
+ * @release: frees @driver.  Called once after a successful registration: when
+ *	     the driver is unregistered and no open device uses it.  The lock of
+ *	     the registry is held.
+ *
+ * The core attaches the driver at each open of a matching device, and detaches
+ * it at the close.
+ *
+ * Context: Process context, may sleep.
+ * Return: Same as __vfio_pci_register_vendor_driver().
+ */
+int vfio_pci_register_bpf_driver(const struct vfio_pci_vendor_driver *driver,
+				 struct module *owner,
+				 void (*release)(const struct vfio_pci_vendor_driver *driver))
+{
+	return vfio_pci_vendor_register(driver, owner, release);
+}
+EXPORT_SYMBOL_FOR_MODULES(vfio_pci_register_bpf_driver,
+			  "vfio-pci-bpf,vfio_pci_vendor_bind_kunit");
+
+static struct vfio_pci_vendor_entry *
+vfio_pci_vendor_del_entry(const struct vfio_pci_vendor_driver *driver)
+{
+	struct vfio_pci_vendor_entry *entry;
+
+	list_for_each_entry(entry, &vfio_pci_vendor_drivers, node) {
+		if (entry->driver == driver) {
+			list_del_init(&entry->node);
+			return entry;
+		}
+	}
+
+	return NULL;
+}
 
 /**
  * vfio_pci_unregister_vendor_driver() - unregister a vendor driver
@@ -211,15 +272,10 @@ EXPORT_SYMBOL_GPL(__vfio_pci_register_vendor_driver);
  */
 void vfio_pci_unregister_vendor_driver(const struct vfio_pci_vendor_driver *driver)
 {
-	struct vfio_pci_vendor_entry *entry = NULL, *other;
+	struct vfio_pci_vendor_entry *entry;
 
-	scoped_guard(mutex, &vfio_pci_vendor_lock) {
-		list_for_each_entry(other, &vfio_pci_vendor_drivers, node)
-			if (other->driver == driver)
-				entry = other;
-		if (entry)
-			list_del(&entry->node);
-	}
+	scoped_guard(mutex, &vfio_pci_vendor_lock)
+		entry = vfio_pci_vendor_del_entry(driver);
 	if (WARN_ON(!entry))
 		return;
 
@@ -230,6 +286,31 @@ void vfio_pci_unregister_vendor_driver(const struct vfio_pci_vendor_driver *driv
 	vfio_pci_vendor_free_entry(entry);
 }
 EXPORT_SYMBOL_GPL(vfio_pci_unregister_vendor_driver);
+
+/**
+ * vfio_pci_unregister_bpf_driver() - unregister a BPF driver
+ * @driver: a registered BPF driver
+ *
+ * Do not wait.  A device that is open keeps the driver until it is closed.
+ *
+ * Context: Process context, may sleep.
+ */
+void vfio_pci_unregister_bpf_driver(const struct vfio_pci_vendor_driver *driver)
+{
+	struct vfio_pci_vendor_entry *entry;
+
+	guard(mutex)(&vfio_pci_vendor_lock);
+
+	entry = vfio_pci_vendor_del_entry(driver);
+	if (WARN_ON(!entry))
+		return;
+
+	WRITE_ONCE(vfio_pci_vendor_nr_bpf, vfio_pci_vendor_nr_bpf - 1);
+	if (!entry->users)
+		vfio_pci_vendor_release(entry);
+}
+EXPORT_SYMBOL_FOR_MODULES(vfio_pci_unregister_bpf_driver,
+			  "vfio-pci-bpf,vfio_pci_vendor_bind_kunit");
 
 static const struct pci_device_id *
 vfio_pci_vendor_match(const struct vfio_pci_vendor_entry *entry,
@@ -261,6 +342,8 @@ static void vfio_pci_vendor_detach(struct vfio_pci_vendor *vendor)
 
 	WRITE_ONCE(entry->users, entry->users - 1);
 	wake_up_all(&vfio_pci_vendor_unused);
+	if (entry->release && !entry->users && list_empty(&entry->node))
+		vfio_pci_vendor_release(entry);
 	/* After the unlock, the driver and its module may be gone */
 	module_put(owner);
 }
@@ -328,28 +411,52 @@ static int vfio_pci_vendor_attach(struct vfio_pci_core_device *vdev,
 }
 
 /*
- * Attach the matching drivers that registered since the last call.  The next
- * call can skip registration numbers up to @serial.
+ * Check whether vfio_pci_vendors_find() must look at a driver: a BPF driver at
+ * each open, another driver once.
+ */
+static bool vfio_pci_vendor_is_new(struct vfio_pci_core_device *vdev,
+				   const struct vfio_pci_vendor_entry *entry)
+{
+	if (entry->release)
+		return vdev->vendors_bound;
+
+	return entry->serial > vdev->vendors_serial;
+}
+
+/*
+ * Attach the matching drivers that registered since the last call, and BPF
+ * drivers.  The next call can skip registration numbers up to @serial.
  */
 static int vfio_pci_vendors_find(struct vfio_pci_core_device *vdev,
 				 struct list_head *list, u64 *serial)
 {
 	struct vfio_pci_vendor_entry *entry;
 	const struct pci_device_id *id;
+	unsigned int nr_bpf = 0;
 	int ret;
 
 	guard(mutex)(&vfio_pci_vendor_lock);
 
 	*serial = vfio_pci_vendor_serial;
 	list_for_each_entry(entry, &vfio_pci_vendor_drivers, node) {
-		if (entry->serial <= vdev->vendors_serial ||
+		if (!vfio_pci_vendor_is_new(vdev, entry) ||
 		    vfio_pci_vendor_is_attached(vdev, entry))
 			continue;
 		id = vfio_pci_vendor_match(entry, vdev->pdev);
 		if (!id)
 			continue;
 
+		if (entry->release && nr_bpf++ == VFIO_PCI_MAX_BPF_DRIVERS) {
+			dev_err_ratelimited(&vdev->pdev->dev,
+					    "vendor driver %s: more than %u BPF drivers for a device\n",
+					    entry->driver->name,
+					    VFIO_PCI_MAX_BPF_DRIVERS);
+			return -E2BIG;
+		}
+
 		ret = vfio_pci_vendor_attach(vdev, entry, id, list);
+		if (ret == -EAGAIN && entry->release)
+			continue;
 		if (ret == -EAGAIN)
 			*serial = min(*serial, entry->serial - 1);
 		else if (ret)
@@ -492,7 +599,8 @@ int vfio_pci_vendors_attach_late(struct vfio_pci_core_device *vdev)
 		vfio_pci_vendors_request(vdev);
 	}
 
-	if (vdev->vendors_serial != READ_ONCE(vfio_pci_vendor_serial)) {
+	if (vdev->vendors_serial != READ_ONCE(vfio_pci_vendor_serial) ||
+	    READ_ONCE(vfio_pci_vendor_nr_bpf)) {
 		ret = vfio_pci_vendors_attach(vdev);
 		if (ret)
 			return ret;
@@ -801,8 +909,26 @@ int vfio_pci_core_open_vendors(struct vfio_pci_core_device *vdev)
 }
 EXPORT_SYMBOL_GPL(vfio_pci_core_open_vendors);
 
+/* Detach BPF drivers.  The next open looks for them again. */
+static void vfio_pci_vendors_detach_bpf(struct vfio_pci_core_device *vdev)
+{
+	struct vfio_pci_vendor *vendor, *next;
+	LIST_HEAD(detached);
+
+	scoped_guard(mutex, &vdev->vendors_lock) {
+		list_for_each_entry_safe(vendor, next, &vdev->vendors, node) {
+			if (vendor->entry && vendor->entry->release)
+				list_move_tail(&vendor->node, &detached);
+		}
+	}
+
+	list_for_each_entry_safe(vendor, next, &detached, node)
+		vfio_pci_vendor_detach(vendor);
+}
+
 /**
- * vfio_pci_vendors_close() - undo vfio_pci_core_open_vendors()
+ * vfio_pci_vendors_close() - undo vfio_pci_core_open_vendors() and
+ *	vfio_pci_vendors_attach_late()
  * @vdev: the device; userspace must not have access
  */
 void vfio_pci_vendors_close(struct vfio_pci_core_device *vdev)
@@ -812,6 +938,7 @@ void vfio_pci_vendors_close(struct vfio_pci_core_device *vdev)
 	list_for_each_entry_reverse(vendor, &vdev->vendors, node)
 		if (vendor->opened)
 			vfio_pci_vendor_close(vdev, vendor);
+	vfio_pci_vendors_detach_bpf(vdev);
 }
 EXPORT_SYMBOL_IF_KUNIT(vfio_pci_vendors_close);
 

@@ -128,7 +128,7 @@ int vfio_pci_vendors_check_required(struct vfio_pci_core_device *vdev,
 					    len ? name : "");
 		else if (len)
 			dev_err_ratelimited(&pdev->dev,
-					    "open refused: vendor driver %.*s is missing; load it with modprobe\n",
+					    "open refused: vendor driver %.*s is missing; load its module or attach its BPF programs\n",
 					    (int)len, name);
 		else
 			dev_err_ratelimited(&pdev->dev,

@@ -168,8 +168,10 @@ static int bind_test_open_device(struct bind_test *t)
 {
 	int ret = vfio_pci_vendors_attach_late(t->vdev);
 
-	if (ret)
+	if (ret) {
+		vfio_pci_vendors_close(t->vdev);
 		return ret;
+	}
 	ret = vfio_pci_regions_alloc(t->vdev);
 
 	return ret ?: vfio_pci_core_open_vendors(t->vdev);
@@ -443,6 +445,105 @@ static void reset_during_open_fails_the_open(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
 }
 
+static void bind_test_release(const struct vfio_pci_vendor_driver *driver)
+{
+	struct bind_driver *d = container_of(driver, struct bind_driver, driver);
+	size_t len = strlen(d->t->events);
+
+	snprintf(d->t->events + len, sizeof(d->t->events) - len, "r%s",
+		 driver->name);
+}
+
+static void bind_test_register_bpf(struct kunit *test, struct bind_driver *d)
+{
+	int ret = vfio_pci_register_bpf_driver(&d->driver, THIS_MODULE,
+					       bind_test_release);
+
+	KUNIT_ASSERT_EQ(test, 0, ret);
+}
+
+static void bpf_driver_is_attached_while_open(struct kunit *test)
+{
+	struct bind_driver *a = bind_test_add(test, "a", 0);
+	struct bind_driver *b = bind_test_add(test, "b", 1);
+	struct bind_test *t = test->priv;
+
+	b->driver.bind = NULL;
+	b->driver.unbind = NULL;
+	bind_test_register(test, a);
+	bind_test_register_bpf(test, b);
+	bind_test_bind_device(test);
+	bind_test_expect(test, "ba");
+	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
+	bind_test_close_device(t);
+	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
+	bind_test_expect(test, "oaobcbcaoaob");
+
+	/* An open device keeps the driver */
+	vfio_pci_unregister_bpf_driver(&b->driver);
+	bind_test_expect(test, "");
+	bind_test_close_device(t);
+	bind_test_expect(test, "cbcarb");
+	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
+	bind_test_close_device(t);
+	bind_test_expect(test, "oaca");
+
+	/* A closed device does not */
+	bind_test_register_bpf(test, b);
+	vfio_pci_unregister_bpf_driver(&b->driver);
+	bind_test_expect(test, "rb");
+	bind_test_register_bpf(test, b);
+	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
+	bind_test_close_device(t);
+	bind_test_expect(test, "oaobcbca");
+	vfio_pci_unregister_bpf_driver(&b->driver);
+	bind_test_expect(test, "rb");
+}
+
+static void bpf_driver_does_not_repeat_the_bind_of_others(struct kunit *test)
+{
+	struct bind_driver *a = bind_test_add(test, "a", 0);
+	struct bind_driver *b = bind_test_add(test, "b", 1);
+	struct bind_test *t = test->priv;
+
+	b->driver.bind = NULL;
+	b->driver.unbind = NULL;
+	bind_test_register_bpf(test, b);
+	a->bind_ret = -ENODEV;
+	bind_test_register(test, a);
+	bind_test_bind_device(test);
+	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
+	bind_test_close_device(t);
+	KUNIT_EXPECT_EQ(test, 0, bind_test_open_device(t));
+	bind_test_close_device(t);
+	bind_test_expect(test, "baobcbobcb");
+	vfio_pci_unregister_bpf_driver(&b->driver);
+	bind_test_expect(test, "rb");
+}
+
+static void bpf_driver_is_detached_if_the_open_fails(struct kunit *test)
+{
+	struct bind_driver *a = bind_test_add(test, "a", 0);
+	struct bind_driver *b = bind_test_add(test, "b", -1);
+	struct bind_test *t = test->priv;
+
+	b->driver.bind = NULL;
+	b->driver.unbind = NULL;
+	bind_test_bind_device(test);
+	bind_test_register(test, a);
+	bind_test_register_bpf(test, b);
+	/* Fail before and in the open callbacks */
+	a->bind_ret = -EIO;
+	KUNIT_EXPECT_EQ(test, -EIO, bind_test_open_device(t));
+	a->bind_ret = 0;
+	a->open_ret = -EIO;
+	KUNIT_EXPECT_EQ(test, -EIO, bind_test_open_device(t));
+	bind_test_close_device(t);
+	bind_test_expect(test, "babaoboacb");
+	vfio_pci_unregister_bpf_driver(&b->driver);
+	bind_test_expect(test, "rb");
+}
+
 static int bind_test_close_thread(void *data)
 {
 	struct bind_test *t = data;
@@ -504,6 +605,9 @@ static struct kunit_case bind_test_cases[] = {
 	KUNIT_CASE_SLOW(attached_driver_is_pinned_until_unbind),
 	KUNIT_CASE(reset_is_reported_while_closed),
 	KUNIT_CASE(reset_during_open_fails_the_open),
+	KUNIT_CASE(bpf_driver_is_attached_while_open),
+	KUNIT_CASE(bpf_driver_does_not_repeat_the_bind_of_others),
+	KUNIT_CASE(bpf_driver_is_detached_if_the_open_fails),
 	KUNIT_CASE_SLOW(close_waits_for_the_end_of_a_reset),
 	KUNIT_CASE(close_ends_a_recovery_early),
 	{}
