@@ -23,6 +23,8 @@
 #     ids_open      open, while a vendor driver has 10,000 ids of other devices
 #     samples_*     BAR0 of edu under both sample drivers: its first page, and a
 #                   write that both handle
+#     debian_*      the same calls on Debian's kernel, which has BTF
+#     bpf_rd4       a register that a BPF program handles
 #     memory_*      device memory of an NVIDIA Grace GPU; stock has a variant driver
 #     mig_*         64 KiB of migration data, by the data file (_fd) and by the
 #                   migration region (_rw, _mmap)
@@ -57,6 +59,9 @@ mig_load_rw	-	memfd_rd64k
 mig_save_mmap	1.005	=mig_save_fd
 mig_load_mmap	1.005	=mig_load_fd
 mig_first_byte	-	-
+debian_rd4	1.005
+debian_handled	1.10	debian_rd4
+bpf_rd4		1.35	debian_rd4
 memory_info	1.005
 memory_rd4096	1.005
 memory_wr4096	1.005
@@ -146,6 +151,30 @@ memory_in_guest()
 	END
 }
 
+# debian_in_guest MODULES: print the commands for the VM with Debian's kernel.
+debian_in_guest()
+{
+	local prog="$userspace/vfio_pci_region_bench -d $((1 << SHIFT)) -o bar_rd4"
+
+	cat <<-END
+	set -e
+	bdf=\${VM_DEVICES%%=*}
+	scripts/guest/bind.sh "\$bdf" vfio-pci
+	$prog "\$bdf" | sed -n 's/^bar_rd4\t/debian_rd4\t/p'
+	END
+	[ "$1" = ours ] || return 0
+	cat <<-END
+	modprobe vfio_pci_testdrv ids=1234:11e8
+	echo 'range 0 0x10 4' >/sys/module/vfio_pci_testdrv/parameters/setup
+	$prog -r 0x10 "\$bdf" | sed -n 's/^bar_rd4\t/debian_handled\t/p'
+	scripts/guest/without-vendor.sh vfio_pci_testdrv
+	mount -t bpf bpf /sys/fs/bpf
+	modprobe vfio-pci-bpf
+	$bpf/attach $bpf/bench.bpf.o
+	$prog -r 0x10 "\$bdf" | sed -n 's/^bar_rd4\t/bpf_rd4\t/p'
+	END
+}
+
 # measure MODULES: run the benchmark in a VM; results go to $tmp/MODULES.tsv.
 measure()
 {
@@ -154,6 +183,8 @@ measure()
 	{
 		KERNEL=$kernel MODULES=$m DEVICES=edu ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
 			APPEND=$NO_VENDOR QEMU="-icount shift=$SHIFT,sleep=on" "$SCRIPTS/vm.sh" "$(in_guest "$m")" &&
+			KERNEL=stock MODULES=$m DEVICES=edu ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
+				APPEND=$NO_VENDOR QEMU="-icount shift=$SHIFT,sleep=on" "$SCRIPTS/vm.sh" "$(debian_in_guest "$m")" &&
 			KERNEL=$kernel MODULES=$m DEVICES="$NVGRACE_DEVICES" ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
 				MEM=$NVGRACE_MEM APPEND="$NVGRACE_APPEND" QEMU="-icount shift=$SHIFT,sleep=on $NVGRACE_QEMU" \
 				"$SCRIPTS/vm.sh" "$(memory_in_guest "$m")"
@@ -230,7 +261,9 @@ userspace=$("$SCRIPTS/userspace.sh")
 . "$SCRIPTS/nvgrace-vm.sh"
 for m in stock ours; do
 	"$SCRIPTS/modules.sh" "$kernel" "$m" >/dev/null
+	"$SCRIPTS/modules.sh" stock "$m" >/dev/null
 done
+bpf=$("$SCRIPTS/bpf.sh" samples)
 
 # One process group for each VM, so that the trap can end all its processes.
 set -m

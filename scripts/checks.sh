@@ -15,7 +15,7 @@ if [ -z "$IN_ROOT" ]; then
 	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
 	export VFIO_REGOPS_SOURCE
 	# Coccinelle's semantic patches contain Python and OCaml scripts.
-	"$SCRIPTS/root.sh" --add libpython3-dev ocaml python3-sphinx >/dev/null
+	"$SCRIPTS/root.sh" --add libpython3-dev ocaml pahole python3-sphinx >/dev/null
 	exec "$SCRIPTS/in-root.sh" scripts/checks.sh "$@"
 fi
 . "$SCRIPTS/result.sh"

@@ -4,8 +4,9 @@
 # demo.sh: boot Debian's kernel with our vfio modules in a VM, and drive a PCI device
 # from userspace, with and without the sample vendor driver. Then let QEMU migrate a
 # nested guest from one device to another, by both protocols, and move DPDK's testpmd from
-# a virtual function of one NIC to that of another. Print the time that each step took.
-# Fail if a step fails. KERNEL and MODULES work as for vm.sh.
+# a virtual function of one NIC to that of another. Last, attach a BPF program that locks
+# the EEPROM of a NIC, if the kernel has BTF. Print the time that each step took. Fail if a
+# step fails. KERNEL and MODULES work as for vm.sh.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -60,13 +61,15 @@ timed "kernel: $kernel" "$SCRIPTS/kernel.sh" "$kernel"
 timed "modules: vfio, $kind" "$SCRIPTS/modules.sh" "$kernel" "$kind"
 timed 'programs: the demo programs' "$SCRIPTS/userspace.sh"
 userspace=$result
-qemu72='' dpdk=''
+qemu72='' dpdk='' bpf=''
 if [ "$kind" = ours ]; then
 	mkdir -p "$OUT/demo"
 	timed 'programs: QEMU 7.2' "$SCRIPTS/qemu.sh" bookworm
 	qemu72=$result
 	timed 'programs: DPDK' "$SCRIPTS/dpdk.sh"
 	dpdk=$result
+	timed 'programs: the BPF samples' "$SCRIPTS/bpf.sh" samples
+	bpf=$result
 fi
 
 # The commands for the guest. They check that the loaded module is ours, not Debian's.
@@ -105,6 +108,23 @@ scripts/guest/bind.sh "\$peer" igb
 vfs=\$(scripts/guest/igb-vfs.sh "\$a" "\$b" | xargs)
 grep -q '^vfio_pci_igbvf ' /proc/modules
 programs/migrate/testpmd.py $dpdk $userspace/mmio_socket.so \$vfs "\$peer" 0 out/demo | sed -n 's/^\(ok\|not ok\|#\)/  &/p'
+[ -e /sys/kernel/btf/vmlinux ] || exit 0
+echo "guest: a BPF program locks the EEPROM of a NIC:"
+scripts/guest/bind.sh "\$peer" vfio-pci
+modprobe vfio-pci-bpf
+mount -t bpf bpf /sys/fs/bpf
+# eecd WHEN VALUE: write 0x41 to the register with the pins of the EEPROM, and compare it
+eecd()
+{
+	scripts/guest/registers.py "\$peer" 0:0x10:4=0x41 0:0x10:4 >/tmp/eecd
+	echo "  \$1: wrote 0x41, read \$(sed -n 's/^0:0x10:4 //p' /tmp/eecd)"
+	grep -q -x "0:0x10:4 \$2" /tmp/eecd
+}
+eecd "without the program" 0x1141
+$bpf/attach $bpf/lock_eeprom.bpf.o | sed 's/^/  /'
+eecd "with the program" 0x1110
+rm /sys/fs/bpf/lock_eeprom
+eecd "detached" 0x1141
 END
 )
 

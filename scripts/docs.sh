@@ -12,7 +12,7 @@ folder=${1:-out/docs}
 if [ -z "$IN_ROOT" ]; then
 	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
 	export VFIO_REGOPS_SOURCE
-	"$SCRIPTS/root.sh" --add libpython3-dev ocaml python3-sphinx >/dev/null
+	"$SCRIPTS/root.sh" --add libpython3-dev ocaml pahole python3-sphinx >/dev/null
 	"$SCRIPTS/in-root.sh" scripts/docs.sh "$folder"
 	echo "open $folder/index.html in a browser"
 	exit

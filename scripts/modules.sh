@@ -41,6 +41,7 @@ compile()
 	while read -r line; do
 		name=${line%%=*} value=${line#*=}
 		[[ "$name" != *KUNIT* ]] || grep -q '^CONFIG_KUNIT=' "$kernel/build/.config" || continue
+		[[ "$name" != *_BPF ]] || grep -q '^CONFIG_DEBUG_INFO_BTF_MODULES=' "$kernel/build/.config" || continue
 		args+=("$name=$value")
 		[ "$value" = m ] && defines+=("-D${name}_MODULE=1") || defines+=("-D$name=1")
 	done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' /repo/configs/drivers.config ${options:+"$options"})

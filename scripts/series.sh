@@ -3,7 +3,7 @@
 #
 # series.sh [--build|--build-all]: export each series to out/series/N-NAME by git format-patch, with
 # its cover letter. Check that git am on the pristine source gives the tested tree, that
-# each patch of the first series applies alone, and that each of the last five series
+# each patch of the first series applies alone, and that each of the last six series
 # applies without the other four. --build also compiles every step with all drivers, and
 # the last step of each series with the options of vfio-pci off; a warning is an error.
 # --build-all compiles every step in both ways.
@@ -121,8 +121,8 @@ prove()
 		git -C "$tmp/am" apply --check "$patch" 2>&1 || true
 	done >"$tmp/why"
 	empty "each patch of ${folders[0]} applies alone" "$tmp/why"
-	for folder in "${folders[@]:n-5}"; do
-		am "${folders[*]:0:n-5} $folder" "$1" "${folders[@]:0:n-5}" "$folder" || true
+	for folder in "${folders[@]:n-6}"; do
+		am "${folders[*]:0:n-6} $folder" "$1" "${folders[@]:0:n-6}" "$folder" || true
 	done
 	am "all series" "$1" "${folders[@]}" || return 0
 

@@ -3,6 +3,7 @@
 #
 # userspace.sh: build the test programs if they changed, and print their folder in the
 # root. Its subfolder upstream/ has the unchanged vfio selftests of the pristine source.
+# bpf.sh builds the test of BPF drivers, which needs more packages.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -35,7 +36,7 @@ build_ours()
 	ln -s "$2"/{drivers,scripts} "$source/"
 	cp -rs "$2"/tools/{arch,include} "$source/tools/"
 	cp -rs "$2"/tools/testing/selftests/{*.h,*.mk,Makefile,run_kselftest.sh,kselftest,vfio} "$tests/"
-	(cd "$5/tools/testing/selftests/vfio" && find . -type f) | while read -r file; do
+	(cd "$5/tools/testing/selftests/vfio" && find . -path ./bpf -prune -o -type f -print) | while read -r file; do
 		mkdir -p "$tests/vfio/${file%/*}"
 		cp --remove-destination "$5/tools/testing/selftests/vfio/$file" "$tests/vfio/$file"
 	done
@@ -66,9 +67,9 @@ compiler=$(cat "$root/etc/vfio-regops/gcc")
 upstream=selftests-$({ echo "$src $compiler"; declare -f build_upstream; } | key)
 ours=userspace-$({ echo "$upstream"; declare -f build_ours
 	cd "$CACHE/${tree#/cache/}"
-	find tools/testing/selftests/vfio -type f | sort | xargs sha256sum
+	find tools/testing/selftests/vfio -path '*/bpf' -prune -o -type f -print | sort | xargs sha256sum
 	cd "$REPO"
-	find programs -type f \( -name '*.c' -o -name '*.h' -o -name Makefile \) | sort | xargs sha256sum; } | key)
+	find programs -path programs/bpf -prune -o -type f \( -name '*.c' -o -name '*.h' -o -name Makefile \) -print | sort | xargs sha256sum; } | key)
 
 upstream()
 {

@@ -18,6 +18,9 @@ base()
 	sed "s/=m\$/=$1/" "$REPO/configs/release.config" "$REPO/configs/modules.config"
 	# Without objtool, the build is faster
 	printf 'CONFIG_%s\n' JUMP_LABEL=n UNWINDER_FRAME_POINTER=y
+	# For drivers in BPF, which the kernels of the VMs do not have
+	printf 'CONFIG_%s\n' BPF_SYSCALL=y BPF_JIT=y DEBUG_KERNEL=y DEBUG_INFO_NONE=n DEBUG_INFO_DWARF5=y \
+		DEBUG_INFO_BTF=y DEBUG_INFO_BTF_MODULES=y
 }
 
 # configure DIR FRAGMENT MAKE...: write the configuration; print the log on failure.

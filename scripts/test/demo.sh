@@ -45,6 +45,10 @@ for kernel in stock release; do
 	has "$kernel" '^ +[0-9]+\.[0-9] s  total$' "$kernel: the demo prints its total time"
 done
 
+# Only the stock kernel has BTF
+has stock '^  with the program: wrote 0x41, read 0x1110$' "stock: a BPF program locks a register"
+has stock '^  detached: wrote 0x41, read 0x1141$' "stock: the register works when the program is detached"
+
 # The program must fail on a device other than edu, with status 1.
 userspace=$("$SCRIPTS/userspace.sh")
 status=0

@@ -121,7 +121,7 @@ has missing '^open: ok' "without a policy, a device opens without the module"
 has_not missing "$guard" "without the module, no override is active"
 has loaded-at-open "$guard" "open loads a module that could not be loaded at bind"
 has required-missing '^open: ENODEV' "without its required driver, the open fails"
-has required-missing.log "^vfio-pci $(printf '0000:00:..\\..'): open refused: vendor driver vfio_pci_edu is missing; load it with modprobe" \
+has required-missing.log "^vfio-pci $(printf '0000:00:..\\..'): open refused: vendor driver vfio_pci_edu is missing; load its module or attach its BPF programs" \
 	"the log names the device, the missing driver and the remedy"
 has required-again "$guard" "an open that loads the required module succeeds"
 has not-required '^open: ok' "a policy does not affect other devices"
