@@ -44,7 +44,7 @@ html_theme = "alabaster"
 html_copy_source = False
 kerneldoc_bin = "$src/tools/docs/kernel-doc.py"
 kerneldoc_srctree = "$tree"
-c_id_attributes = ["__user", "__iomem"]
+c_id_attributes = ["__user", "__iomem", "__bpf_kfunc"]
 END
 rm -rf "$folder"
 mkdir -p "$(dirname "$folder")"

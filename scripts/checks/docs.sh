@@ -16,14 +16,16 @@ has()
 	shift
 	: >"$tmp/missing"
 	for name; do
-		grep -s -q "id=\"c\.$name\"" "$tmp/out/driver-api/$page.html" || echo "$name" >>"$tmp/missing"
+		grep -s -q "id=\"c\.$name\"" "$tmp/out/$page.html" || echo "$name" >>"$tmp/missing"
 	done
 	empty "docs: $page contains its kernel-doc" "$tmp/missing"
 }
 
-has vfio-pci-regions vfio_pci_regops vfio_pci_region_desc vfio_pci_range_ops vfio_pci_vendor_driver
-has vfio-pci-migration vfio_pci_migration_ops vfio_pci_vendor_log_dma
+has driver-api/vfio-pci-regions vfio_pci_regops vfio_pci_region_desc vfio_pci_range_ops vfio_pci_vendor_driver
+has driver-api/vfio-pci-migration vfio_pci_migration_ops vfio_pci_vendor_log_dma
 # All functions of the vendor driver API
 mapfile -t names < <(sed -n 's/^\(struct [a-z_]* \*\|[a-z_]* \**\)\?\(vfio_pci_\(vendor\|region\)_[a-z_]*\)(.*/\2/p' \
 	"$tree/include/linux/vfio_pci_regops.h" | sort -u)
-has vfio-pci-regops "${names[@]}"
+has driver-api/vfio-pci-regops "${names[@]}"
+mapfile -t names < <(sed -n 's/^__bpf_kfunc int \([a-z_]*\)(.*/\1/p' "$tree/drivers/vfio/pci/bpf/kfunc.c")
+has admin-guide/vfio-pci-bpf vfio_pci_bpf_ops vfio_pci_bpf_open vfio_pci_bpf_access vfio_pci_bpf_id "${names[@]}"

@@ -52,9 +52,9 @@ during_hide_sriov()
 	local log=$folder/hide_sriov.testpmd
 
 	: >"$log"
-	# Use one CPU, because testpmd polls
+	# Use one CPU, because testpmd polls. It writes the log that grep reads.
+	# shellcheck disable=SC2094
 	{
-		# shellcheck disable=SC2094 # testpmd writes the file that grep reads
 		for _ in {1..150}; do
 			! grep -q 'testpmd> ' "$log" || break
 			sleep 0.2

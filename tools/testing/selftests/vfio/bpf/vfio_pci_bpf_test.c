@@ -654,8 +654,7 @@ TEST_F(vfio_pci_bpf_test, conflict_fails_the_open)
 	vfio_pci_device_cleanup(self->device);
 	self->device = NULL;
 	ASSERT_EQ(EBUSY, open_errno());
-	ASSERT_TRUE(kmsg_has(kmsg, "vendor drivers other and test of the same priority both "
-				   "override bytes 0x4 to 0x7 of region 0"));
+	ASSERT_TRUE(kmsg_has(kmsg, "drivers other and test of the same priority both override"));
 	detach(link);
 	ASSERT_EQ(0, open_errno());
 	test_bpf__destroy(other);
