@@ -4,7 +4,7 @@
 # series.sh [--build|--build-all]: export each series to out/series/N-NAME by git format-patch, with
 # its cover letter. Check that git am on the pristine source gives the tested tree, that
 # each patch of the first series applies alone, and that each of the last six series
-# applies without the other four. --build also compiles every step with all drivers, and
+# applies without the other five. --build also compiles every step with all drivers, and
 # the last step of each series with the options of vfio-pci off; a warning is an error.
 # --build-all compiles every step in both ways.
 

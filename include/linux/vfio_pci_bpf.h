@@ -24,8 +24,8 @@ struct vfio_pci_vendor_driver;
  * @subvendor: subsystem vendor id, or 0 for any
  * @subdevice: subsystem device id, or 0 for any
  * @class: class, subclass and programming interface, as in struct pci_device_id
- * @class_mask: bits of @class to compare, all of its bits at least; 0 for any
- *		class
+ * @class_mask: bits of @class to compare, or 0 for any class.  The other bits of
+ *		@class must be 0.
  */
 struct vfio_pci_bpf_id {
 	u16	vendor;

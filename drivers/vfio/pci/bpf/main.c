@@ -207,7 +207,7 @@ static int vfio_pci_bpf_check_ids(const struct vfio_pci_bpf_id *ids)
 {
 	unsigned int i;
 
-	/* Such an id would match no device, or all of them without a mask */
+	/* Such an id matches no device.  Without a mask, it matches all. */
 	for (i = 0; i < VFIO_PCI_BPF_MAX_IDS; i++)
 		if (ids[i].class & ~ids[i].class_mask)
 			return -EINVAL;
