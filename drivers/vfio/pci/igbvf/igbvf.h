@@ -67,6 +67,11 @@
 #define IGBVF_VTEIAM		0x1530
 #define IGBVF_VTEICR		0x1580
 #define IGBVF_VECTORS		GENMASK(2, 0)
+/* The vectors of the queues, one byte for each, and of the mailbox */
+#define IGBVF_VTIVAR		0x1700
+#define IGBVF_VTIVAR_MISC	0x1740
+#define IGBVF_IVAR_VECTOR	GENMASK(1, 0)
+#define IGBVF_IVAR_VALID	BIT(7)
 
 /* Two queues of each kind: the receive queues, then the transmit queues */
 #define IGBVF_NR_RX		2

@@ -8,7 +8,8 @@
  * - The settings of the VF in the PF, for example the MAC address and the VLANs.
  *   The driver records the messages of the guest to the PF.  The destination
  *   sends them to its own PF.
- * - Pending interrupts.  The destination raises each unmasked vector once.
+ * - Pending interrupts.  The destination raises the unmasked vectors of the
+ *   queues once, and that of the mailbox if a message is unread.
  *
  * The MAC address and other settings by the administrator must be the same on
  * both hosts.  The transmit context of a queue is not part of the state.  A guest

@@ -3,6 +3,7 @@
  * Stop and run the queues of an 82576 VF
  */
 
+#include <linux/bits.h>
 #include <linux/iopoll.h>
 #include <linux/time64.h>
 
@@ -158,6 +159,36 @@ int igbvf_stop_queues(struct igbvf *igbvf)
 	return ret;
 }
 
+static u32 igbvf_vector(u32 entry)
+{
+	return entry & IGBVF_IVAR_VALID ? BIT(entry & IGBVF_IVAR_VECTOR) : 0;
+}
+
+/*
+ * Raise each unmasked vector that may have been pending on the source.  The
+ * vector of the mailbox was pending only if the guest has not read a flag of the
+ * mailbox.  Do not raise it without need: igbvf then checks its link, and
+ * reports a lost link if its timer does so at the same time.
+ */
+static int igbvf_raise_vectors(struct igbvf *igbvf)
+{
+	u32 queues, mailbox, vectors = 0;
+	unsigned int q;
+	int ret;
+
+	ret = igbvf_read(igbvf, IGBVF_VTIVAR, &queues) ?:
+	      igbvf_read(igbvf, IGBVF_VTIVAR_MISC, &mailbox);
+	if (ret)
+		return ret;
+
+	for (q = 0; q < IGBVF_NR_QUEUES; q++)
+		vectors |= igbvf_vector(queues >> q * BITS_PER_BYTE);
+	if (igbvf->unread)
+		vectors |= igbvf_vector(mailbox);
+
+	return igbvf_write(igbvf, IGBVF_VTEICS, vectors & igbvf->vectors);
+}
+
 /**
  * igbvf_run_queues() - run the queues that ran before the stop or the save
  * @igbvf: the device, locked and stopped
@@ -170,9 +201,8 @@ int igbvf_run_queues(struct igbvf *igbvf)
 	int ret;
 
 	ret = igbvf_enable_queues(igbvf);
-	/* Any vector may have been pending on the source */
 	if (!ret && igbvf->loaded)
-		ret = igbvf_write(igbvf, IGBVF_VTEICS, igbvf->vectors);
+		ret = igbvf_raise_vectors(igbvf);
 	if (ret)
 		igbvf_disable_queues(igbvf);
 

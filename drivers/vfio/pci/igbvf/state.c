@@ -27,8 +27,7 @@ static const u8 igbvf_tx_regs[] = {
 static const u16 igbvf_other_regs[] = {
 	0x0f0c,				/* PSRTYPE */
 	0x1680, 0x1684, 0x1688,		/* VTEITR */
-	0x1700, 0x1740,			/* VTIVAR, VTIVAR_MISC */
-	IGBVF_VTEIAC, IGBVF_VTEIAM,
+	IGBVF_VTIVAR, IGBVF_VTIVAR_MISC, IGBVF_VTEIAC, IGBVF_VTEIAM,
 };
 
 #define NR_RX_REGS	ARRAY_SIZE(igbvf_rx_regs)

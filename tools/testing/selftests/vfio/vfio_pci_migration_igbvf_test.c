@@ -49,6 +49,7 @@
 #define WAIT_MS		2000
 #define HANG_SECONDS	30
 
+#define MAILBOX_FLAGS	(IGBVF_MAILBOX_PFSTS | IGBVF_MAILBOX_PFACK)
 #define NO_MIGRATION	"needs a vendor driver that migrates the function"
 #define NO_LOG		"needs a vendor driver that logs the DMA writes of the function"
 
@@ -393,6 +394,30 @@ TEST_F(igbvf, pending_interrupt_arrives_on_the_destination)
 	number = send_to_guest(bench, guest_mac, 0, FRAME);
 	ASSERT_LE(1, guest_interrupts(guest, GUEST_RX_VECTOR, WAIT_MS));
 	ASSERT_TRUE(guest_gets(bench, number, FRAME));
+}
+
+/* Without need, it makes igbvf check its link */
+TEST_F(igbvf, mailbox_interrupt_arrives_only_with_an_unread_flag)
+{
+	struct bench *bench = &self->bench;
+	struct guest *guest = &bench->guest;
+	u32 flags;
+
+	if (!has_migration(bench))
+		SKIP(return, NO_MIGRATION);
+
+	ASSERT_EQ(0, guest_read(guest, IGBVF_V2PMAILBOX) & MAILBOX_FLAGS);
+	ASSERT_EQ(0, migrate(bench, bench->b));
+	ASSERT_LE(1, guest_interrupts(guest, GUEST_RX_VECTOR, WAIT_MS));
+	ASSERT_EQ(0, guest_interrupts(guest, GUEST_OTHER_VECTOR, 100));
+
+	/* The guest does not read the reply, and does not handle the interrupt */
+	ASSERT_TRUE(guest_post_max_frame(guest, MAX_FRAME));
+	ASSERT_LE(1, guest_interrupts(guest, GUEST_OTHER_VECTOR, WAIT_MS));
+	ASSERT_EQ(0, migrate(bench, bench->a));
+	ASSERT_LE(1, guest_interrupts(guest, GUEST_OTHER_VECTOR, WAIT_MS));
+	flags = guest_read(guest, IGBVF_V2PMAILBOX);
+	ASSERT_EQ(MAILBOX_FLAGS, flags & MAILBOX_FLAGS);
 }
 
 static const u32 statistics[] = { IGBVF_VFGPRC, IGBVF_VFGPTC, IGBVF_VFGORC, IGBVF_VFGOTC };

@@ -186,20 +186,29 @@ static bool mailbox_take(struct guest *guest)
 	return false;
 }
 
+static bool post(struct guest *guest, const u32 *message, int words)
+{
+	int i;
+
+	if (!mailbox_take(guest))
+		return false;
+	/* The message overwrites an older one of the PF */
+	mailbox_has(guest, IGBVF_MAILBOX_PFACK | IGBVF_MAILBOX_PFSTS);
+	for (i = 0; i < words; i++)
+		guest_write(guest, IGBVF_VMBMEM(i), message[i]);
+	guest_write(guest, IGBVF_V2PMAILBOX, IGBVF_MAILBOX_REQ);
+
+	return true;
+}
+
 static int mailbox_try(struct guest *guest, u32 *message, int words)
 {
 	u32 type = message[0] & MESSAGE_TYPE;
 	u32 reply[3];
 	int i, tries;
 
-	if (!mailbox_take(guest))
-		return -ETIMEDOUT;
-	/* The message overwrites an older one of the PF */
-	mailbox_has(guest, IGBVF_MAILBOX_PFACK | IGBVF_MAILBOX_PFSTS);
-	for (i = 0; i < words; i++)
-		guest_write(guest, IGBVF_VMBMEM(i), message[i]);
-	guest_write(guest, IGBVF_V2PMAILBOX, IGBVF_MAILBOX_REQ);
-	if (!mailbox_wait(guest, IGBVF_MAILBOX_PFACK, 2000))
+	if (!post(guest, message, words) ||
+	    !mailbox_wait(guest, IGBVF_MAILBOX_PFACK, 2000))
 		return -ETIMEDOUT;
 
 	/* The PF may also send a message of its own, such as a change of the link */
@@ -268,6 +277,13 @@ int guest_set_max_frame(struct guest *guest, u32 size)
 	u32 message[2] = { SET_LPE, size };
 
 	return guest_mailbox(guest, message, ARRAY_SIZE(message));
+}
+
+bool guest_post_max_frame(struct guest *guest, u32 size)
+{
+	u32 message[2] = { SET_LPE, size };
+
+	return post(guest, message, ARRAY_SIZE(message));
 }
 
 static void reset_function(struct guest *guest)
