@@ -455,12 +455,11 @@ static int vfio_pci_vendors_find(struct vfio_pci_core_device *vdev,
 		}
 
 		ret = vfio_pci_vendor_attach(vdev, entry, id, list);
-		if (ret == -EAGAIN && entry->release)
-			continue;
-		if (ret == -EAGAIN)
-			*serial = min(*serial, entry->serial - 1);
-		else if (ret)
+		if (ret && ret != -EAGAIN)
 			return ret;
+		/* The next call looks for BPF drivers in any case */
+		if (ret && !entry->release)
+			*serial = min(*serial, entry->serial - 1);
 	}
 
 	return 0;
