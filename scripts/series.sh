@@ -4,9 +4,9 @@
 # series.sh [--build|--build-all]: export each series to out/series/N-NAME by git format-patch, with
 # its cover letter. Check that git am on the pristine source gives the tested tree, that
 # each patch of the first series applies alone, and that each of the last six series
-# applies without the other five. --build also compiles every step with all drivers, and
-# the last step of each series with the options of vfio-pci off; a warning is an error.
-# --build-all compiles every step in both ways.
+# applies without the other five. --build also compiles the last step of each series with
+# all drivers, and the last of these steps with the options of vfio-pci off; a warning is
+# an error. --build-all compiles every step in both ways.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -198,8 +198,9 @@ if [ -n "$build" ]; then
 	mapfile -t steps < <(patches)
 	declare -A number=()
 	for commit in "${steps[@]}"; do number[$commit]=$((${#number[@]} + 1)); done
-	build_steps "all drivers" "${steps[@]}"
 	[ "$build" = all ] || mapfile -t steps < <(ends)
+	build_steps "all drivers" "${steps[@]}"
+	[ "$build" = all ] || steps=("${steps[-1]}")
 	# vfio-pci alone, with its options off
 	mapfile -t off < <(printf '%s n\n' VFIO_PCI_VGA VFIO_PCI_IGD VFIO_PCI_DMABUF VFIO_PCI_VENDOR \
 			VFIO_PCI_MIGRATION VFIO_PCI_MIGRATION_V1 VFIO_PCI_VENDOR_KUNIT_TEST \
