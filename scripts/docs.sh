@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# docs.sh [FOLDER]: build the documents of the series as HTML in FOLDER (default:
-# out/docs). The kernel's Sphinx extensions include the kernel-doc of headers and
-# sources. A warning is an error.
+# docs.sh [FOLDER]: build the documents of the series, and the page of lsvfio, as HTML in
+# FOLDER (default: out/docs). The kernel's Sphinx extensions include the kernel-doc of
+# headers and sources. A warning is an error.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -13,6 +13,7 @@ if [ -z "$IN_ROOT" ]; then
 	VFIO_REGOPS_SOURCE=$("$SCRIPTS/source.sh")
 	export VFIO_REGOPS_SOURCE
 	"$SCRIPTS/root.sh" --add libpython3-dev ocaml pahole python3-sphinx >/dev/null
+	"$SCRIPTS/screenshots.sh" out/pictures
 	"$SCRIPTS/in-root.sh" scripts/docs.sh "$folder"
 	echo "open $folder/index.html in a browser"
 	exit
@@ -30,6 +31,14 @@ while read -r name; do
 	mkdir -p "$tmp/in/$(dirname "$name")"
 	cp "$tree/Documentation/$name.rst" "$tmp/in/$name.rst"
 done <"$tmp/names"
+mkdir -p "$tmp/in/tools"
+cp tools/vfio/lsvfio.rst "$tmp/in/tools/"
+echo tools/lsvfio >>"$tmp/names"
+sed -n 's/^\.\. image:: //p' tools/vfio/lsvfio.rst | while read -r name; do
+	# make checks takes no screenshots: an empty picture stands for each
+	cp "out/pictures/$name" "$tmp/in/tools/" 2>/dev/null ||
+		echo '<svg xmlns="http://www.w3.org/2000/svg"/>' >"$tmp/in/tools/$name"
+done
 {
 	printf 'Region ops and vendor drivers for vfio-pci\n==========================================\n\n'
 	printf '.. toctree::\n   :maxdepth: 2\n\n'
