@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The state of a device, the reason, and the next command to type
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lsvfio.h"
+
+const char *const state_names[] = {
+	[STATE_NO_IOMMU]	= "no-iommu",
+	[STATE_UNBOUND]		= "unbound",
+	[STATE_HOST]		= "host",
+	[STATE_MDEV_PARENT]	= "mdev-parent",
+	[STATE_NOT_VIABLE]	= "not-viable",
+	[STATE_IN_USE]		= "in-use",
+	[STATE_REQUIRED]	= "no-vendor",
+	[STATE_CONFLICT]	= "conflict",
+	[STATE_READY]		= "ready",
+};
+
+/* Drivers that leave the DMA of a device to userspace, besides VFIO drivers */
+static bool shares_group(const char *driver)
+{
+	static const char *const drivers[] = { "pcieport", "pci-stub", "vfio-mdev-pci" };
+	size_t i;
+
+	for (i = 0; i < sizeof(drivers) / sizeof(*drivers); i++) {
+		if (!strcmp(driver, drivers[i]))
+			return true;
+	}
+
+	return !*driver;
+}
+
+/* Find a device in the same IOMMU group that a host driver uses */
+const struct device *group_blocker(const struct device *dev)
+{
+	const struct device *other;
+
+	for (other = devices; other < devices + nr_devices; other++) {
+		if (other->group == dev->group && !*other->parent && strcmp(other->name, dev->parent) &&
+		    !*other->vfio && !shares_group(other->driver))
+			return other;
+	}
+
+	return NULL;
+}
+
+/* The regions of a device are empty while it is closed */
+static bool is_open(const struct device *dev)
+{
+	return dev->nr_holders || dev->source == SOURCE_DEBUGFS;
+}
+
+/* Set the state: the first reason why userspace cannot open the device */
+void diagnose(struct device *dev)
+{
+	if (!*dev->vfio) {
+		dev->state = dev->group < 0 ? STATE_NO_IOMMU :
+			     !*dev->driver ? STATE_UNBOUND :
+			     *dev->mdev_type ? STATE_MDEV_PARENT : STATE_HOST;
+		return;
+	}
+	dev->state = is_open(dev) ? STATE_IN_USE :
+		     group_blocker(dev) ? STATE_NOT_VIABLE :
+		     dev->misses_required ? STATE_REQUIRED :
+		     module_loaded(dev->conflict[0]) && module_loaded(dev->conflict[1]) ? STATE_CONFLICT :
+		     STATE_READY;
+}
+
+/* The driver to bind: a variant driver, if one supports the device */
+static const char *driver_to_bind(const struct device *dev)
+{
+	return dev->nr_variants ? dev->variants[0].name : "vfio-pci";
+}
+
+static void explain_bind(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	const char *driver = driver_to_bind(dev);
+
+	fprintf(out, "Userspace can open it only while a VFIO driver is bound; %s supports it. ", driver);
+	if (*dev->override)
+		fprintf(out, "Its driver_override is %s. ", dev->override);
+	if (dev->numvfs) {
+		fprintf(out, "It has %u virtual functions, which vfio-pci does not accept; remove them first. ",
+			dev->numvfs);
+		snprintf(next, size, "echo 0 >/sys/bus/pci/devices/%s/sriov_numvfs", dev->name);
+	} else {
+		snprintf(next, size, "driverctl set-override %s %s", dev->name, driver);
+	}
+}
+
+static void explain_no_iommu(FILE *out, char *next, size_t size)
+{
+	const struct device *other;
+
+	for (other = devices; other < devices + nr_devices; other++) {
+		if (other->group >= 0)
+			break;
+	}
+	fprintf(out, "It has no IOMMU group, so nothing would confine its DMA, and vfio-pci does not bind it. ");
+	if (other < devices + nr_devices)
+		fprintf(out, "Other devices have a group: the machine's IOMMU does not cover this one. ");
+	else
+		fprintf(out, "No device has a group: enable VT-d or AMD-Vi in the firmware, and boot an Intel machine with intel_iommu=on. ");
+	snprintf(next, size, "dmesg | grep -i -e DMAR -e AMD-Vi -e iommu");
+}
+
+static void explain_mdev_parent(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	const struct device *other;
+
+	for (other = devices; other < devices + nr_devices; other++) {
+		if (!strcmp(other->parent, dev->name))
+			break;
+	}
+	if (other < devices + nr_devices) {
+		fprintf(out, "Its driver %s offers mediated devices, and userspace opens these instead: it has %s. ",
+			dev->driver, other->name);
+		snprintf(next, size, "lsvfio --why %s", other->name);
+	} else {
+		fprintf(out, "Its driver %s offers mediated devices, and none exists. ", dev->driver);
+		snprintf(next, size, "uuidgen >/sys/bus/pci/devices/%s/mdev_supported_types/%s/create", dev->name,
+			 dev->mdev_type);
+	}
+}
+
+static void explain_in_use(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	if (!dev->nr_holders) {
+		fprintf(out, "It is open, and only one process can open it. lsvfio does not see the process. ");
+		snprintf(next, size, "sudo lsvfio %s", dev->name);
+		return;
+	}
+	fprintf(out, "Process %d (%s) has it or its IOMMU group open, and only one process can open it. ",
+		dev->holders[0].pid, dev->holders[0].command);
+	snprintf(next, size, "ps -fp %d", dev->holders[0].pid);
+}
+
+static void explain_not_viable(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	const struct device *other = group_blocker(dev);
+
+	fprintf(out, "A VFIO driver is bound, but IOMMU group %d is not viable: the host uses %s, which is in the same group, by the driver %s. Bind a VFIO driver to that device, too, or unbind it. ",
+		dev->group, other->name, other->driver);
+	snprintf(next, size, "driverctl set-override %s vfio-pci", other->name);
+}
+
+static const char *reason(const struct module *module)
+{
+	return module->state == MODULE_BLACKLISTED ?
+	       "a blacklist entry in modprobe.d or on the kernel command line keeps it from loading" :
+	       "its module is not loaded";
+}
+
+static void explain_required(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	const struct module *module = NULL;
+	const char *name = dev->required;
+	size_t i;
+
+	for (i = 0; i < dev->nr_vendors; i++) {
+		if (!*name || same_module(dev->vendors[i].name, name))
+			module = &dev->vendors[i];
+	}
+	fprintf(out, "The parameter require_vendor_driver of vfio-pci-core requires %s%s for %04x:%04x, and the kernel refuses to open the device without it: ",
+		*name ? "the vendor driver " : "a vendor driver", name, dev->vendor, dev->device);
+	if (module) {
+		fprintf(out, "%s. ", reason(module));
+		snprintf(next, size, "modprobe %s", module->name);
+	} else if (*name) {
+		fprintf(out, "it is not loaded, and no module in /lib/modules has an alias for this device. Install the module, or attach the driver's BPF programs. ");
+		snprintf(next, size, "modinfo %s", name);
+	} else {
+		fprintf(out, "none is loaded, and no module in /lib/modules has an alias for this device. Install a vendor driver for it. ");
+		snprintf(next, size, "modinfo vfio_pci_core");
+	}
+}
+
+static void explain_conflict(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	fprintf(out, "Two vendor drivers conflict, and both are loaded. The kernel log says: \"%s\". Keep one of them from loading, unload it while no device is bound to vfio-pci, and bind the device again. ",
+		dev->log);
+	snprintf(next, size, "echo blacklist %s >>/etc/modprobe.d/vfio.conf", dev->conflict[1]);
+}
+
+static bool log_says_bind_again(const struct device *dev)
+{
+	return strstr(dev->log, "cannot migrate the device");
+}
+
+static void explain_ready(FILE *out, const struct device *dev)
+{
+	char cdev[2 * NAME_SIZE], group[NAME_SIZE];
+
+	device_node(dev, cdev, sizeof(cdev));
+	group_node(dev, group, sizeof(group));
+	fprintf(out, "Userspace can open it by %s%s%s. ", dev->has_cdev ? cdev : "",
+		dev->has_cdev ? " or " : "", group);
+	if (dev->noiommu)
+		fprintf(out, "No IOMMU confines its DMA (vfio-noiommu), so userspace can overwrite any memory. ");
+	if (*dev->log && !log_says_bind_again(dev))
+		fprintf(out, "The kernel log has, perhaps from an earlier open: \"%s\". ", dev->log);
+}
+
+/* Explain what is missing although userspace can open the device */
+static void explain_vendors(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < dev->nr_vendors; i++) {
+		if (dev->vendors[i].state == MODULE_LOADED)
+			continue;
+		fprintf(out, "The vendor driver %s supports it, but %s, so userspace has the device without it. Load it, and bind the device again. ",
+			dev->vendors[i].name, reason(&dev->vendors[i]));
+		if (!*next)
+			snprintf(next, size, "modprobe %s", dev->vendors[i].name);
+	}
+}
+
+static void explain_migration(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	if (!dev->migration.is_known) {
+		fprintf(out, "Whether it can be migrated is not known. ");
+	} else if (dev->migration.v1 || dev->migration.v2) {
+		fprintf(out, "It can be migrated by %s%s%s%s%s%s. ",
+			dev->migration.v2 ? "protocol v2" : "",
+			dev->migration.v1 && dev->migration.v2 ? " and " : "",
+			dev->migration.v1 ? "protocol v1" : "",
+			*dev->migration.features ? " (" : "", dev->migration.features,
+			*dev->migration.features ? ")" : "");
+	} else if (log_says_bind_again(dev)) {
+		fprintf(out, "It cannot be migrated: a vendor driver was loaded after the device was bound. Bind it again. ");
+		if (!*next)
+			snprintf(next, size, "echo %s | tee /sys/bus/pci/drivers/%s/unbind /sys/bus/pci/drivers/%s/bind",
+				 dev->name, dev->driver, dev->driver);
+	} else if (dev->nr_variants && !strcmp(dev->driver, "vfio-pci")) {
+		fprintf(out, "It cannot be migrated with vfio-pci, but perhaps with the variant driver %s. ",
+			dev->variants[0].name);
+		if (!*next)
+			snprintf(next, size, "driverctl set-override %s %s", dev->name, dev->variants[0].name);
+	} else {
+		fprintf(out, "It cannot be migrated: no driver that is bound to it or attached to it supports migration. ");
+	}
+}
+
+static void explain_state(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	fprintf(out, "%s (%04x:%04x) ", dev->name, dev->vendor, dev->device);
+	switch (dev->state) {
+	case STATE_NO_IOMMU:
+		fprintf(out, "cannot be given to userspace. ");
+		explain_no_iommu(out, next, size);
+		return;
+	case STATE_UNBOUND:
+		fprintf(out, "has no driver. ");
+		explain_bind(out, dev, next, size);
+		return;
+	case STATE_HOST:
+		fprintf(out, "is in use by the host's driver %s. ", dev->driver);
+		explain_bind(out, dev, next, size);
+		return;
+	case STATE_MDEV_PARENT:
+		fprintf(out, "is divided into mediated devices. ");
+		explain_mdev_parent(out, dev, next, size);
+		return;
+	case STATE_IN_USE:
+		fprintf(out, "is in use. ");
+		explain_in_use(out, dev, next, size);
+		break;
+	case STATE_NOT_VIABLE:
+		fprintf(out, "cannot be opened. ");
+		explain_not_viable(out, dev, next, size);
+		break;
+	case STATE_REQUIRED:
+		fprintf(out, "cannot be opened. ");
+		explain_required(out, dev, next, size);
+		break;
+	case STATE_CONFLICT:
+		fprintf(out, "cannot be opened. ");
+		explain_conflict(out, dev, next, size);
+		break;
+	case STATE_READY:
+		fprintf(out, "is ready. ");
+		explain_ready(out, dev);
+		break;
+	}
+	/* The reason above includes that its required driver is missing */
+	if (dev->state != STATE_REQUIRED)
+		explain_vendors(out, dev, next, size);
+	explain_migration(out, dev, next, size);
+}
+
+/*
+ * Return one paragraph, which the caller frees. Set @next to the next command; empty
+ * if nothing is to do.
+ */
+char *explain(const struct device *dev, char *next, size_t size)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out;
+
+	*next = '\0';
+	out = open_memstream(&text, &len);
+	if (!out)
+		die("out of memory");
+	explain_state(out, dev, next, size);
+	fclose(out);
+	/* Each sentence ends with a space */
+	text[len - 1] = '\0';
+
+	return text;
+}
