@@ -46,8 +46,8 @@ base_files=(
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.quotePath GIT_CONFIG_VALUE_0=false
 
-# ours: print the new files at kernel paths. scripts/ of this checkout is not part of
-# the kernel.
+# ours: print the new files at kernel paths. scripts/ and tools/vfio/ of this checkout are
+# not part of the kernel.
 ours()
 {
 	local dir
@@ -55,7 +55,7 @@ ours()
 	for dir in "$src"/*/; do
 		dir=$(basename "$dir")
 		[ "$dir" != scripts ] || continue
-		[ ! -d "$REPO/$dir" ] || (cd "$REPO" && find "$dir" ! -type d ! -name '.*.sw?' ! -name '*~' \
+		[ ! -d "$REPO/$dir" ] || (cd "$REPO" && find "$dir" ! -type d ! -path 'tools/vfio/*' ! -name '.*.sw?' ! -name '*~' \
 			! -name '.checkpatch-*')
 	done | sort
 }
