@@ -46,7 +46,7 @@ touched()
 own_files()
 {
 	(cd "$REPO" && find . \( -path ./.git -o -path ./out -o -path "./edit*" \) -prune -o -type f \
-		! -name '.*.sw?' ! -name '*~' ! -name '.checkpatch-*' -printf '%P\n') | sort
+		! -name '.*.sw?' ! -name '*~' ! -name '.checkpatch-*' ! -name '*.o' ! -path ./tools/vfio/lsvfio -printf '%P\n') | sort
 }
 
 # run NAME: source a check.

@@ -136,8 +136,7 @@ void print_picture(const struct device *dev)
 		}
 		puts("|");
 	}
-	printf("  ");
 	for (kind = 0; kind < NR_KINDS; kind++)
-		printf("%s %s  ", utf8 ? kinds[kind].utf8 : kinds[kind].ascii, kinds[kind].name);
+		printf("  %s %s", utf8 ? kinds[kind].utf8 : kinds[kind].ascii, kinds[kind].name);
 	putchar('\n');
 }
