@@ -88,6 +88,8 @@ pci 00:02.0 15b3:101e - 2
 pci 00:03.0 8086:10c9 igb 3
 echo none >sys/bus/pci/devices/0000:00:03.0/driver_override
 pci 00:04.0 8086:10c9 igb -
+pci 00:05.0 8086:10c9 - 5
+echo vfio-pci >sys/bus/pci/devices/0000:00:05.0/driver_override
 
 # 01: a group that the host uses, and one that it does not use
 pci 01:00.0 1b36:000c pcieport 10
@@ -136,6 +138,7 @@ put dev/kmsg <<END
 3,2,100,-;vfio-pci 0000:05:01.0: vendor drivers vfio_pci_edu and vfio_pci_gone $conflict
 3,3,100,-;vfio-pci 0000:05:02.0: vendor driver vfio_pci_edu cannot migrate the device; if the driver was loaded after bind, unbind the device and bind it again
 3,4,100,-;vfio-pci 0000:05:00.0: resetting
+3,5,100,-;vfio-pci 0000:00:05.0: vendor driver vfio_pci_edu failed to bind the device: -5
 END
 
 # 06: migration

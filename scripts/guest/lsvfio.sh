@@ -87,14 +87,18 @@ python3 -B - "$edu" >"$out/in-use-holder" <<-'END'
 	from vfio_device import Device
 
 	device = Device(sys.argv[1])
-	print(os.getpid())
-	with open(os.environ["out"] + "/watch", "w") as file:
+	reads = 0
+	name = os.environ["out"] + "/watch"
+	with open(name, "w") as file:
 	    watch = subprocess.Popen([os.environ["plain"], "-v", "--watch", sys.argv[1]], stdout=file)
-	    for _ in range(30):
+	    # Read a guarded register until lsvfio has shown it three times
+	    while open(name).read().count("0x80-0x9f") < 3 and reads < 600:
 	        device.read(0, 0x80, 4)
+	        reads += 1
 	        time.sleep(0.1)
 	    watch.kill()
 	    watch.wait()
+	print(os.getpid(), reads, flush=True)
 	subprocess.run(["bash", "/tmp/in-use"])
 END
 exec {fd}<>"/dev/vfio/devices/$(ls "/sys/bus/pci/devices/$nvme/vfio-dev")"
@@ -107,14 +111,13 @@ for name in edu nvme gpu; do
 done
 json opened --open "$edu" "$nvme" "$gpu"
 lsvfio=$folder/sanitized/lsvfio show same --diff --open "$edu"
-modprobe vfio_pci_testdrv "ids=$(sed s/0x// "/sys/bus/pci/devices/$nvme/vendor"):$(sed s/0x// "/sys/bus/pci/devices/$nvme/device")" \
-	setup='hide 0x11; addcap 9 16'
+modprobe vfio_pci_testdrv ids=1b36:0010
+echo 'hide 0x11; addcap 9 16' >/sys/module/vfio_pci_testdrv/parameters/setup
 lsvfio=$folder/sanitized/lsvfio show diff --diff --open "$nvme"
 bind.sh "$nvme" none
 rmmod vfio_pci_testdrv
 
-# --- no root, no debugfs, no /proc of other users ---
-mkdir -p /run/nobody
+# --- no root, no debugfs ---
 for options in "" "-v $edu" "--why $edu" "-v --open $edu" "--diff --open $edu"; do
 	echo "lsvfio $options"
 	# shellcheck disable=SC2086 # options are words
@@ -127,13 +130,22 @@ json no-debugfs-vf --open "$vf"
 mount -t debugfs debug /sys/kernel/debug
 
 # --- a conflict of two vendor drivers ---
-modprobe vfio_pci_testdrv ids=1234:11e8 setup='range 0 0x80 4'
+modprobe vfio_pci_testdrv ids=1234:11e8
+echo 'range 0 0x80 4' >/sys/module/vfio_pci_testdrv/parameters/setup
 while-open.py "$edu" >"$out/conflict-open" 2>&1 || true
 show conflict
 show conflict-why --why "$edu"
 bind.sh "$edu" none
 rmmod vfio_pci_testdrv
 show conflict-gone "$edu"
+
+# --- a vendor driver that fails the bind ---
+modprobe vfio_pci_testdrv ids=1234:11e8 bind_errno=5
+bind.sh "$edu" vfio-pci || true
+show bind-fails-why --why "$edu"
+rmmod vfio_pci_testdrv
+bind.sh "$edu" vfio-pci
+show bind-works "$edu"
 
 # --- an IOMMU group that is not viable ---
 modprobe pci-pf-stub

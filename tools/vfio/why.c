@@ -80,6 +80,13 @@ static void explain_bind(FILE *out, const struct device *dev, char *next, size_t
 {
 	const char *driver = driver_to_bind(dev);
 
+	if (!*dev->driver && same_module(dev->override, driver)) {
+		fprintf(out, "Its driver_override is %s, but that driver did not bind it. ", driver);
+		if (*dev->log)
+			fprintf(out, "The kernel log says: \"%s\". ", dev->log);
+		snprintf(next, size, "echo %s >/sys/bus/pci/drivers_probe; dmesg | tail", dev->name);
+		return;
+	}
 	fprintf(out, "Userspace can open it only while a VFIO driver is bound; %s supports it. ", driver);
 	if (*dev->override)
 		fprintf(out, "Its driver_override is %s. ", dev->override);
