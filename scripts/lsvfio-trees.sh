@@ -130,12 +130,15 @@ pci 04:02.0 8086:60cc vfio-pci 42 vfio42
 pci 05:00.0 8086:1572 vfio-pci 50 vfio50
 pci 05:01.0 8086:1572 vfio-pci 51 vfio51
 pci 05:02.0 8086:1572 vfio-pci 52 vfio52
+pci 05:03.0 8086:1572 vfio-pci 53 vfio53
 conflict='of the same priority both override bytes 0x80 to 0x83 of region 0'
 put dev/kmsg <<END
 6,1,100,-;vfio-pci 0000:05:00.0: vendor drivers vfio_pci_edu and vfio_pci_second $conflict
  SUBSYSTEM=pci
  DEVICE=+pci:0000:05:00.0
 3,2,100,-;vfio-pci 0000:05:01.0: vendor drivers vfio_pci_edu and vfio_pci_gone $conflict
+3,2,100,-;vfio-pci 0000:05:03.0: vendor drivers vfio_pci_edu and vfio_pci_second $conflict
+3,2,100,-;vfio-pci 0000:05:03.0: vendor driver vfio_pci_edu failed to open the device: -5
 3,3,100,-;vfio-pci 0000:05:02.0: vendor driver vfio_pci_edu cannot migrate the device; if the driver was loaded after bind, unbind the device and bind it again
 3,4,100,-;vfio-pci 0000:05:00.0: resetting
 3,5,100,-;vfio-pci 0000:00:05.0: vendor driver vfio_pci_edu failed to bind the device: -5

@@ -188,6 +188,8 @@ why 05:00.0 'The kernel log says: "vendor drivers vfio_pci_edu and vfio_pci_seco
 	'echo blacklist vfio_pci_second >>/etc/modprobe.d/vfio.conf' "two vendor drivers conflict"
 why 05:01.0 'is ready.*perhaps from an earlier open: "vendor drivers vfio_pci_edu and vfio_pci_gone' '' \
 	"a conflict with a driver that is gone is over"
+why 05:03.0 'is ready.*from an earlier open: "vendor driver vfio_pci_edu failed to open the device: -5"' '' \
+	"only the last message about a conflict counts"
 why 05:02.0 'cannot be migrated: a vendor driver was loaded after' \
 	"echo 0000:05:02.0 | tee /sys/bus/pci/drivers/vfio-pci/unbind /sys/bus/pci/drivers/vfio-pci/bind" \
 	"a driver that was loaded late cannot migrate"

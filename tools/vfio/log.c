@@ -28,8 +28,9 @@ static void parse_record(char *line)
 		if (!message)
 			continue;
 		copy(dev->log, sizeof(dev->log), message + strlen(end));
-		sscanf(dev->log, "vendor drivers %79s and %79s of the same priority",
-		       dev->conflict[0], dev->conflict[1]);
+		if (sscanf(dev->log, "vendor drivers %79s and %79s of the same priority",
+			   dev->conflict[0], dev->conflict[1]) != 2)
+			memset(dev->conflict, 0, sizeof(dev->conflict));
 	}
 }
 
