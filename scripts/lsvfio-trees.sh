@@ -136,6 +136,7 @@ put dev/kmsg <<END
 6,1,100,-;vfio-pci 0000:05:00.0: vendor drivers vfio_pci_edu and vfio_pci_second $conflict
  SUBSYSTEM=pci
  DEVICE=+pci:0000:05:00.0
+3,1,100,-;vfio-pci 0000:05:00.0: vendor driver vfio_pci_second failed to open the device: -16
 3,2,100,-;vfio-pci 0000:05:01.0: vendor drivers vfio_pci_edu and vfio_pci_gone $conflict
 3,2,100,-;vfio-pci 0000:05:03.0: vendor drivers vfio_pci_edu and vfio_pci_second $conflict
 3,2,100,-;vfio-pci 0000:05:03.0: vendor driver vfio_pci_edu failed to open the device: -5

@@ -87,18 +87,18 @@ python3 -B - "$edu" >"$out/in-use-holder" <<-'END'
 	from vfio_device import Device
 
 	device = Device(sys.argv[1])
-	reads = 0
+	writes = 0
 	name = os.environ["out"] + "/watch"
 	with open(name, "w") as file:
 	    watch = subprocess.Popen([os.environ["plain"], "-v", "--watch", sys.argv[1]], stdout=file)
-	    # Read a guarded register until lsvfio has shown it three times
-	    while open(name).read().count("0x80-0x9f") < 3 and reads < 600:
-	        device.read(0, 0x80, 4)
-	        reads += 1
+	    # Write a guarded register until lsvfio has shown it three times
+	    while open(name).read().count("0x80-0x9f") < 3 and writes < 600:
+	        device.write(0, 0x80, bytes(4))
+	        writes += 1
 	        time.sleep(0.1)
 	    watch.kill()
 	    watch.wait()
-	print(os.getpid(), reads, flush=True)
+	print(os.getpid(), writes, flush=True)
 	subprocess.run(["bash", "/tmp/in-use"])
 END
 exec {fd}<>"/dev/vfio/devices/$(ls "/sys/bus/pci/devices/$nvme/vfio-dev")"
@@ -165,5 +165,6 @@ uuidgen() { echo "$uuid"; }
 follow "$parent"
 show mdev
 show mdev-why --why "$parent" "$uuid"
+while-open.py "$parent" bash -c 'show mdev-in-use' >"$out/mdev-open" 2>&1 || true
 show mdev-opened -v --open "$uuid"
 echo 1 >"/sys/bus/mdev/devices/$uuid/remove"

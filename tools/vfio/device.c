@@ -21,6 +21,7 @@ static struct device *add_device(const char *name)
 	devices = append(devices, &nr_devices, sizeof(*devices));
 	dev = &devices[nr_devices - 1];
 	copy(dev->name, sizeof(dev->name), name);
+	copy(dev->dma, sizeof(dev->dma), name);
 	dev->group = -1;
 
 	return dev;
@@ -105,6 +106,9 @@ static void load_mdevs(void)
 		/* Without a group of its own, the group of the parent confines it */
 		dev->group = parent.group;
 		load_common(dev);
+		/* This driver's mediated device has the DMA of the PCI device */
+		if (!strcmp(dev->driver, "vfio-mdev-pci"))
+			copy(dev->dma, sizeof(dev->dma), parent.name);
 	}
 	closedir(dir);
 }

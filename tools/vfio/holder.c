@@ -63,7 +63,7 @@ static void check_file(int pid, const char *fd, const char *target)
 			continue;
 		device_node(dev, cdev, sizeof(cdev));
 		group_node(dev, group, sizeof(group));
-		if (!strcmp(dev->name, name) || !strcmp(target, cdev) || !strcmp(target, group))
+		if (!strcmp(dev->dma, name) || !strcmp(target, cdev) || !strcmp(target, group))
 			add_holder(dev, pid);
 	}
 }
@@ -99,7 +99,8 @@ void load_holders(void)
 
 	dir = opendir(path("/proc"));
 	while (dir && (entry = readdir(dir))) {
-		if (isdigit((unsigned char)entry->d_name[0]))
+		/* lsvfio may inherit a file, but does not use it */
+		if (isdigit((unsigned char)entry->d_name[0]) && atoi(entry->d_name) != getpid())
 			complete &= check_process(atoi(entry->d_name));
 	}
 	if (dir)

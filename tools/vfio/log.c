@@ -25,7 +25,8 @@ static void parse_record(char *line)
 	for (dev = devices; dev < devices + nr_devices; dev++) {
 		snprintf(end, sizeof(end), " %s: ", *dev->parent ? dev->parent : dev->name);
 		message = strstr(text, end);
-		if (!message)
+		/* The kernel reports -EBUSY after a conflict */
+		if (!message || (*dev->conflict[0] && strstr(message, "failed to open the device: -16")))
 			continue;
 		copy(dev->log, sizeof(dev->log), message + strlen(end));
 		if (sscanf(dev->log, "vendor drivers %79s and %79s of the same priority",

@@ -106,6 +106,7 @@ enum state {
 struct device {
 	char name[NAME_SIZE];		/* address or UUID */
 	char parent[NAME_SIZE];		/* PCI device of a mediated device */
+	char dma[NAME_SIZE];		/* device that does DMA: its name in debugfs and fdinfo */
 	unsigned int vendor, device, subvendor, subdevice, class;
 	char driver[NAME_SIZE];
 	char override[NAME_SIZE];

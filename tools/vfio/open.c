@@ -53,7 +53,7 @@ static void open_group(struct opened *opened, const struct device *dev)
 		fail(dev, "VFIO_GROUP_SET_CONTAINER");
 	if (ioctl(opened->iommu, VFIO_SET_IOMMU, type))
 		fail(dev, "VFIO_SET_IOMMU");
-	opened->device = ioctl(opened->group, VFIO_GROUP_GET_DEVICE_FD, dev->name);
+	opened->device = ioctl(opened->group, VFIO_GROUP_GET_DEVICE_FD, dev->dma);
 	if (opened->device < 0)
 		fail(dev, "VFIO_GROUP_GET_DEVICE_FD");
 }

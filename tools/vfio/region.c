@@ -101,13 +101,13 @@ static bool load_debugfs(struct device *dev)
 	size_t size = 0;
 	FILE *file;
 
-	file = fopen(path(DEBUGFS "/%s/pci/regions", dev->name), "r");
+	file = fopen(path(DEBUGFS "/%s/pci/regions", dev->dma), "r");
 	if (!file)
 		return false;
 	while (getline(&line, &size, file) > 0) {
 		if (!(*line == ' ' ? parse_layer(dev, line) : parse_region(dev, line)))
 			die("cannot parse " DEBUGFS "/%s/pci/regions: unknown line: %.*s; use the lsvfio that belongs to the kernel modules",
-			    dev->name, (int)strcspn(line, "\n"), line);
+			    dev->dma, (int)strcspn(line, "\n"), line);
 	}
 	free(line);
 	fclose(file);
@@ -146,17 +146,17 @@ void load_migration(struct device *dev)
 {
 	char text[NAME_SIZE], *c;
 
-	if (!*dev->vfio || !has_debugfs() || !exists(path(DEBUGFS "/%s", dev->name)))
+	if (!*dev->vfio || !has_debugfs() || !exists(path(DEBUGFS "/%s", dev->dma)))
 		return;
 	dev->migration.is_known = true;
-	dev->migration.v2 = exists(path(DEBUGFS "/%s/migration", dev->name));
-	read_text(text, sizeof(text), path(DEBUGFS "/%s/migration/features", dev->name));
+	dev->migration.v2 = exists(path(DEBUGFS "/%s/migration", dev->dma));
+	read_text(text, sizeof(text), path(DEBUGFS "/%s/migration/features", dev->dma));
 	for (c = text; *c; c++) {
 		if (*c == '\n')
 			*c = ',';
 	}
 	copy(dev->migration.features, sizeof(dev->migration.features), text);
-	read_text(dev->migration.state, sizeof(dev->migration.state), path(DEBUGFS "/%s/migration/state", dev->name));
+	read_text(dev->migration.state, sizeof(dev->migration.state), path(DEBUGFS "/%s/migration/state", dev->dma));
 }
 
 /* Load the regions from debugfs, if the device is open */
