@@ -62,7 +62,7 @@ trees()
 	{
 		local status=0
 
-		"$lsvfio" --root "$1" "${@:3}" >"$folder/$2" 2>&1 || status=$?
+		timeout 60 "$lsvfio" --root "$1" "${@:3}" >"$folder/$2" 2>&1 || status=$?
 		echo "status $status" >>"$folder/$2"
 	}
 	folder=$1
