@@ -24,56 +24,34 @@ esac
 compile()
 {
 	local work=$1 kernel=$2 src=$3 tree=$4 dir=$5 jobs=$6 options=$7 compiler=$8
-	local release line name value obj folder args=() defines=() objs=() symbols=()
+	local release file obj folders=(drivers/vfio) objs
 
 	set -euo pipefail
-	mkdir -p "$work/src" "$work/patched" "$work/obj"
-
-	# Changed headers precede the kernel's. Include a changed header of include/uapi
-	# as <uapi/...>.
-	{ [ "$tree" = "$src" ] || (cd "$tree" && find include -type f); } | while read -r file; do
-		cmp -s "$tree/$file" "$src/$file" || echo "$file"
-	done >"$work/headers"
-	rsync -rc --files-from="$work/headers" "$tree/" "$work/patched/"
-	(cd "$work/patched" && find . -type f -printf '%P\n') | sort | comm -23 - <(sort "$work/headers") |
-		sed "s,^,$work/patched/," | xargs -r rm
-
-	while read -r line; do
-		name=${line%%=*} value=${line#*=}
-		[[ "$name" != *KUNIT* ]] || grep -q '^CONFIG_KUNIT=' "$kernel/build/.config" || continue
-		[[ "$name" != *_BPF ]] || grep -q '^CONFIG_DEBUG_INFO_BTF_MODULES=' "$kernel/build/.config" || continue
-		args+=("$name=$value")
-		[ "$value" = m ] && defines+=("-D${name}_MODULE=1") || defines+=("-D$name=1")
-	done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' /repo/configs/drivers.config ${options:+"$options"})
-	# make does not detect other options or another compiler: rebuild all objects.
-	if [ "$(cat "$work/args" 2>/dev/null)" != "${args[*]} $compiler" ]; then
-		rm -rf "$work/obj"
-		mkdir "$work/obj"
-		echo "${args[*]} $compiler" >"$work/args"
-	fi
-
-	args+=(NOSTDINC_FLAGS="-nostdinc -I$work/patched/include" KCFLAGS="${defines[*]}")
-	[ "$tree" = "$src" ] || rsync -rcR "$tree"/./drivers/iommu/*.h "$work/src/"
 	# In this order: a folder uses symbols of the previous folders.
-	for folder in $([ -z "$options" ] || ! grep -q ^CONFIG_IOMMUFD=m "$kernel/build/.config" || echo drivers/iommu/iommufd) \
-		drivers/vfio $([ -z "$options" ] || echo samples/vfio-pci samples/vfio-mdev); do
-		mkdir -p "$work/src/$folder" "$work/obj/$folder"
-		# Compare contents, so that an unchanged file keeps its time and make skips it.
-		rsync -rc --delete --exclude=.git "$tree/$folder/" "$work/src/$folder/"
-		make -C "$kernel/build" -j"$jobs" M="$work/src/$folder" MO="$work/obj/$folder" \
-			KBUILD_EXTRA_SYMBOLS="${symbols[*]}" "${args[@]}" modules
-		objs+=("$work/obj/$folder")
-		symbols+=("$work/obj/$folder/Module.symvers")
-	done
+	if [ -n "$options" ]; then
+		! grep -q ^CONFIG_IOMMUFD=m "$kernel/build/.config" || folders=(drivers/iommu/iommufd drivers/vfio)
+		folders+=(samples/vfio-pci samples/vfio-mdev)
+	fi
+	mkdir -p "$work/src"
+	/repo/scripts/external-source.sh "$src" "$tree" "$work/src" "${folders[@]}"
 	# pci_endpoint_test requests a bus reset after any PCI error. A test needs this,
 	# and our kernels do not have the driver.
 	if [ -n "$options" ]; then
-		mkdir -p "$work/src/misc" "$work/obj/misc"
+		mkdir -p "$work/src/misc"
 		rsync -c "$src/drivers/misc/pci_endpoint_test.c" "$work/src/misc/"
 		echo 'obj-m := pci_endpoint_test.o' >"$work/src/misc/Kbuild"
-		make -C "$kernel/build" -j"$jobs" M="$work/src/misc" MO="$work/obj/misc" modules
-		objs+=("$work/obj/misc")
+		folders+=(misc)
 	fi
+	# make does not detect other options or another compiler: rebuild all objects.
+	{ cat /repo/configs/drivers.config ${options:+"$options"}; echo "# $compiler"; } >"$work/options.new"
+	if ! cmp -s "$work/options.new" "$work/options"; then
+		rm -rf "$work/obj"
+		mv "$work/options.new" "$work/options"
+	fi
+	JOBS=$jobs OBJECTS=$work/obj /repo/scripts/external-build.sh "$kernel/build" "$work/options" \
+		"$work/src/include" "${folders[@]/#/"$work/src/"}"
+	objs=("${folders[@]##*/}")
+	objs=("${objs[@]/#/"$work/obj/"}")
 
 	release=$(cat "$kernel/release")
 	rm -rf "$dir.new"
@@ -90,13 +68,11 @@ compile()
 		done
 	done
 	if [ -n "$options" ]; then
-		# modpost of an unpatched kernel makes no aliases of vendor drivers.
-		/repo/scripts/vendor-aliases.sh "$dir.new/lib/modules/$release/updates/"*.ko
 		mkdir "$dir.new/devel"
-		cp -r "$work/patched/include" "$dir.new/devel/"
-		cat "${symbols[@]}" >"$dir.new/devel/Module.symvers"
-		printf '%s\n' "${args[@]//"$work/patched"/"$dir/devel"}" \
-			"KBUILD_EXTRA_SYMBOLS=$dir/devel/Module.symvers" >"$dir.new/devel/args"
+		cp -r "$work/src/include" "$dir.new/devel/"
+		cat "${objs[@]/%//Module.symvers}" >"$dir.new/devel/Module.symvers"
+		sed "s,$work/src,$dir/devel," "$work/obj/vfio/args" >"$dir.new/devel/args"
+		echo "KBUILD_EXTRA_SYMBOLS=$dir/devel/Module.symvers" >>"$dir.new/devel/args"
 	fi
 	depmod -b "$dir.new" "$release"
 	mv -T "$dir.new" "$dir"
@@ -115,7 +91,7 @@ ours)
 fixes) tree=$(WITHOUT=$(cd "$REPO/patches" && printf '%s\n' */ | sed 's,/,,; /^1-/d' | xargs) "$SCRIPTS/tree.sh") ;;
 esac
 compiler=$(cat "$("$SCRIPTS/root.sh")/etc/vfio-regops/gcc")
-dir=modules-$1-$2-$({ echo "$kernel $tree $compiler"; cat "$REPO/configs/"{drivers,modules}.config "$SCRIPTS/vendor-aliases.sh"; declare -f compile; } | key)
+dir=modules-$1-$2-$({ echo "$kernel $tree $compiler"; cat "$REPO/configs/"{drivers,modules}.config "$SCRIPTS/"{external-source,external-build,vendor-aliases}.sh; declare -f compile; } | key)
 
 name=$1-$2
 work=build-${kernel#/cache/}-$2
