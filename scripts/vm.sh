@@ -7,7 +7,8 @@
 #
 #     RUN      the command, if there are no arguments
 #     KERNEL   release (default), debug, debug-btf or stock
-#     MODULES  ours (default), stock, or fixes: stock with the first series
+#     MODULES  ours (default), stock, or fixes: stock with the first series; or a folder in
+#              the root with lib/modules
 #     DEVICES  QEMU devices with options: "edu igb nvme,serial=x". The first one is
 #              0000:00:02.0. Each has its own IOMMU group. In the guest, VM_DEVICES
 #              lists them as "0000:00:02.0=edu ...". "port/igb" puts the device behind
@@ -60,7 +61,7 @@ else
 fi
 
 [[ "$KERNEL" =~ ^(release|debug|debug-btf|stock)$ ]] || die "unknown KERNEL '$KERNEL'; use release, debug, debug-btf or stock"
-[[ "$MODULES" =~ ^(ours|stock|fixes)$ ]] || die "unknown MODULES '$MODULES'; use ours, stock or fixes"
+[[ "$MODULES" =~ ^(ours|stock|fixes|/.*)$ ]] || die "unknown MODULES '$MODULES'; use ours, stock or fixes"
 [[ "$ACCEL" =~ ^(auto|kvm|tcg)$ ]] || die "unknown ACCEL '$ACCEL'; use auto, kvm or tcg"
 [[ "$TIMEOUT" =~ ^[0-9]+$ ]] || die "TIMEOUT is a number of seconds, not '$TIMEOUT'"
 [[ "$SMP" =~ ^[1-9][0-9]*$ ]] || die "SMP is a number of CPUs, not '$SMP'"
@@ -69,7 +70,7 @@ fi
 [[ "${NAME-}" =~ ^[A-Za-z0-9_.-]*$ ]] || die "NAME may only contain letters, digits and _.-, not '$NAME'"
 
 kernel=$("$SCRIPTS/kernel.sh" "$KERNEL")
-modules=$("$SCRIPTS/modules.sh" "$KERNEL" "$MODULES")
+[[ "$MODULES" == /* ]] && modules=$MODULES || modules=$("$SCRIPTS/modules.sh" "$KERNEL" "$MODULES")
 installed=${INSTALLED:+$INSTALLED/$KERNEL}
 if [ -n "$installed" ] && [ "$MODULES" = ours ] && [ -e "$REPO/$installed/base" ]; then
 	[ "$(cat "$REPO/$installed/base")" = "$modules" ] ||
@@ -77,7 +78,7 @@ if [ -n "$installed" ] && [ "$MODULES" = ours ] && [ -e "$REPO/$installed/base" 
 	modules=/repo/$installed
 fi
 
-name=${NAME:-$KERNEL-$MODULES-$$}
+name=${NAME:-$KERNEL-${MODULES##*/}-$$}
 mkdir -p "$OUT/vm"
 files=$OUT/vm/$name
 rm -f "$files".*
