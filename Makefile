@@ -13,6 +13,7 @@ make bench      count instructions per operation, stock against ours
 make docs       build the guides and the reference as HTML in out/docs
 make edit       check the series out as a git tree in edit/
 make import     bring the commits in edit/ back into patches/ and the files
+make deb        build Debian packages of our modules (DKMS) in out/deb
 make series     write the patches for git am to out/series
 make vm RUN='COMMAND'   run a command in a VM
 make shell      start a shell in a VM
@@ -38,7 +39,7 @@ endif
 $(foreach v,$(VARIABLES),$(if $(filter undefined,$(origin $(v))),,$(eval override $(v) := $$(value $(v)))$(eval export $(v))))
 
 SCRIPTS := $(dir $(lastword $(MAKEFILE_LIST)))scripts
-COMMANDS := demo test checks bench docs edit import series vm vendor
+COMMANDS := demo test checks bench docs deb edit import series vm vendor
 
 .PHONY: help $(COMMANDS) shell clean distclean
 .NOTPARALLEL:

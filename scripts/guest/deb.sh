@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# deb.sh demo|mixtures FOLDER [PROGRAMS|STOCK]: in the guest, use the modules that the Debian
+# packages have installed.
+#
+#     demo PROGRAMS      bind the edu device, run the demo programs in the folder PROGRAMS, and
+#                        write the loaded modules to FOLDER/loaded
+#     mixtures STOCK     load modules of the kernel, in STOCK/modules.dep, together with ours
+
+set -euo pipefail
+
+what=$1 folder=$2 argument=$3
+mkdir -p "$folder"
+modules=/lib/modules/$(uname -r)
+
+# loaded: for each loaded vfio module, print its name, its srcversion, its file and whether the
+# file has the same build id.
+loaded()
+{
+	local module file same
+
+	awk '/^(vfio|mdev|virtio_vfio)/ { print $1 }' /proc/modules | sort | while read -r module; do
+		file=$(modinfo -n "$module")
+		xz -dcf "$file" >/tmp/module.ko
+		objcopy -O binary --only-section=.note.gnu.build-id /tmp/module.ko /tmp/built
+		cmp -s /tmp/built "/sys/module/$module/notes/.note.gnu.build-id" && same=same || same=different
+		echo "$module $(cat "/sys/module/$module/srcversion" 2>/dev/null || echo -) $(modinfo -F srcversion "$file") ${file#"$modules/"} $same"
+	done
+}
+
+demo()
+{
+	local bdf=${VM_DEVICES%%=*} status=0
+
+	scripts/guest/bind.sh "$bdf" vfio-pci
+	loaded >"$folder/loaded"
+	if grep -q '^vfio_pci_edu ' /proc/modules; then
+		"$argument/vfio_pci_vendor_demo" "$bdf" >"$folder/vendor-demo" 2>&1 || status=$?
+		scripts/guest/without-vendor.sh vfio_pci_edu
+	fi
+	"$argument/vfio_pci_edu_demo" "$bdf" >"$folder/edu-demo" 2>&1 || status=$?
+	return "$status"
+}
+
+# mixture NAME MODULE...: load modules, o/NAME ours and s/NAME the kernel's. Write to FOLDER/NAME
+# whether the last one loads, and the kernel's messages.
+mixture()
+{
+	local name=$1 module path status=0
+	shift
+
+	for module in vfio_pci_igbvf vfio_pci_igd vfio_pci vfio_pci_core mdev vfio_iommu_type1 vfio; do
+		[ ! -e "/sys/module/$module" ] || rmmod "$module"
+	done
+	dmesg -C
+	for module; do
+		[ "$status" -eq 0 ] || { echo "error: $name: a module before $module does not load"; exit 1; }
+		path=$modules
+		[ "${module%%/*}" = o ] || path=$argument
+		path+=/$(sed -n "s,^\(.*/${module#*/}\.ko[^:]*\):.*,\1,p" "$path/modules.dep")
+		insmod "$path" 2>/tmp/why || status=$?
+	done
+	{
+		if [ "$status" -eq 0 ]; then echo loads; else echo refused; cat /tmp/why; fi
+		dmesg | sed 's/^\[[^]]*\] //'
+	} >"$folder/$name"
+}
+
+mixtures()
+{
+	modprobe irqbypass
+	mixture all-ours o/vfio o/vfio_iommu_type1 o/vfio-pci-core o/vfio-pci o/vfio-pci-igbvf
+	mixture all-stock s/vfio s/vfio_iommu_type1 s/vfio-pci-core s/vfio-pci
+	mixture stock-vfio-our-core s/vfio o/vfio-pci-core
+	mixture our-vfio-stock-core o/vfio s/vfio-pci-core
+	mixture our-core-stock-pci o/vfio o/vfio-pci-core s/vfio-pci
+	mixture stock-core-our-pci s/vfio s/vfio-pci-core o/vfio-pci
+	mixture stock-core-our-igbvf s/vfio s/vfio-pci-core o/vfio-pci-igbvf
+	mixture stock-vfio-our-type1 s/vfio o/vfio_iommu_type1
+	mixture our-vfio-stock-type1 o/vfio s/vfio_iommu_type1
+	# kvmgt needs i915, too: compare the unknown symbols
+	mixture our-vfio-stock-kvmgt o/vfio o/mdev s/kvmgt
+	mixture stock-vfio-stock-kvmgt s/vfio s/mdev s/kvmgt
+}
+
+"$what"
