@@ -7,7 +7,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-[ $# -eq 1 ] && [[ "$1" == out/* ]] || die "usage: screenshots.sh out/FOLDER"
+[[ $# -eq 1 && "$1" == out/* ]] || die "usage: screenshots.sh out/FOLDER"
 
 # pictures FOLDER: in the root, draw what the guest has recorded in FOLDER.
 pictures()
