@@ -74,7 +74,7 @@ trees()
 	show "$states" why-mdev --why 9a4e7c10-52d8-4f36-b1c7-e08d3f6a2b95
 	show "$states" regions -v 08:00.0 09:00.0
 	COLUMNS=40 show "$states" narrow -v 08:00.0
-	TERM=xterm LC_ALL=C.UTF-8 script -q -e -c "stty cols 60; $lsvfio --root $states -v 08:00.0" "$1/terminal" >/dev/null
+	TERM=xterm LC_ALL=C.UTF-8 script -q -c "stty cols 60; $lsvfio --root $states -v 08:00.0" "$1/terminal" >/dev/null
 	"$lsvfio" --root "$states" --json >"$1/states.json" 2>"$1/json-errors" || true
 	flatten "$1/states.json" >"$1/flat" 2>&1 || true
 	show "$1/trees/empty" empty
