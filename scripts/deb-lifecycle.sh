@@ -90,6 +90,7 @@ keep()
 state before
 step install sh -c 'apt-get -q -y install /debs/vfio-*.deb'
 inside modinfo -k "$abi" -F signer vfio-pci >"$folder/install.signer" 2>&1 || true
+step tools sh -c 'lsvfio --help && ls /usr/share/man/man8/lsvfio.8.gz /usr/share/bash-completion/completions/lsvfio'
 step example sh -c "cp -r /usr/share/doc/vfio-pci-regops-dev/examples/edu /root/ && make -C /root/edu KERNEL=$abi &&
 	install -D -t /lib/modules/$abi/updates /root/edu/vfio_pci_edu.ko && depmod $abi"
 keep installed

@@ -9,7 +9,7 @@
 [ $# -eq 0 ] || die "unknown argument '$1'; usage: deb.sh"
 
 # What the packages consist of, besides the series
-inputs=(packaging configs tools scripts/{deb,external-source,external-build,vendor-aliases}.sh)
+inputs=(packaging configs tools/vfio scripts/{deb,external-source,external-build,vendor-aliases}.sh)
 
 # The functions to rename, see packaging/debian/README.source
 SYMBOLS="vfio_register_group_dev vfio_register_emulated_iommu_dev vfio_register_iommu_driver
@@ -52,12 +52,8 @@ pack()
 	mkdir -p "$top/doc" "$top/examples/edu"
 	cp "$tree"/Documentation/driver-api/vfio-pci-{regops,migration}.rst "$top/doc/"
 	cp "$tree/samples/vfio-pci/vfio_pci_edu.c" packaging/example/* "$top/examples/edu/"
-	# The tool of another part of this repository
-	if [ -d tools/vfio ]; then
-		cp -r tools/vfio "$top/tools"
-		cat packaging/vfio-tools/control >>"$top/debian/control"
-		cat packaging/vfio-tools/rules >>"$top/debian/rules"
-	fi
+	cp -r tools/vfio "$top/tools"
+	rm -f "$top"/tools/{*.o,lsvfio}
 
 	cd "$top"
 	dpkg-buildpackage -us -uc

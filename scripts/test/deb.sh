@@ -67,6 +67,7 @@ has install.status '^vfio-pci-regops/.*: installed' "install: dkms shows the mod
 has install.signer '^DKMS module signing key$' "install: DKMS signs the modules"
 has_not install.modules 'edu|kunit|testdrv|nvgrace' "install: there are no samples and tests"
 has install.initramfs '^vfio-pci-igbvf.ko' "install: the initramfs has the vendor drivers"
+has tools '^status 0$' "install: lsvfio runs, and has a man page and a completion"
 has example '^status 0$' "example: a vendor module builds by the makefile fragment"
 has other 'BUILD_EXCLUSIVE' "other kernel: DKMS says that the modules do not fit"
 has_not other.status ', 7[.]2' "other kernel: DKMS does not build the modules"
