@@ -56,7 +56,7 @@ pack()
 	rm -f "$top"/tools/{*.o,lsvfio}
 
 	cd "$top"
-	dpkg-buildpackage -us -uc
+	DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage -us -uc
 	cd ..
 	rm -r "$top"
 	lintian --allow-root --fail-on error,warning --info --display-info ./*.changes
