@@ -279,11 +279,20 @@ int guest_set_max_frame(struct guest *guest, u32 size)
 	return guest_mailbox(guest, message, ARRAY_SIZE(message));
 }
 
-bool guest_post_max_frame(struct guest *guest, u32 size)
+bool guest_leave_reply(struct guest *guest, u32 size)
 {
 	u32 message[2] = { SET_LPE, size };
+	int ms;
 
-	return post(guest, message, ARRAY_SIZE(message));
+	if (!post(guest, message, ARRAY_SIZE(message)))
+		return false;
+	for (ms = 0; ms < 2000; ms++) {
+		if (guest_read(guest, IGBVF_VMBMEM(0)) & MESSAGE_ACK)
+			return true;
+		usleep(1000);
+	}
+
+	return false;
 }
 
 static void reset_function(struct guest *guest)

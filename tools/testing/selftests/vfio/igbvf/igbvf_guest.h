@@ -119,8 +119,8 @@ int guest_set_mac(struct guest *guest, const u8 *mac);
 int guest_set_multicast(struct guest *guest, const u8 *mac);
 int guest_set_vlan(struct guest *guest, u16 vlan, bool add);
 int guest_set_max_frame(struct guest *guest, u32 size);
-/* Send this message, but do not wait for the reply; return false if the mailbox is busy */
-bool guest_post_max_frame(struct guest *guest, u32 size);
+/* Send this message.  If the PF accepts it, return true, and leave its flags unread. */
+bool guest_leave_reply(struct guest *guest, u32 size);
 
 /* Send a frame, and wait until the device has sent it */
 bool guest_send(struct guest *guest, const void *frame, size_t length);
