@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# deb-lifecycle.sh DEBIAN WORK: in the root, install, upgrade and remove the packages in out/deb in
-# a copy of the system of debian.sh. WORK appears when all steps are done. WORK/results gets
+# deb-lifecycle.sh DEBIAN WORK [all]: in the root, install and remove the packages in out/deb in a
+# copy of the system of debian.sh, and install a package that does not build. "all" also
+# upgrades them and installs another kernel. WORK appears when all steps are done. WORK/results gets
 # the output of each step with its status, and the state after it:
 #
 #     STEP.modules     the vfio modules that modprobe loads, with their files
@@ -100,16 +101,18 @@ inside sh -c "mkdir /lib/modules/7.2.12+deb13-amd64 && ln -s /usr/src/linux-head
 step other dkms autoinstall -k 7.2.12+deb13-amd64
 inside rm -r /lib/modules/7.2.12+deb13-amd64
 
-repack 1 'echo "#error broken" >>drivers/vfio/vfio_main.c'
-step broken sh -c 'apt-get -q -y install /debs/new-1-*.deb'
-repack 2
-step upgrade sh -c 'apt-get -q -y install /debs/new-2-*.deb'
-step kernel apt-get -q -y install "linux-headers-$rt"
-# Without the image, there is no modules.dep
-inside sh -c "modinfo /lib/modules/$rt/updates/dkms/vfio-pci.ko*" >"$folder/kernel.modinfo" 2>&1 || true
-step kernel-removed apt-get -q -y purge "linux-headers-$rt" "linux-base-$rt"
+if [ "${3-}" = all ]; then
+	repack 1
+	step upgrade sh -c 'apt-get -q -y install /debs/new-1-*.deb'
+	step kernel apt-get -q -y install "linux-headers-$rt"
+	# Without the image, there is no modules.dep
+	inside sh -c "modinfo /lib/modules/$rt/updates/dkms/vfio-pci.ko*" >"$folder/kernel.modinfo" 2>&1 || true
+	step kernel-removed apt-get -q -y purge "linux-headers-$rt" "linux-base-$rt"
+fi
 step remove apt-get -q -y remove vfio-pci-regops-dkms
 keep removed
+repack 2 'echo "#error broken" >>drivers/vfio/vfio_main.c'
+step broken sh -c 'apt-get -q -y install /debs/new-2-*.deb'
 step purge dpkg --purge vfio-pci-regops-dkms vfio-pci-regops-dev
 find "$root"/{etc,usr,var} -path '*vfio-pci-regops*' ! -path '*/var/cache/*' ! -path '*/var/lib/apt/*' >"$folder/purge.left"
 umount -l "$root"/{proc,dev,sys}
