@@ -81,7 +81,7 @@ repack()
 	done
 }
 
-# keep NAME: keep the modules for a VM. Nobody changes a file in place.
+# keep NAME: link the modules for a VM. Later steps replace files, but do not change them.
 keep()
 {
 	mkdir -p "$work/$1/lib"

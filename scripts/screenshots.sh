@@ -25,8 +25,10 @@ pictures()
 "$SCRIPTS/root.sh" --add python3-rich >/dev/null
 modules=$("$SCRIPTS/modules.sh" stock ours)
 dir=screenshots-$({ echo "$modules"; cd "$REPO"; sha256sum scripts/guest/screenshots.sh scripts/terminal-svg.py tools/vfio/*; } | key)
-if [ ! -d "$CACHE/$dir" ]; then
-	work=$OUT/screenshots
+build()
+{
+	local work=$OUT/screenshots
+
 	rm -rf "$work"
 	mkdir -p "$work"
 	"$SCRIPTS/in-root.sh" make -s -C tools/vfio OUTPUT=/repo/out/screenshots/lsvfio >"$work/log" 2>&1 ||
@@ -36,10 +38,12 @@ if [ ! -d "$CACHE/$dir" ]; then
 		scripts/guest/screenshots.sh out/screenshots </dev/null >"$work/log" 2>&1 ||
 		die "the VM for the screenshots failed (log: out/screenshots/log)"
 	step_in_root "drawing the screenshots" "$CACHE/log/screenshots.log" pictures out/screenshots
+	rm -rf "$CACHE/$dir.new"
 	mkdir "$CACHE/$dir.new"
 	cp "$work"/*.svg "$CACHE/$dir.new/"
 	mv -T "$CACHE/$dir.new" "$CACHE/$dir"
-fi
-used "$dir"
+}
+
+once "$dir" screenshots 100 "the screenshots" build
 mkdir -p "$REPO/$1"
 cp "$CACHE/$dir"/*.svg "$REPO/$1/"

@@ -50,7 +50,7 @@ replaces()
 	empty "$2" "$folder/why"
 }
 
-# unchanged STEP NAME: after STEP, the modules and the files of depmod are those of the kernel.
+# unchanged STEP NAME: check that /lib/modules is the same after STEP as before the installation.
 unchanged()
 {
 	diff "$folder/before.files" "$folder/$1.files" >"$folder/why" 2>&1 || true

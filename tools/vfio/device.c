@@ -33,7 +33,7 @@ static const char *file_of(const struct device *dev, const char *name)
 	return path(SYSFS "%s/%s/%s", dev->parent, dev->name, name);
 }
 
-/* Read the name of an entry of a folder; empty if there is none */
+/* Read the name of an entry in a folder. Without an entry, the name is empty. */
 static void read_entry(char *buf, size_t size, const char *folder)
 {
 	DIR *dir = opendir(folder);

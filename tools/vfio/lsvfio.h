@@ -176,6 +176,11 @@ void load_holders(void);
 void load_log(void);
 
 /* region.c */
+#define NR_NAMES	9
+
+extern const char *const region_names[NR_NAMES];
+
+void add_area(struct region *region, uint64_t first, uint64_t last);
 void load_migration(struct device *dev);
 void load_regions(struct device *dev);
 void load_bars(struct device *dev);

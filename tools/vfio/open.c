@@ -119,36 +119,29 @@ static void query_capabilities(struct region *region, const struct vfio_region_i
 		} else if (cap->id == VFIO_REGION_INFO_CAP_SPARSE_MMAP) {
 			sparse = (const void *)cap;
 			region->nr_areas = 0;
-			for (i = 0; i < sparse->nr_areas; i++) {
-				region->areas = append(region->areas, &region->nr_areas, sizeof(*region->areas));
-				region->areas[i].first = sparse->areas[i].offset;
-				region->areas[i].last = sparse->areas[i].offset + sparse->areas[i].size - 1;
-			}
+			for (i = 0; i < sparse->nr_areas; i++)
+				add_area(region, sparse->areas[i].offset,
+					 sparse->areas[i].offset + sparse->areas[i].size - 1);
 		}
 	}
 }
 
 static void query_region(struct device *dev, const struct vfio_region_info *info)
 {
-	static const char *const names[] = {
-		"bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom", "config", "vga",
-	};
 	struct region *region;
 
 	dev->regions = append(dev->regions, &dev->nr_regions, sizeof(*dev->regions));
 	region = &dev->regions[dev->nr_regions - 1];
 	region->index = info->index;
 	region->size = info->size;
-	if (info->index < sizeof(names) / sizeof(*names))
-		copy(region->name, sizeof(region->name), names[info->index]);
+	if (info->index < NR_NAMES)
+		copy(region->name, sizeof(region->name), region_names[info->index]);
 	snprintf(region->flags, sizeof(region->flags), "%c%c%c",
 		 info->flags & VFIO_REGION_INFO_FLAG_READ ? 'r' : '-',
 		 info->flags & VFIO_REGION_INFO_FLAG_WRITE ? 'w' : '-',
 		 info->flags & VFIO_REGION_INFO_FLAG_MMAP ? 'm' : '-');
-	if (info->flags & VFIO_REGION_INFO_FLAG_MMAP && info->size) {
-		region->areas = append(region->areas, &region->nr_areas, sizeof(*region->areas));
-		region->areas[0].last = info->size - 1;
-	}
+	if (info->flags & VFIO_REGION_INFO_FLAG_MMAP && info->size)
+		add_area(region, 0, info->size - 1);
 	query_capabilities(region, info);
 	dev->migration.v1 |= !strcmp(region->name, "3:1");
 }

@@ -13,6 +13,10 @@
 
 #define DEBUGFS "/sys/kernel/debug/vfio"
 
+const char *const region_names[NR_NAMES] = {
+	"bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom", "config", "vga",
+};
+
 void free_regions(struct device *dev)
 {
 	size_t i;
@@ -46,7 +50,7 @@ static struct region *add_region(struct device *dev)
 	return &dev->regions[dev->nr_regions - 1];
 }
 
-static void add_area(struct region *region, uint64_t first, uint64_t last)
+void add_area(struct region *region, uint64_t first, uint64_t last)
 {
 	region->areas = append(region->areas, &region->nr_areas, sizeof(*region->areas));
 	region->areas[region->nr_areas - 1] = (struct area){ first, last };
@@ -123,7 +127,6 @@ static bool load_debugfs(struct device *dev)
  */
 void load_bars(struct device *dev)
 {
-	static const char *const names[] = { "bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom" };
 	char text[1024], *line = text;
 	struct region *region;
 	uint64_t first, last;
@@ -133,7 +136,7 @@ void load_bars(struct device *dev)
 	for (i = 0; i < 7 && sscanf(line, "%" SCNx64 " %" SCNx64, &first, &last) == 2; i++) {
 		region = add_region(dev);
 		region->index = i;
-		copy(region->name, sizeof(region->name), names[i]);
+		copy(region->name, sizeof(region->name), region_names[i]);
 		region->size = last ? last - first + 1 : 0;
 		line += strcspn(line, "\n");
 		line += *line == '\n';
