@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# kernel.sh release|debug|stock: build a kernel if it is missing, and print its
+# kernel.sh release|debug|debug-btf|stock: build a kernel if it is missing, and print its
 # folder in the root:
 #     vmlinuz     the kernel for QEMU
 #     initrd      only for the stock kernel
@@ -12,7 +12,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: kernel.sh release|debug|stock"
+usage="usage: kernel.sh release|debug|debug-btf|stock"
 [ $# -eq 1 ] || die "kernel.sh needs one argument; $usage"
 
 # configure FOLDER SOURCE FRAGMENT...: in the root, write the configuration.
@@ -58,6 +58,10 @@ compile()
 case "$1" in
 release) fragments=(release) ;;
 debug) fragments=(release debug) ;;
+debug-btf)
+	fragments=(release debug btf)
+	"$SCRIPTS/root.sh" --add pahole >/dev/null
+	;;
 stock) exec "$SCRIPTS/kernel-stock.sh" ;;
 *) die "unknown kernel '$1'; $usage" ;;
 esac

@@ -12,7 +12,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-usage="usage: modules.sh release|debug|stock ours|stock|fixes"
+usage="usage: modules.sh release|debug|debug-btf|stock ours|stock|fixes"
 [ $# -eq 2 ] || die "modules.sh needs two arguments; $usage"
 case "$2" in
 ours | stock | fixes) ;;

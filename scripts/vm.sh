@@ -6,7 +6,7 @@
 # at /repo (the working directory), the cache at /cache.
 #
 #     RUN      the command, if there are no arguments
-#     KERNEL   release (default), debug or stock
+#     KERNEL   release (default), debug, debug-btf or stock
 #     MODULES  ours (default), stock, or fixes: stock with the first series; or a folder in
 #              the root with lib/modules
 #     DEVICES  QEMU devices with options: "edu igb nvme,serial=x". The first one is
@@ -41,7 +41,7 @@ DEVICES=${DEVICES-}
 ACCEL=${ACCEL:-auto}
 SMP=${SMP:-2}
 MEM=${MEM:-2G}
-[ "$KERNEL" = debug ] && limit=3600 || limit=1800
+[[ "$KERNEL" == debug* ]] && limit=3600 || limit=1800
 TIMEOUT=${TIMEOUT:-$limit}
 
 shell=
@@ -60,7 +60,7 @@ else
 	[ -n "$run" ] || die "nothing to run; set RUN='COMMAND', or use make shell"
 fi
 
-[[ "$KERNEL" =~ ^(release|debug|stock)$ ]] || die "unknown KERNEL '$KERNEL'; use release, debug or stock"
+[[ "$KERNEL" =~ ^(release|debug|debug-btf|stock)$ ]] || die "unknown KERNEL '$KERNEL'; use release, debug, debug-btf or stock"
 [[ "$MODULES" =~ ^(ours|stock|fixes|/.*)$ ]] || die "unknown MODULES '$MODULES'; use ours, stock or fixes"
 [[ "$ACCEL" =~ ^(auto|kvm|tcg)$ ]] || die "unknown ACCEL '$ACCEL'; use auto, kvm or tcg"
 [[ "$TIMEOUT" =~ ^[0-9]+$ ]] || die "TIMEOUT is a number of seconds, not '$TIMEOUT'"
@@ -159,7 +159,7 @@ esac
 timeouts=rcupdate.rcu_cpu_stall_timeout=120
 case $KERNEL in
 stock) timeouts+=" watchdog_thresh=60 sysctl.kernel.hung_task_timeout_secs=600" ;;
-debug) timeouts+=" sysctl.kernel.hung_task_timeout_secs=600" ;;
+debug*) timeouts+=" sysctl.kernel.hung_task_timeout_secs=600" ;;
 esac
 
 printf '%s\n' "$run" >"$files.run"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Test vfio-pci drivers in BPF on QEMU's edu device.  Needs the module vfio-pci-bpf
- * (CONFIG_VFIO_PCI_BPF), and the sample vfio_pci_edu for some tests.
+ * (CONFIG_VFIO_PCI_BPF).  Some tests need the sample vfio_pci_edu, others
+ * CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@
 #include <libvfio.h>
 
 #include "kselftest_harness.h"
+#include "vendor/fail_nth_util.h"
 #include "vendor/need.h"
 #include "vendor/testdrv.h"
 
@@ -1014,6 +1016,139 @@ TEST(ids_select_devices)
 		detach(link);
 		test_bpf__destroy(bpf);
 	}
+}
+
+#define NEW_ID	0x12345678
+
+/* Fail each allocation in turn.  The next call without a failure must succeed. */
+FIXTURE(fail_nth) {
+	struct iommu *iommu;
+	struct vfio_pci_device *group;
+	int nth_fd;
+};
+
+FIXTURE_SETUP(fail_nth)
+{
+	if (access("/proc/self/fail-nth", W_OK) ||
+	    access("/sys/kernel/debug/failslab", F_OK))
+		SKIP(return, "needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB");
+
+	self->nth_fd = nth_open();
+	/* Only a group can be set up before the device is opened */
+	self->iommu = iommu_init(MODE_VFIO_TYPE1V2_IOMMU);
+	self->group = vfio_pci_device_alloc(device_bdf, self->iommu);
+	vfio_pci_group_setup(self->group, device_bdf);
+	vfio_container_set_iommu(self->group);
+}
+
+FIXTURE_TEARDOWN(fail_nth)
+{
+	close(self->group->group_fd);
+	vfio_pci_device_free(self->group);
+	iommu_cleanup(self->iommu);
+	close(self->nth_fd);
+}
+
+/* Open the device, and store its fd in @device->fd */
+static bool open_in_group(struct vfio_pci_device *device)
+{
+	device->fd = ioctl(device->group_fd, VFIO_GROUP_GET_DEVICE_FD, device_bdf);
+
+	return device->fd >= 0;
+}
+
+/* Check whether all changes of load_full_driver() are in effect */
+static bool is_complete(struct vfio_pci_device *device)
+{
+	struct vfio_region_info info = {
+		.argsz = sizeof(info),
+		.index = VFIO_PCI_NUM_REGIONS,
+	};
+	u32 id = 0;
+	void *page;
+
+	page = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, device->fd, 0);
+	if (page != MAP_FAILED) {
+		munmap(page, PAGE);
+		return false;
+	}
+	if (pread(device->fd, &id, sizeof(id),
+		  region_offset(VFIO_PCI_CONFIG_REGION_INDEX)) != sizeof(id))
+		return false;
+
+	return id == NEW_ID && !ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, &info);
+}
+
+static struct test_bpf *load_full_driver(void)
+{
+	struct test_bpf *bpf = load_driver("test", 0, EDU_LIVENESS, 4);
+	struct test_settings *settings = &bpf->bss->settings;
+
+	settings->ranges[1].region = VFIO_PCI_CONFIG_REGION_INDEX;
+	settings->ranges[1].size = 4;
+	settings->hide_cap = PCI_CAP_ID_MSI;
+	settings->add_cap = PCI_CAP_ID_VNDR;
+	settings->add_memory = 0xffff;
+	settings->val = NEW_ID;
+
+	return bpf;
+}
+
+TEST_F_TIMEOUT(fail_nth, attach_fails_or_is_complete, 1800)
+{
+	unsigned int nth, failures = 0;
+	struct bpf_link *link;
+	struct test_bpf *bpf;
+	bool failed;
+
+	libbpf_quiet = true;
+	for (nth = 1; ; nth++) {
+		bpf = load_full_driver();
+		nth_fail(self->nth_fd, nth);
+		link = bpf_map__attach_struct_ops(bpf->maps.test_ops);
+		failed = nth_has_failed(self->nth_fd);
+		ASSERT_TRUE(open_in_group(self->group));
+		ASSERT_EQ(!!link, is_complete(self->group));
+		ASSERT_EQ(!!link, bpf->bss->seen.opens);
+		ASSERT_EQ(0, close(self->group->fd));
+		if (link)
+			detach(link);
+		else
+			failures++;
+		test_bpf__destroy(bpf);
+		if (!failed)
+			break;
+	}
+	ASSERT_NE(NULL, link);
+	TH_LOG("%u allocations, %u of them required", nth - 1, failures);
+	ASSERT_GE(failures, 5);
+}
+
+TEST_F_TIMEOUT(fail_nth, open_fails_or_is_complete, 900)
+{
+	struct test_bpf *bpf = load_full_driver();
+	struct bpf_link *link = attach(bpf->maps.test_ops);
+	unsigned int nth, failures = 0;
+	bool failed, opened;
+
+	for (nth = 1; ; nth++) {
+		nth_fail(self->nth_fd, nth);
+		opened = open_in_group(self->group);
+		failed = nth_has_failed(self->nth_fd);
+		if (opened) {
+			ASSERT_TRUE(is_complete(self->group));
+			ASSERT_EQ(0, close(self->group->fd));
+		} else {
+			failures++;
+		}
+		if (!failed)
+			break;
+	}
+	ASSERT_TRUE(opened);
+	TH_LOG("%u allocations, %u of them required", nth - 1, failures);
+	ASSERT_GE(failures, 5);
+	detach(link);
+	test_bpf__destroy(bpf);
 }
 
 int main(int argc, char *argv[])
