@@ -111,6 +111,9 @@ for name in edu nvme gpu; do
 done
 json opened --open "$edu" "$nvme" "$gpu"
 lsvfio=$folder/sanitized/lsvfio show same --diff --open "$edu"
+mv /dev/iommu /dev/iommu.hidden
+lsvfio=$folder/sanitized/lsvfio show group-opened -v --open "$edu"
+mv /dev/iommu.hidden /dev/iommu
 modprobe vfio_pci_testdrv ids=1b36:0010
 echo 'hide 0x11; addcap 9 16' >/sys/module/vfio_pci_testdrv/parameters/setup
 lsvfio=$folder/sanitized/lsvfio show diff --diff --open "$nvme"

@@ -310,6 +310,9 @@ result "$status" "vm: --watch shows growing counters" "$folder/watch"
 has in-use-cdev ' in-use .* - +[0-9]+\(lsvfio\.sh\)$' "vm: the list shows the holder of a cdev"
 has opened-edu '^  regions +as userspace sees them$' "vm: --open shows the regions of a closed device"
 has opened-edu '^  bar0 +1M \|#=+\|$' "vm: --open shows the guarded registers"
+status=0
+[ -s "$folder/opened-edu" ] && diff "$folder/opened-edu" "$folder/group-opened" >"$folder/why" 2>&1 || status=1
+result "$status" "vm: without /dev/iommu, --open uses the group" "$folder/why"
 has opened-nvme '^  bar0 +16K \|[=X]*X[=X]*\|$' "vm: the picture of nvme has its MSI-X table"
 has opened-gpu '^  rom +16K \|\.+\|$' "vm: the ROM of the GPU cannot be mapped"
 has opened-gpu '^  bar2 +2M \|=+\|$' "vm: the BAR of the GPU can be mapped"
