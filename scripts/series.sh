@@ -4,16 +4,15 @@
 # series.sh [--build|--build-all]: export each series to out/series/N-NAME by git format-patch, with
 # its cover letter. Check that git am on the pristine source gives the tested tree, that
 # each patch of the first series applies alone, and that each of the last six series
-# applies without the other five. --build also compiles the last step of each series with
-# all drivers, and the last of these steps with the options of vfio-pci off; a warning is
-# an error. --build-all compiles every step in both ways.
+# applies without the other five. --build also compiles the last step with the options of
+# vfio-pci off; a warning is an error. --build-all compiles every step so, and with all drivers.
 
 . "$(dirname "$0")/lib.sh"
 
 build=
 case ${1:-} in
 '') ;;
---build) build=some ;;
+--build) build=last ;;
 --build-all) build=all ;;
 *) die "unknown argument '$1'; usage: series.sh [--build|--build-all]" ;;
 esac
@@ -137,18 +136,6 @@ prove()
 	empty "the rest of the tested tree is pristine" "$tmp/why"
 }
 
-# ends: print the last commit of each series.
-ends()
-{
-	local commit last=
-
-	for commit in $(git -C "$tree" rev-list --reverse base..series); do
-		[ -z "$last" ] || ! is_start "$commit" || echo "$last"
-		last=$commit
-	done
-	echo "$last"
-}
-
 # build_steps WHAT COMMIT...: compile these steps in the open build folder. Skip steps that
 # compiled before with the same content.
 build_steps()
@@ -194,14 +181,17 @@ if [ "$failed" -eq 0 ]; then
 fi
 
 if [ -n "$build" ]; then
-	open_build x86_64 steps plain
 	mapfile -t steps < <(patches)
 	declare -A number=()
 	for commit in "${steps[@]}"; do number[$commit]=$((${#number[@]} + 1)); done
-	[ "$build" = all ] || mapfile -t steps < <(ends)
-	build_steps "all drivers" "${steps[@]}"
-	[ "$build" = all ] || steps=("${steps[-1]}")
+	if [ "$build" = all ]; then
+		open_build x86_64 steps plain
+		build_steps "all drivers" "${steps[@]}"
+	else
+		steps=("${steps[-1]}")
+	fi
 	# vfio-pci alone, with its options off
+	kobj=$("$SCRIPTS/allmodconfig.sh" x86_64)
 	mapfile -t off < <(printf '%s n\n' VFIO_PCI_VGA VFIO_PCI_IGD VFIO_PCI_DMABUF VFIO_PCI_VENDOR \
 			VFIO_PCI_MIGRATION VFIO_PCI_MIGRATION_V1 VFIO_PCI_VENDOR_KUNIT_TEST \
 			VFIO_PCI_MIGRATION_KUNIT_TEST VFIO_PCI_TEST_DRIVERS

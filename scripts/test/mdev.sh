@@ -27,7 +27,7 @@ runs='
 debug	vfio_mdev_pci_device	0	-v iommufd $edu
 debug	vfio_mdev_pci_lifecycle	0	-v iommufd -t one_instance_is_available -t invalid_uuids_are_refused -t vfio_device_is_below_the_mdev -t removal_waits_for_an_unbound_file -t removal_during_creation_fails -t reset_works_with_and_without_an_mdev -t idle_device_is_suspended -t module_options_apply_to_new_devices -t bound_device_cannot_enable_vfs -t device_with_vfs_is_refused -t vf_needs_the_token_of_its_pf -t shared_iommu_group_is_refused -t unplug_waits_for_close $edu $victim $igb $shared
 '
-runs+="debug	vfio_mdev_pci_races	0	${SECONDS_RACE:-60} \$port"
+runs+="debug	vfio_mdev_pci_races	0	${SECONDS_RACE:-40} \$port"
 # The release VM loads vfio_pci_edu
 variables[release]=APPEND=$NO_MIGRATION
 qemu[release]="-d guest_errors -D /repo/out/$suite/device.log"

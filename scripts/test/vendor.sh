@@ -8,7 +8,7 @@
 # seconds with the random seed SEED.
 
 # shellcheck disable=SC2034 # test.sh reads it
-SUITE_SECONDS=650
+SUITE_SECONDS=600
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -58,7 +58,7 @@ debug	vfio_pci_vendor_dma		0	-v iommufd -f dma_type1 -f dma_attach $edu
 user-debug	vfio_pci_vendor_caps	7	$caps
 user-debug	vfio_pci_vendor_caps	12	$long
 '
-runs+="races	vfio_pci_vendor_races		0	-r ${SEED:-1} -s ${SECONDS_RACE:-100} \$port"
+runs+="races	vfio_pci_vendor_races		0	-r ${SEED:-1} -s ${SECONDS_RACE:-50} \$port"
 
 # The module counts its own accesses until it is unloaded
 before_traced()
