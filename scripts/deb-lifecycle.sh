@@ -11,7 +11,7 @@
 #     STEP.initramfs   the modules in the initramfs
 #     STEP.files       checksums of all that depmod and dpkg have written to /lib/modules
 #
-# WORK/installed and WORK/removed get the modules after these steps, for a VM.
+# WORK/installed, WORK/upgraded and WORK/removed get the modules after these steps, for a VM.
 
 set -euo pipefail
 
@@ -104,6 +104,7 @@ inside rm -r /lib/modules/7.2.12+deb13-amd64
 if [ "${3-}" = all ]; then
 	repack 1
 	step upgrade sh -c 'apt-get -q -y install /debs/new-1-*.deb'
+	keep upgraded
 	step kernel apt-get -q -y install "linux-headers-$rt"
 	# Without the image, there is no modules.dep
 	inside sh -c "modinfo /lib/modules/$rt/updates/dkms/vfio-pci.ko*" >"$folder/kernel.modinfo" 2>&1 || true

@@ -107,15 +107,22 @@ boots()
 
 boots installed "scripts/guest/deb.sh demo out/test-deb/installed $programs &&
 	scripts/guest/bind.sh all none && scripts/guest/deb.sh mixtures out/test-deb/mixtures $debian/lib/modules/$abi"
+upgraded=''
+if [ -n "$all" ]; then
+	upgraded=upgraded
+	boots upgraded "scripts/guest/deb.sh demo out/test-deb/upgraded $programs"
+fi
 boots removed "scripts/guest/deb.sh demo out/test-deb/removed $programs"
 
 for module in vfio vfio_iommu_type1 vfio_pci vfio_pci_core; do
-	has installed/loaded "^$module .* updates/dkms/${module//_/[-_]}.ko.* same\$" "installed: the loaded $module is ours"
+	for name in installed $upgraded; do
+		has "$name/loaded" "^$module .* updates/dkms/${module//_/[-_]}.ko.* same\$" "$name: the loaded $module is ours"
+	done
 	has removed/loaded "^$module .* kernel/drivers/vfio/.*${module//_/[-_]}.ko.* same\$" "removed: the loaded $module is the kernel's"
 done
 has installed/loaded "^vfio_pci_edu .* updates/vfio_pci_edu.ko same\$" "installed: binding the device loads the vendor module"
 has installed/vendor-demo '^ +ok +the driver refuses to start it: Operation not permitted$' "installed: the vendor driver guards a register"
-for name in installed removed; do
+for name in installed $upgraded removed; do
 	has "$name/edu-demo" '^ +ok +10! = 3628800$' "$name: the device computes by read and write"
 	has "$name/edu-demo" '^ +ok +12! = 479001600$' "$name: the device computes by mmap"
 done
