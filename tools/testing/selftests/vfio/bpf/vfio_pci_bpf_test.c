@@ -1033,7 +1033,7 @@ FIXTURE_SETUP(fail_nth)
 	    access("/sys/kernel/debug/failslab", F_OK))
 		SKIP(return, "needs CONFIG_FAULT_INJECTION and CONFIG_FAILSLAB");
 
-	self->nth_fd = nth_open();
+	self->nth_fd = nth_open(NTH_EXCLUDE_OPEN);
 	/* Only a group can be set up before the device is opened */
 	self->iommu = iommu_init(MODE_VFIO_TYPE1V2_IOMMU);
 	self->group = vfio_pci_device_alloc(device_bdf, self->iommu);

@@ -46,7 +46,7 @@ static int put(int fd, const char *text)
 FIXTURE_SETUP(fail_nth)
 {
 	mdev_bind(device_bdf, MDEV_DRIVER);
-	self->nth_fd = nth_open();
+	self->nth_fd = nth_open(NTH_EXCLUDE_BIND);
 	self->iommu = iommu_init(MODE_IOMMUFD);
 	self->bind_fd = open_file(MDEV_DRIVERS "bind");
 	self->unbind_fd = open_file(MDEV_DRIVERS "unbind");

@@ -47,7 +47,7 @@ FIXTURE_SETUP(fail_nth)
 	migration_load(&abilities);
 	migration_set("size", "%u", STATE_SIZE);
 	self->violations = migration_count("violations");
-	self->nth_fd = nth_open();
+	self->nth_fd = nth_open(NTH_EXCLUDE_OPEN);
 	self->iommu = iommu_init(MODE_VFIO_TYPE1V2_IOMMU);
 	self->device = vfio_pci_device_init(device_bdf, self->iommu);
 	memset(stream, 1, sizeof(stream));

@@ -398,7 +398,7 @@ TEST_F_TIMEOUT(devmem, open_fails_or_is_complete_if_an_allocation_fails, 600)
 	group = vfio_pci_device_alloc(device_bdf, self->iommu);
 	vfio_pci_group_setup(group, device_bdf);
 	vfio_container_set_iommu(group);
-	nth_fd = nth_open();
+	nth_fd = nth_open(NTH_EXCLUDE_OPEN);
 	for (nth = 1; ; nth++) {
 		nth_fail(nth_fd, nth);
 		fd = ioctl(group->group_fd, VFIO_GROUP_GET_DEVICE_FD, device_bdf);

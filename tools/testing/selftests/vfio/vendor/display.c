@@ -30,7 +30,7 @@ FIXTURE(display) {
 
 FIXTURE_SETUP(display)
 {
-	self->nth_fd = nth_open();
+	self->nth_fd = nth_open(NTH_EXCLUDE_OPEN);
 	self->iommu = iommu_init(MODE_VFIO_TYPE1V2_IOMMU);
 	self->group = vfio_pci_device_alloc(device_bdf, self->iommu);
 	vfio_pci_group_setup(self->group, device_bdf);

@@ -37,7 +37,7 @@ FIXTURE(fail_nth) {
 
 FIXTURE_SETUP(fail_nth)
 {
-	self->nth_fd = nth_open();
+	self->nth_fd = nth_open(NTH_EXCLUDE_OPEN);
 	testdrv_set("handler", "pass");
 	testdrv_set("setup", SETUP);
 	testdrv_set("setup_same", "");
@@ -240,7 +240,7 @@ FIXTURE(fail_nth_bind) {
 
 FIXTURE_SETUP(fail_nth_bind)
 {
-	self->nth_fd = nth_open();
+	self->nth_fd = nth_open(NTH_EXCLUDE_BIND);
 	self->bind_fd = open_driver("bind");
 	self->unbind_fd = open_driver("unbind");
 }

@@ -20,11 +20,8 @@ static void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-/*
- * Exclude allocations in the kernel's vfio_create_group().  If dev_set_name() fails
- * there, its error path triggers a warning about an uninitialized device.
- */
-static void exclude_vfio_create_group(void)
+/* Exclude allocations in a function of the kernel, and in functions that it calls */
+static void exclude_function(const char *function)
 {
 	unsigned long address, start = 0, end = ULONG_MAX;
 	char line[256], name[128], type, text[32];
@@ -38,14 +35,14 @@ static void exclude_vfio_create_group(void)
 		while (fgets(line, sizeof(line), file)) {
 			if (sscanf(line, "%lx %c %127s", &address, &type, name) != 3)
 				continue;
-			if (!i && !strcmp(name, "vfio_create_group"))
+			if (!i && !strcmp(name, function))
 				start = address;
 			if (i && address > start && address < end)
 				end = address;
 		}
 		fclose(file);
 	}
-	VFIO_ASSERT_NE(start, 0, "vfio_create_group is not in /proc/kallsyms\n");
+	VFIO_ASSERT_NE(start, 0, "%s is not in /proc/kallsyms\n", function);
 
 	snprintf(text, sizeof(text), "0x%lx", start);
 	write_file("/sys/kernel/debug/failslab/reject-start", text);
@@ -53,14 +50,14 @@ static void exclude_vfio_create_group(void)
 	write_file("/sys/kernel/debug/failslab/reject-end", text);
 }
 
-int nth_open(void)
+int nth_open(const char *exclude)
 {
 	int fd;
 
 	/* Include allocations that may sleep; do not log failures */
 	write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
 	write_file("/sys/kernel/debug/failslab/verbose", "0");
-	exclude_vfio_create_group();
+	exclude_function(exclude);
 	fd = open("/proc/self/fail-nth", O_RDWR);
 	VFIO_ASSERT_GE(fd, 0, "/proc/self/fail-nth: %m\n");
 
