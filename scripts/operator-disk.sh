@@ -42,7 +42,7 @@ install_all()
 		make -C /root/edu KERNEL=$ABI
 		install -D -t /lib/modules/$ABI/updates /root/edu/vfio_pci_edu.ko
 		depmod $ABI'
-	# The command of the guide
+	# The line of the guide that requires the vendor driver
 	grep -o 'options vfio-pci-core require_vendor_driver=.*' Documentation/admin-guide/vfio-pci-vendor-drivers.rst \
 		>"$root/etc/modprobe.d/vfio.conf"
 	inside 'update-initramfs -u'

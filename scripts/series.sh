@@ -5,7 +5,8 @@
 # its cover letter. Check that git am on the pristine source gives the tested tree, that
 # each patch of the first series applies alone, and that each of the last six series
 # applies without the other five. --build also compiles the last step with the options of
-# vfio-pci off; a warning is an error. --build-all compiles every step so, and with all drivers.
+# vfio-pci off. --build-all compiles every step twice: with these options off, and with all
+# drivers. A warning is an error.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck disable=SC1090
 #
-# In a guest that systemd has booted, do the part of init.sh: wait for the end of the boot, run the
-# command of vm.sh, report its status through a virtio port, power off.
+# booted.sh: in a guest that systemd boots, do what init.sh does in the other guests: run the
+# command of vm.sh after the boot, report its status through a virtio port, power off.
 
 export HOME=/root LC_ALL=C.UTF-8
 cd /repo || exit
