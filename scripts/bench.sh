@@ -26,6 +26,10 @@
 #     debian_*      the same calls on Debian's kernel, which has BTF
 #     bpf_rd4       a register that a BPF program handles
 #     memory_*      device memory of an NVIDIA Grace GPU; stock has a variant driver
+#     vf_*          a VF of an 82576: one write to the tail of its receive queue (_tail, and
+#                   _tail_rw by pwrite), and a received frame with a write for each frame or
+#                   for 16. Stock maps the tail. Our driver logs DMA writes, so it traps the
+#                   tail, but not with log=0 (_nolog).
 #     mig_*         64 KiB of migration data, by the data file (_fd) and by the
 #                   migration region (_rw, _mmap)
 BOUNDS='
@@ -66,7 +70,12 @@ memory_info	1.005
 memory_rd4096	1.005
 memory_wr4096	1.005
 memory_fault4k	1.005
-memory_fault2m	1.005'
+memory_fault2m	1.005
+vf_tail		-
+vf_tail_rw	2
+vf_frame	-
+vf_frame16	-
+vf_frame_nolog	1.005	vf_frame'
 
 # An instruction takes 2^SHIFT ns. The kernel spins for fixed times at boot, so the boot
 # executes fewer instructions if each takes longer: SHIFT=3 needs a third of the time of
@@ -82,6 +91,7 @@ in_guest()
 {
 	local prog="$userspace/vfio_pci_region_bench -d $((1 << SHIFT))"
 	local migration="$userspace/vfio_pci_migration_bench -d $((1 << SHIFT))"
+	local function="$userspace/vfio_pci_igbvf_bench -d $((1 << SHIFT))"
 
 	cat <<-END
 	# vendor METRIC CALL SETUP: measure a call under a vendor driver
@@ -91,7 +101,7 @@ in_guest()
 		$prog -r 0x10 -o "\$2" "\$bdf" | sed -n "s/^\$2\t/\$1\t/p"
 	}
 	set -e
-	bdf=\${VM_DEVICES%%=*}
+	read -r bdf pf peer < <(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//' | xargs)
 	scripts/guest/bind.sh "\$bdf" vfio-pci
 	$prog "\$bdf"
 	scripts/guest/bind.sh "\$bdf" none
@@ -100,7 +110,13 @@ in_guest()
 	$prog -o open "\$bdf" | sed -n 's/^open\t/open_enabled\t/p'
 	END
 	if [ "$1" = stock ]; then
-		echo "$migration -m"
+		cat <<-END
+		$migration -m
+		scripts/guest/bind.sh "\$peer" igb
+		vf=\$(scripts/guest/igb-vfs.sh "\$pf")
+		$function "\$vf" "\$peer"
+		$function -p "\$vf" "\$peer" | sed -n 's/^vf_tail\t/vf_tail_rw\t/p'
+		END
 		return
 	fi
 	cat <<-END
@@ -133,6 +149,16 @@ in_guest()
 	sample samples_info region_info ""
 	sample samples_rd4096 bar_rd4096 "-b 0"
 	sample samples_wr4 bar_wr4 "-w 0x80"
+
+	scripts/guest/bind.sh "\$peer" igb
+	modprobe vfio-pci-igbvf log=0
+	vf=\$(scripts/guest/igb-vfs.sh "\$pf")
+	$function "\$vf" "\$peer" | sed -n 's/^vf_frame\t/vf_frame_nolog\t/p'
+	scripts/guest/bind.sh "\$vf" none
+	rmmod vfio-pci-igbvf
+	modprobe vfio-pci-igbvf
+	scripts/guest/bind.sh "\$vf" vfio-pci
+	$function -t "\$vf" "\$peer" | sed -E 's/^vf_tail(\t.*)/&\nvf_tail_rw\1/'
 	END
 }
 
@@ -181,8 +207,10 @@ measure()
 	local m=$1 began=$SECONDS
 
 	{
-		KERNEL=$kernel MODULES=$m DEVICES=edu ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
-			APPEND=$NO_VENDOR QEMU="-icount shift=$SHIFT,sleep=on" "$SCRIPTS/vm.sh" "$(in_guest "$m")" &&
+		KERNEL=$kernel MODULES=$m DEVICES="edu port/igb,netdev=pf port/igb,netdev=peer" ACCEL=tcg SMP=1 \
+			NAME=bench-$m-$$ APPEND=$NO_VENDOR \
+			QEMU="-icount shift=$SHIFT,sleep=on -netdev hubport,id=pf,hubid=0 -netdev hubport,id=peer,hubid=0" \
+			"$SCRIPTS/vm.sh" "$(in_guest "$m")" &&
 			KERNEL=stock MODULES=$m DEVICES=edu ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
 				APPEND=$NO_VENDOR QEMU="-icount shift=$SHIFT,sleep=on" "$SCRIPTS/vm.sh" "$(debian_in_guest "$m")" &&
 			KERNEL=$kernel MODULES=$m DEVICES="$NVGRACE_DEVICES" ACCEL=tcg SMP=1 NAME=bench-$m-$$ \
