@@ -14,28 +14,16 @@
 # WORK/installed, WORK/upgraded and WORK/removed get the modules after these steps, for a VM.
 
 set -euo pipefail
+. scripts/debian-copy.sh
 
-debian=$1 work=$2.new
-root=$work/root folder=$work/results
+work=$2.new
+folder=$work/results
 
 rm -rf --one-file-system "$work"
 mkdir -p "$folder"
-cp -a "$debian" "$root"
-mkdir "$root/debs"
-cp out/deb/*.deb "$root/debs/"
-for dir in proc dev sys; do
-	mount --rbind "/$dir" "$root/$dir"
-done
-abi=$(basename "$root"/usr/lib/modules/*)
+copy_debian "$1" "$work/root"
 rt=${abi%-amd64}-rt-amd64
 version=$(dpkg-deb -f "$root"/debs/vfio-pci-regops-dkms_*.deb Version)
-
-# inside COMMAND...: run a command in the system.
-inside()
-{
-	chroot "$root" env -i DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8 \
-		PATH=/usr/sbin:/usr/bin "$@" </dev/null
-}
 
 # state STEP: write the state.
 state()
@@ -92,8 +80,7 @@ state before
 step install sh -c 'apt-get -q -y install /debs/vfio-*.deb'
 inside modinfo -k "$abi" -F signer vfio-pci >"$folder/install.signer" 2>&1 || true
 step tools sh -c 'lsvfio --help && ls /usr/share/man/man8/lsvfio.8.gz /usr/share/bash-completion/completions/lsvfio'
-step example sh -c "cp -r /usr/share/doc/vfio-pci-regops-dev/examples/edu /root/ && make -C /root/edu KERNEL=$abi &&
-	install -D -t /lib/modules/$abi/updates /root/edu/vfio_pci_edu.ko && depmod $abi"
+step example sh -c "$(example "$abi")"
 keep installed
 inside rm "/lib/modules/$abi/updates/vfio_pci_edu.ko"
 # A kernel of another version has the same headers here

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# admin-guide.sh first|second FOLDER: on a booted Debian with three edu devices, run the
+# admin-guide.sh first|kernel|second FOLDER: on a booted Debian with three edu devices, run the
 # commands of Documentation/admin-guide/vfio-pci-vendor-drivers.rst. Write results to FOLDER.
 #
 #     first    the kernel command line has ids; make the devices bind at the next boot
-#     second   after that boot: libvirt binds the third device; then go back
+#     kernel   the same with another kernel, for which the vendor driver is not installed
+#     second   libvirt binds the third device; then go back
 
 set -euo pipefail
 
@@ -66,6 +67,17 @@ first()
 	systemd-analyze verify /etc/systemd/system/vfio-bind@.service >"$out/verify" 2>&1 || echo "status $?" >>"$out/verify"
 	guide '^systemctl enable' "$unit" >"$out/enable" 2>&1
 	guide '^driverctl set-override' "$driverctl"
+}
+
+kernel()
+{
+	uname -r >"$out/kernel-release"
+	state kernel
+	scripts/guest/deb.sh loaded "$out/kernel-modules"
+	opens kernel-refused "$unit"
+	install -D -t "/lib/modules/$(uname -r)/updates" "/root/edu-$(uname -r)/vfio_pci_edu.ko"
+	depmod
+	opens kernel-open "$unit"
 }
 
 second()

@@ -1,21 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# deb.sh demo|mixtures FOLDER [PROGRAMS|STOCK]: in the guest, use the modules that the Debian
-# packages have installed.
+# deb.sh loaded|demo|mixtures FOLDER [PROGRAMS|STOCK]: in the guest, use the modules that the
+# Debian packages have installed.
 #
-#     demo PROGRAMS      bind the edu device, run the demo programs in the folder PROGRAMS, and
-#                        write the loaded modules to FOLDER/loaded
+#     loaded             write the loaded modules to FOLDER/loaded
+#     demo PROGRAMS      bind the edu device, write FOLDER/loaded, and run the demo programs in
+#                        the folder PROGRAMS
 #     mixtures STOCK     load modules of the kernel, in STOCK/modules.dep, together with ours
 
 set -euo pipefail
 
-what=$1 folder=$2 argument=$3
+what=$1 folder=$2 argument=${3-}
 mkdir -p "$folder"
 modules=/lib/modules/$(uname -r)
 
-# loaded: for each loaded vfio module, print its name, its srcversion, its file and whether the
-# file has the same build id.
+# loaded: for each loaded vfio module, write its name, its srcversion, that of its file, the file,
+# and whether the file has the same build id.
 loaded()
 {
 	local module file same
@@ -26,7 +27,7 @@ loaded()
 		objcopy -O binary --only-section=.note.gnu.build-id /tmp/module.ko /tmp/built
 		cmp -s /tmp/built "/sys/module/$module/notes/.note.gnu.build-id" && same=same || same=different
 		echo "$module $(cat "/sys/module/$module/srcversion" 2>/dev/null || echo -) $(modinfo -F srcversion "$file") ${file#"$modules/"} $same"
-	done
+	done >"$folder/loaded"
 }
 
 demo()
@@ -34,7 +35,7 @@ demo()
 	local bdf=${VM_DEVICES%%=*} status=0
 
 	scripts/guest/bind.sh "$bdf" vfio-pci
-	loaded >"$folder/loaded"
+	loaded
 	if grep -q '^vfio_pci_edu ' /proc/modules; then
 		"$argument/vfio_pci_vendor_demo" "$bdf" >"$folder/vendor-demo" 2>&1 || status=$?
 		scripts/guest/without-vendor.sh vfio_pci_edu

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # admin-guide.sh: the commands of the administrator's guide work on a Debian with systemd, udev,
-# libvirt and driverctl, where apt has installed the packages. It boots twice from a disk with its own
-# initramfs. Results are in out/admin-guide.
+# libvirt and driverctl, where apt has installed the packages. It boots from a disk with its own
+# initramfs, also with a kernel that apt has installed after the packages. Results are in
+# out/admin-guide.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_LONG=1
@@ -16,22 +17,26 @@ rm -rf "$folder"
 mkdir -p "$folder"
 system=$("$SCRIPTS/operator-disk.sh")
 guide=$REPO/Documentation/admin-guide/vfio-pci-vendor-drivers.rst
+kernel=$("$SCRIPTS/kernel.sh" stock)
+abi=$(cat "$CACHE/${kernel#/cache/}/release")
+rt=${abi%-amd64}-rt-amd64
 "$SCRIPTS/in-root.sh" cp --sparse=always "$system/disk" out/admin-guide/disk
 
-# boots STEP [PARAMETER]: boot from the disk, and run a step.
+# boots STEP RELEASE [PARAMETER]: boot this kernel from the disk, and run a step.
 boots()
 {
 	local status=0
 
 	KERNEL=stock DEVICES='edu edu edu' NAME=admin-guide-$1 \
-		QEMU="-drive if=none,id=disk,format=raw,file=/repo/out/admin-guide/disk -device virtio-blk-pci,drive=disk,addr=0x1e -initrd $system/initrd" \
-		APPEND="root=/dev/vda rootfstype=ext4 rootflags=errors=remount-ro rw init=/sbin/init ${2-}" \
+		QEMU="-drive if=none,id=disk,format=raw,file=/repo/out/admin-guide/disk -device virtio-blk-pci,drive=disk,addr=0x1e -kernel $system/$2/vmlinuz -initrd $system/$2/initrd" \
+		APPEND="root=/dev/vda rootfstype=ext4 rootflags=errors=remount-ro rw init=/sbin/init ${3-}" \
 		"$SCRIPTS/vm.sh" scripts/guest/admin-guide.sh "$1" out/admin-guide </dev/null >"$folder/$1.log" 2>&1 || status=$?
 	result "$status" "the $1 boot: the VM succeeds" "$folder/$1.log"
 }
 
-boots first "$(grep -o -m 1 'vfio-pci[.]ids=[^ ]*' "$guide")"
-boots second
+boots first "$abi" "$(grep -o -m 1 'vfio-pci[.]ids=[^ ]*' "$guide")"
+boots kernel "$rt"
+boots second "$abi"
 rm -f "$folder/disk"
 
 unit=0000:00:02.0 driverctl=0000:00:03.0 libvirt=0000:00:04.0
@@ -55,6 +60,13 @@ has boot-services "^$driverctl vfio-pci$" "driverctl: the override is in the lis
 has driverctl-open '^  vfio_pci_edu 0x80-0x9f ' "driverctl: the device has its vendor driver"
 has boot "^$libvirt vfio-pci$" "driverctl: vfio-pci binds another device with these ids"
 has removed "^$libvirt none$" "driverctl: without the ids, it is not bound"
+has kernel-release "^${rt//+/[+]}$" "another kernel: it boots"
+for module in vfio vfio_pci_core vfio_pci; do
+	has kernel-modules/loaded "^$module .* updates/dkms/.* same\$" "another kernel: the loaded $module is ours"
+done
+has kernel "^$unit vfio-pci$" "another kernel: the unit binds the device"
+has kernel-refused '^open: ENODEV$' "another kernel: the device does not open without its driver"
+has kernel-open '^  vfio_pci_edu 0x80-0x9f ' "another kernel: the device opens once the driver is installed"
 has detached "^$libvirt vfio-pci$" "libvirt: nodedev-detach binds the device"
 has detached-xml '<name>vfio-pci</name>' "libvirt: nodedev-dumpxml shows vfio-pci"
 has reattached "^$libvirt none$" "libvirt: nodedev-reattach gives the device back"

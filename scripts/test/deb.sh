@@ -30,7 +30,7 @@ ours=/lib/modules/$release/updates/dkms
 stock=/lib/modules/$release/kernel/drivers/vfio
 
 # The same packages give the same results.
-work=deb-lifecycle-$({ echo "$debian $all"; cat "$SCRIPTS/deb-lifecycle.sh"; cd "$OUT/deb"; sha256sum ./*.deb; } | key)
+work=deb-lifecycle-$({ echo "$debian $all"; cat "$SCRIPTS/deb-lifecycle.sh" "$SCRIPTS/debian-copy.sh"; cd "$OUT/deb"; sha256sum ./*.deb; } | key)
 lifecycle()
 {
 	step "installing and removing the packages" "$CACHE/log/deb-lifecycle.log" \
