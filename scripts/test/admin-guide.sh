@@ -28,7 +28,8 @@ boots()
 	local status=0
 
 	KERNEL=stock DEVICES='edu edu edu' NAME=admin-guide-$1 \
-		QEMU="-drive if=none,id=disk,format=raw,file=/repo/out/admin-guide/disk -device virtio-blk-pci,drive=disk,addr=0x1e -kernel $system/$2/vmlinuz -initrd $system/$2/initrd" \
+		QEMU="-drive if=none,id=disk,format=raw,file=/repo/out/admin-guide/disk -device virtio-blk-pci,drive=disk,addr=0x1e \
+			-kernel $system/$2/vmlinuz -initrd $system/$2/initrd" \
 		APPEND="root=/dev/vda rootfstype=ext4 rootflags=errors=remount-ro rw init=/sbin/init ${3-}" \
 		"$SCRIPTS/vm.sh" scripts/guest/admin-guide.sh "$1" out/admin-guide </dev/null >"$folder/$1.log" 2>&1 || status=$?
 	result "$status" "the $1 boot: the VM succeeds" "$folder/$1.log"
