@@ -40,8 +40,6 @@
 
 #define V1_FIELD(name)	offsetof(struct vfio_device_migration_info, name)
 
-/* -d: clock ticks per instruction */
-static u64 ticks = 1;
 static u64 samples[NR_SAMPLES];
 static u8 *stream;
 static size_t stream_size;
@@ -53,32 +51,10 @@ static struct vfio_pci_device *device;
 static struct vfio_region_info region;
 static u64 window_size;
 
-static inline u64 timestamp(void)
-{
-#ifdef __x86_64__
-	return __builtin_ia32_rdtsc();
-#else
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_RAW, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-#endif
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-	u64 x = *(const u64 *)a, y = *(const u64 *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void report(const char *name, const char *what, u64 divisor)
 {
-	qsort(samples, NR_SAMPLES, sizeof(*samples), compare_u64);
-	divisor *= ticks;
-	printf("%s\t%lu\t%lu\t%lu\t%u\t%s\n", name,
-	       samples[NR_SAMPLES / 2] / divisor, samples[0] / divisor,
-	       samples[NR_SAMPLES * 9 / 10] / divisor, NR_SAMPLES, what);
+	sort_samples(samples, NR_SAMPLES);
+	print_samples(name, samples, NR_SAMPLES, 0, divisor, what);
 }
 
 static void open_device(void)

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <sys/ioctl.h>
@@ -69,23 +68,6 @@ struct op {
 	/* Measure CPU time instead of elapsed time, see cpu_time() */
 	bool sleeps;
 };
-
-static u64 ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-static inline u64 timestamp(void)
-{
-#ifdef __x86_64__
-	return __builtin_ia32_rdtsc();
-#else
-	return ns(CLOCK_MONOTONIC_RAW);
-#endif
-}
 
 /*
  * open() and close() may sleep, for example during a device reset.  Under
@@ -244,16 +226,6 @@ static const struct op fault_2m = {
 /* -o: measure only this metric */
 static const char *only;
 
-/* -d: clock ticks per instruction */
-static u64 ticks = 1;
-
-static int compare_u64(const void *a, const void *b)
-{
-	u64 x = *(const u64 *)a, y = *(const u64 *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Measure @op and sort the samples */
 static void measure(struct bench *b, const struct op *op, u64 *samples)
 {
@@ -276,7 +248,7 @@ static void measure(struct bench *b, const struct op *op, u64 *samples)
 		VFIO_ASSERT_EQ(ret, op->expected, "%s failed\n", op->name);
 	}
 
-	qsort(samples, op->samples, sizeof(*samples), compare_u64);
+	sort_samples(samples, op->samples);
 }
 
 /* Print the cost of an operation minus the overhead of measuring */
@@ -296,10 +268,7 @@ static void report(struct bench *b, const struct op *op)
 	overhead = samples[n / 2];
 	measure(b, op, samples);
 
-	printf("%s\t%lu\t%lu\t%lu\t%u\t%s\n", op->name,
-	       (samples[n / 2] - overhead) / ticks,
-	       (samples[0] - overhead) / ticks,
-	       (samples[n * 9 / 10] - overhead) / ticks, n, op->what);
+	print_samples(op->name, samples, n, overhead, 1, op->what);
 }
 
 /* Measure faults of @step bytes at an address that is @misaligned to huge pages */

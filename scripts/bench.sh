@@ -26,10 +26,13 @@
 #     debian_*      the same calls on Debian's kernel, which has BTF
 #     bpf_rd4       a register that a BPF program handles
 #     memory_*      device memory of an NVIDIA Grace GPU; stock has a variant driver
-#     vf_*          a VF of an 82576: one write to the tail of its receive queue (_tail, and
-#                   _tail_rw by pwrite), and a received frame with a write for each frame or
-#                   for 16. Stock maps the tail. Our driver logs DMA writes, so it traps the
-#                   tail, but not with log=0 (_nolog).
+#     vf_tail       write the tail of the receive queue of an 82576 VF: by a mapping with
+#                   stock, trapped by our driver
+#     vf_tail_rw    the same, with stock also by pwrite
+#     vf_frame      receive a frame, and write the tail
+#     vf_frame16    the same, with one write of the tail for 16 frames
+#     *_nolog       vf_frame with log=0, which traps no tail
+#     *_log         vf_frame while the driver logs what the device writes
 #     mig_*         64 KiB of migration data, by the data file (_fd) and by the
 #                   migration region (_rw, _mmap)
 BOUNDS='
@@ -74,8 +77,9 @@ memory_fault2m	1.005
 vf_tail		-
 vf_tail_rw	2
 vf_frame	-
-vf_frame16	-
-vf_frame_nolog	1.005	vf_frame'
+vf_frame16	2.5
+vf_frame_nolog	-	vf_frame
+vf_frame_log	-	vf_frame'
 
 # An instruction takes 2^SHIFT ns. The kernel spins for fixed times at boot, so the boot
 # executes fewer instructions if each takes longer: SHIFT=3 needs a third of the time of
@@ -91,7 +95,7 @@ in_guest()
 {
 	local prog="$userspace/vfio_pci_region_bench -d $((1 << SHIFT))"
 	local migration="$userspace/vfio_pci_migration_bench -d $((1 << SHIFT))"
-	local function="$userspace/vfio_pci_igbvf_bench -d $((1 << SHIFT))"
+	local vf_bench="$userspace/vfio_pci_igbvf_bench -d $((1 << SHIFT))"
 
 	cat <<-END
 	# vendor METRIC CALL SETUP: measure a call under a vendor driver
@@ -100,7 +104,7 @@ in_guest()
 		echo "\$3" >/sys/module/vfio_pci_testdrv/parameters/setup
 		$prog -r 0x10 -o "\$2" "\$bdf" | sed -n "s/^\$2\t/\$1\t/p"
 	}
-	set -e
+	set -e -o pipefail
 	read -r bdf pf peer < <(tr ' ' '\n' <<<"\$VM_DEVICES" | sed 's/=.*//' | xargs)
 	scripts/guest/bind.sh "\$bdf" vfio-pci
 	$prog "\$bdf"
@@ -114,8 +118,8 @@ in_guest()
 		$migration -m
 		scripts/guest/bind.sh "\$peer" igb
 		vf=\$(scripts/guest/igb-vfs.sh "\$pf")
-		$function "\$vf" "\$peer"
-		$function -p "\$vf" "\$peer" | sed -n 's/^vf_tail\t/vf_tail_rw\t/p'
+		$vf_bench "\$vf" "\$peer"
+		$vf_bench -p "\$vf" "\$peer" | sed -n 's/^vf_tail\t/vf_tail_rw\t/p'
 		END
 		return
 	fi
@@ -153,12 +157,13 @@ in_guest()
 	scripts/guest/bind.sh "\$peer" igb
 	modprobe vfio-pci-igbvf log=0
 	vf=\$(scripts/guest/igb-vfs.sh "\$pf")
-	$function "\$vf" "\$peer" | sed -n 's/^vf_frame\t/vf_frame_nolog\t/p'
+	$vf_bench "\$vf" "\$peer" | sed -n 's/^vf_frame\t/vf_frame_nolog\t/p'
 	scripts/guest/bind.sh "\$vf" none
 	rmmod vfio-pci-igbvf
 	modprobe vfio-pci-igbvf
 	scripts/guest/bind.sh "\$vf" vfio-pci
-	$function -t "\$vf" "\$peer" | sed -E 's/^vf_tail(\t.*)/&\nvf_tail_rw\1/'
+	$vf_bench -t "\$vf" "\$peer" | sed -E 's/^vf_tail(\t.*)/&\nvf_tail_rw\1/'
+	$vf_bench -t -l "\$vf" "\$peer" | sed -n 's/^vf_frame\t/vf_frame_log\t/p'
 	END
 }
 
@@ -169,7 +174,7 @@ memory_in_guest()
 
 	[ "$1" = ours ] || driver=nvgrace_gpu_vfio_pci
 	cat <<-END
-	set -e
+	set -e -o pipefail
 	modprobe $driver
 	bdf=\$(tr ' ' '\n' <<<"\$VM_DEVICES" | sed -n 's/=user:nvgrace_mig$//p')
 	scripts/guest/bind.sh "\$bdf" $driver
@@ -183,7 +188,7 @@ debian_in_guest()
 	local prog="$userspace/vfio_pci_region_bench -d $((1 << SHIFT)) -o bar_rd4"
 
 	cat <<-END
-	set -e
+	set -e -o pipefail
 	bdf=\${VM_DEVICES%%=*}
 	scripts/guest/bind.sh "\$bdf" vfio-pci
 	$prog "\$bdf" | sed -n 's/^bar_rd4\t/debian_rd4\t/p'

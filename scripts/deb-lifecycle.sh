@@ -22,7 +22,6 @@ folder=$work/results
 rm -rf --one-file-system "$work"
 mkdir -p "$folder"
 copy_debian "$1" "$work/root"
-rt=${abi%-amd64}-rt-amd64
 version=$(dpkg-deb -f "$root"/debs/vfio-pci-regops-dkms_*.deb Version)
 
 # state STEP: write the state.
@@ -80,7 +79,7 @@ state before
 step install sh -c 'apt-get -q -y install /debs/vfio-*.deb'
 inside modinfo -k "$abi" -F signer vfio-pci >"$folder/install.signer" 2>&1 || true
 step tools sh -c 'lsvfio --help && ls /usr/share/man/man8/lsvfio.8.gz /usr/share/bash-completion/completions/lsvfio'
-step example sh -c "$(example "$abi")"
+step example sh -c "$(example_build "$abi") && $(example_install "$abi")"
 keep installed
 inside rm "/lib/modules/$abi/updates/vfio_pci_edu.ko"
 # A kernel of another version has the same headers here
@@ -103,6 +102,6 @@ repack 2 'echo "#error broken" >>drivers/vfio/vfio_main.c'
 step broken sh -c 'apt-get -q -y install /debs/new-2-*.deb'
 step purge dpkg --purge vfio-pci-regops-dkms vfio-pci-regops-dev
 find "$root"/{etc,usr,var} -path '*vfio-pci-regops*' ! -path '*/var/cache/*' ! -path '*/var/lib/apt/*' >"$folder/purge.left"
-umount -l "$root"/{proc,dev,sys}
+unmount_debian
 rm -rf --one-file-system "$root" "$work/repack"
 mv -T "$work" "$2"

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# admin-guide.sh first|kernel|second FOLDER: on a booted Debian with three edu devices, run the
-# commands of Documentation/admin-guide/vfio-pci-vendor-drivers.rst. Write results to FOLDER.
+# admin-guide.sh first|second-kernel|last FOLDER: on a booted Debian with three edu devices, run
+# the commands of Documentation/admin-guide/vfio-pci-vendor-drivers.rst. Write results to FOLDER.
 #
-#     first    the kernel command line has ids; make the devices bind at the next boot
-#     kernel   the same with another kernel, for which the vendor driver is not installed
-#     second   libvirt binds the third device; then go back
+#     first          the kernel command line has ids; make the devices bind at the next boot
+#     second-kernel  the vendor driver is built for this kernel, but not installed
+#     last           the devices are bound; libvirt binds the third one; then go back
 
 set -euo pipefail
 
@@ -69,18 +69,18 @@ first()
 	guide '^driverctl set-override' "$driverctl"
 }
 
-kernel()
+second-kernel()
 {
-	uname -r >"$out/kernel-release"
-	state kernel
-	scripts/guest/deb.sh loaded "$out/kernel-modules"
-	opens kernel-refused "$unit"
+	uname -r >"$out/release"
+	state second-kernel
+	scripts/guest/deb.sh loaded "$out/second-kernel-modules"
+	opens second-kernel-refused "$unit"
 	install -D -t "/lib/modules/$(uname -r)/updates" "/root/edu-$(uname -r)/vfio_pci_edu.ko"
 	depmod
-	opens kernel-open "$unit"
+	opens second-kernel-open "$unit"
 }
 
-second()
+last()
 {
 	state boot
 	{

@@ -3,8 +3,8 @@
 #
 # admin-guide.sh: the commands of the administrator's guide work on a Debian with systemd, udev,
 # libvirt and driverctl, where apt has installed the packages. It boots from a disk with its own
-# initramfs, also with a kernel that apt has installed after the packages. Results are in
-# out/admin-guide.
+# initramfs, and once with a second kernel, which apt has installed after the packages. Results are
+# in out/admin-guide.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_LONG=1
@@ -22,7 +22,8 @@ abi=$(cat "$CACHE/${kernel#/cache/}/release")
 rt=${abi%-amd64}-rt-amd64
 "$SCRIPTS/in-root.sh" cp --sparse=always "$system/disk" out/admin-guide/disk
 
-# boots STEP RELEASE [PARAMETER]: boot this kernel from the disk, and run a step.
+# boots STEP RELEASE [PARAMETER]: boot this kernel from the disk, and run a step. The -kernel in QEMU=
+# overrides that of vm.sh.
 boots()
 {
 	local status=0
@@ -32,12 +33,12 @@ boots()
 			-kernel $system/$2/vmlinuz -initrd $system/$2/initrd" \
 		APPEND="root=/dev/vda rootfstype=ext4 rootflags=errors=remount-ro rw init=/sbin/init ${3-}" \
 		"$SCRIPTS/vm.sh" scripts/guest/admin-guide.sh "$1" out/admin-guide </dev/null >"$folder/$1.log" 2>&1 || status=$?
-	result "$status" "the $1 boot: the VM succeeds" "$folder/$1.log"
+	result "$status" "$1: the VM succeeds" "$folder/$1.log"
 }
 
 boots first "$abi" "$(grep -o -m 1 'vfio-pci[.]ids=[^ ]*' "$guide")"
-boots kernel "$rt"
-boots second "$abi"
+boots second-kernel "$rt"
+boots last "$abi"
 rm -f "$folder/disk"
 
 unit=0000:00:02.0 driverctl=0000:00:03.0 libvirt=0000:00:04.0
@@ -61,13 +62,14 @@ has boot-services "^$driverctl vfio-pci$" "driverctl: the override is in the lis
 has driverctl-open '^  vfio_pci_edu 0x80-0x9f ' "driverctl: the device has its vendor driver"
 has boot "^$libvirt vfio-pci$" "driverctl: vfio-pci binds another device with these ids"
 has removed "^$libvirt none$" "driverctl: without the ids, it is not bound"
-has kernel-release "^${rt//+/[+]}$" "another kernel: it boots"
+pattern=${rt//./[.]}
+has release "^${pattern//+/[+]}$" "second kernel: it runs"
 for module in vfio vfio_pci_core vfio_pci; do
-	has kernel-modules/loaded "^$module .* updates/dkms/.* same\$" "another kernel: the loaded $module is ours"
+	has second-kernel-modules/loaded "^$module .* updates/dkms/.* same\$" "second kernel: the loaded $module is ours"
 done
-has kernel "^$unit vfio-pci$" "another kernel: the unit binds the device"
-has kernel-refused '^open: ENODEV$' "another kernel: the device does not open without its driver"
-has kernel-open '^  vfio_pci_edu 0x80-0x9f ' "another kernel: the device opens once the driver is installed"
+has second-kernel "^$unit vfio-pci$" "second kernel: the unit binds the device"
+has second-kernel-refused '^open: ENODEV$' "second kernel: the device does not open without its driver"
+has second-kernel-open '^  vfio_pci_edu 0x80-0x9f ' "second kernel: the device opens once the driver is installed"
 has detached "^$libvirt vfio-pci$" "libvirt: nodedev-detach binds the device"
 has detached-xml '<name>vfio-pci</name>' "libvirt: nodedev-dumpxml shows vfio-pci"
 has reattached "^$libvirt none$" "libvirt: nodedev-reattach gives the device back"

@@ -434,18 +434,29 @@ size_t guest_receive(struct guest *guest, void *frame, int ms)
 	return length;
 }
 
+void guest_prepare_buffer(struct guest *guest)
+{
+	union rx_desc *desc = rx_desc(guest, guest->rx_tail);
+
+	desc->read.header = 0;
+	desc->read.buffer = htole64(iova_of(guest, GUEST_RX_PAGE(guest->rx_tail)));
+	guest->rx_tail = next(guest->rx_tail);
+}
+
 void guest_refill(struct guest *guest)
 {
 	/* A full ring has one free descriptor, because equal indexes mean an empty ring */
-	while (next(guest->rx_tail) != guest->rx_next) {
-		union rx_desc *desc = rx_desc(guest, guest->rx_tail);
-
-		desc->read.header = 0;
-		desc->read.buffer = htole64(iova_of(guest, GUEST_RX_PAGE(guest->rx_tail)));
-		guest->rx_tail = next(guest->rx_tail);
-	}
+	while (next(guest->rx_tail) != guest->rx_next)
+		guest_prepare_buffer(guest);
 	barrier_dma();
 	guest_write(guest, IGBVF_RDT, guest->rx_tail);
+}
+
+bool guest_all_received(struct guest *guest, u16 nr)
+{
+	u16 last = (guest->rx_next + nr - 1) % GUEST_RING_SIZE;
+
+	return is_done(&rx_desc(guest, last)->done.status, 0);
 }
 
 bool guest_device_owns(struct guest *guest, u16 index)

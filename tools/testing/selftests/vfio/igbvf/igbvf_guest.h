@@ -129,6 +129,10 @@ bool guest_send(struct guest *guest, const void *frame, size_t length);
  * gets the buffer back by guest_refill().
  */
 size_t guest_receive(struct guest *guest, void *frame, int ms);
+/* Check whether the next @nr frames are in the ring */
+bool guest_all_received(struct guest *guest, u16 nr);
+/* Put a taken buffer into the ring; the device owns it after a write of rx_tail to RDT */
+void guest_prepare_buffer(struct guest *guest);
 /* Give all taken buffers to the device */
 void guest_refill(struct guest *guest);
 /* Check whether the device owns a receive buffer */
