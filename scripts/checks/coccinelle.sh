@@ -2,21 +2,25 @@
 # shellcheck shell=bash disable=SC2154 # checks.sh sets the variables
 #
 # Run the kernel's semantic patches on all C files that the series touches and on
-# drivers/vfio/pci. Reports on the same files in stock do not count. Userspace
-# programs are not checked: they cannot use the kernel helpers that the semantic
-# patches suggest. COCCI=/path runs one semantic patch.
+# drivers/vfio/pci. Reports that stock also gives for the same file do not count.
+# Userspace programs are not checked: they cannot use the kernel helpers that the
+# semantic patches suggest. COCCI=/path runs one semantic patch.
 
 mapfile -t files < <({ touched AMR '*.[ch]' ':!tools'; cd "$tree" && find drivers/vfio/pci -maxdepth 1 -name '*.[ch]'; } | sort -u)
 kobj=$("$SCRIPTS/allmodconfig.sh" x86_64)
 
-# coccicheck NAME DIR: run coccicheck on the files in DIR, and cache the report by
-# their content.
+# coccicheck NAME DIR FILE...: run coccicheck on those FILEs that DIR has, and cache the report
+# by their content.
 coccicheck()
 {
 	local dir=$tmp/$1/src result status=0
 
 	mkdir -p "$dir"
-	(cd "$2" && { find "${files[@]}" -prune 2>/dev/null || true; }) >"$tmp/list"
+	(cd "$2" && { find "${@:3}" -prune 2>/dev/null || true; }) >"$tmp/list"
+	if [ ! -s "$tmp/list" ]; then
+		: >"$tmp/$1/report"
+		return 0
+	fi
 	(cd "$2" && cpio -pdm --quiet "$dir" <"$tmp/list")
 	result=$CACHE/coccicheck-$({ echo "$src ${COCCI-}"; cd "$dir" && find . -type f -exec sha256sum {} + | sort; } | key)
 	if [ ! -e "$result" ]; then
@@ -36,7 +40,10 @@ coccicheck()
 	cp "$result" "$tmp/$1/report"
 }
 
-if coccicheck stock "$src" && coccicheck ours "$tree"; then
-	comm -13 "$tmp/stock/report" "$tmp/ours/report" >"$tmp/new"
-	empty "coccicheck: no new reports in ${#files[@]} files ($(wc -l <"$tmp/stock/report") in stock)" "$tmp/new"
+if coccicheck ours "$tree" "${files[@]}"; then
+	mapfile -t reported < <(cut -d: -f1 "$tmp/ours/report" | sort -u)
+	if coccicheck stock "$src" "${reported[@]:-none}"; then
+		comm -13 "$tmp/stock/report" "$tmp/ours/report" >"$tmp/new"
+		empty "coccicheck: no new reports in ${#files[@]} files ($(wc -l <"$tmp/stock/report") also in stock)" "$tmp/new"
+	fi
 fi
