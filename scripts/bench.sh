@@ -27,12 +27,12 @@
 #     bpf_rd4       a register that a BPF program handles
 #     memory_*      device memory of an NVIDIA Grace GPU; stock has a variant driver
 #     vf_tail       write the tail of the receive queue of an 82576 VF: by a mapping with
-#                   stock, trapped by our driver
-#     vf_tail_rw    the same, with stock also by pwrite
+#                   stock, by pwrite with ours, because our driver traps it
+#     vf_tail_rw    the same by pwrite with both
 #     vf_frame      receive a frame, and write the tail
-#     vf_frame16    the same, with one write of the tail for 16 frames
-#     *_nolog       vf_frame with log=0, which traps no tail
-#     *_log         vf_frame while the driver logs what the device writes
+#     vf_frame16    receive a frame, and write the tail after 16 frames
+#     vf_frame_nolog  vf_frame with log=0, which traps no tail
+#     vf_frame_log  vf_frame while the driver logs what the device writes
 #     mig_*         64 KiB of migration data, by the data file (_fd) and by the
 #                   migration region (_rw, _mmap)
 BOUNDS='
