@@ -7,7 +7,7 @@ passed=0
 failed=0
 skipped=0
 
-# result STATUS NAME [FILE]: print one result, and the start of FILE if it failed.
+# result STATUS NAME [FILE]: print one result, and the end of FILE if it failed.
 result()
 {
 	if [ "$1" -eq 0 ]; then
@@ -16,16 +16,16 @@ result()
 	else
 		failed=$((failed + 1))
 		echo "not ok - $2"
-		[ -z "${3:-}" ] || sed -e 's/^/#   /' -e '40{s/.*/#   .../;q}' "$3"
+		[ -z "${3:-}" ] || tail -n 40 "$3" 2>&1 | sed 's/^/#   /' || true
 	fi
 }
 
-# why OUTPUT: print the failed tests in the output of a program with the lines before them,
-# and the end of the output.
+# why OUTPUT: print the end of the output of a program, and the failed tests in it with the
+# lines before them.
 why()
 {
-	grep -B 8 -E '^(# )*not ok' "$1" | head -n 25 || true
 	tail -n 12 "$1"
+	grep -B 8 -E '^(# )*not ok' "$1" | head -n 25 || true
 }
 
 # empty NAME FILE: print one result; it passes if FILE is empty.
@@ -41,8 +41,7 @@ has()
 	local status=0
 
 	grep -q -E -e "$2" "$folder/$1" 2>/dev/null || status=1
-	tail -n 30 "$folder/$1" >"$folder/why" 2>&1 || true
-	result "$status" "$3" "$folder/why"
+	result "$status" "$3" "$folder/$1"
 }
 
 has_not()
@@ -50,8 +49,7 @@ has_not()
 	local status=0
 
 	if [ ! -s "$folder/$1" ] || grep -q -E -e "$2" "$folder/$1"; then status=1; fi
-	tail -n 30 "$folder/$1" >"$folder/why" 2>&1 || true
-	result "$status" "$3" "$folder/why"
+	result "$status" "$3" "$folder/$1"
 }
 
 # skip NAME WHY: print one skipped result.
