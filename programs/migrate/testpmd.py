@@ -14,6 +14,7 @@ guest.
 """
 
 import collections
+import contextlib
 import ctypes
 import fcntl
 import functools
@@ -67,8 +68,9 @@ OPTIONS = ["--lcores", "0@0,1@0", "--in-memory"]
 
 # Frames between two moves
 BETWEEN = 100
-# Frames that the peer waits for. While testpmd is stopped, the peer sends STOPPED more. All
-# must fit in the ring; testpmd keeps up to 32 of its descriptors.
+# Frames that the peer waits for. While testpmd is stopped, the peer sends STOPPED more before
+# the other function runs, and STOPPED more after that. All must fit in the ring; testpmd
+# keeps up to 32 of its descriptors.
 WINDOW = 64
 STOPPED = 40
 LOGGED_MOVES = 4
@@ -84,6 +86,8 @@ PACKET_MR_PROMISC = 1
 PACKET_AUXDATA = 8
 SOL_PACKET = 263
 AUXDATA = struct.Struct("IIIHHHH")
+
+HUGE_PAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
 # Seconds
 DEADLINE = 60
@@ -197,7 +201,13 @@ class Testpmd:
     def file(self, name):
         """Get an open file of testpmd"""
         folder = "/proc/%d/fd/" % self.pid
-        number = next(int(fd) for fd in os.listdir(folder) if os.readlink(folder + fd) == name)
+
+        def link(fd):
+            # Another thread of testpmd may close a file meanwhile
+            with contextlib.suppress(FileNotFoundError):
+                return os.readlink(folder + fd)
+
+        number = next(int(fd) for fd in os.listdir(folder) if link(fd) == name)
         pidfd = os.pidfd_open(self.pid)
         fd = ctypes.CDLL(None, use_errno=True).syscall(SYS_PIDFD_GETFD, pidfd, number, 0)
         if fd < 0:
@@ -209,15 +219,19 @@ class Testpmd:
         with open(self.log, errors="replace") as file:
             return file.read()
 
+    def describe(self):
+        """Return text for a failure"""
+        text = "testpmd printed last: " + " | ".join(self.output().splitlines()[-4:])
+        return text + ("\n# its access to a register failed: %r" % self.failure if self.failure else "")
+
     def prints(self, pattern, known=0):
         """Wait for new output, and return the match"""
         def search():
             if self.failure:
-                raise Failure("an access to a register failed: %r" % self.failure)
+                raise Failure("testpmd cannot access a register")
             match = re.search(pattern, self.output()[known:])
             if not match and self.process.poll() is not None:
-                raise Failure("testpmd exited with status %d: %s" % (
-                    self.process.returncode, " | ".join(self.output().splitlines()[-4:])))
+                raise Failure("testpmd exited with status %d" % self.process.returncode)
             return match
         return wait_for("'%s' in the output of testpmd" % pattern, search)
 
@@ -280,6 +294,8 @@ class Peer:
         self.sends = False
         self.window = WINDOW
         self.is_up = True
+        # Frames that may be sent while no function runs
+        self.spare = 0
         # Numbers of frames: the next one, the last one that came back
         self.next = 0
         self.last = -1
@@ -303,10 +319,11 @@ class Peer:
     def send_all(self):
         while True:
             with self.lock:
-                send = self.sends and len(self.expected) < self.window
+                send = self.sends and (len(self.expected) < self.window if self.is_up else self.spare > 0)
                 if send:
                     self.socket.send(self.frame(self.next))
                     (self.expected if self.is_up else self.possible).add(self.next)
+                    self.spare -= not self.is_up
                     self.next += 1
             if not send or not self.is_up:
                 time.sleep(0.002)
@@ -402,6 +419,7 @@ def move(testpmd, peer, to, logs=None):
     testpmd.stop()
     with peer.lock:
         peer.is_up = False
+        peer.spare = STOPPED
     data = testpmd.function.save()
     to.load(data)
     log = Log(testpmd, to) if logs is not None else None
@@ -414,9 +432,13 @@ def move(testpmd, peer, to, logs=None):
     testpmd.function.set_state(STOP)
     testpmd.function = to
     peer.fill()
-    with peer.lock:
-        sent = peer.next - first
-        received = (to.read(RDH) - head) % RING
+    # The last frames may still wait in the queue of the peer
+    end = time.monotonic() + SETTLE
+    received, sent = 0, -1
+    while received != sent and time.monotonic() < end:
+        with peer.lock:
+            sent = peer.next - first
+            received = (to.read(RDH) - head) % RING
     if log:
         log.stop()
         logs.append(log)
@@ -554,8 +576,11 @@ def main(program, library, vf_a, vf_b, peer_bdf, trips, folder):
     testpmd = None
     errors = len(kernel_errors())
     try:
-        with open("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "w") as file:
+        with open(HUGE_PAGES, "w") as file:
             file.write("64")
+        number = int(read(HUGE_PAGES))
+        if number < 64:
+            raise Failure("the kernel reserved only %d huge pages" % number)
         if int(trips):
             crash(results, program, vf_a)
         testpmd = Testpmd(program, library, vf_a)
@@ -574,8 +599,10 @@ def main(program, library, vf_a, vf_b, peer_bdf, trips, folder):
         new = kernel_errors()[errors:]
         results.add(not new, "the kernel reports no error", new)
     except Exception as failure:
-        results.add(False, "all checks complete", failure if isinstance(failure, Failure) else
-                   traceback.format_exc().replace("\n", "\n# "))
+        note = str(failure) if isinstance(failure, Failure) else traceback.format_exc().replace("\n", "\n# ")
+        if testpmd:
+            note += "\n# " + testpmd.describe()
+        results.add(False, "all checks complete", note)
     finally:
         if testpmd:
             testpmd.process.kill()

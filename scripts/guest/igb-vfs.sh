@@ -36,6 +36,11 @@ has_link()
 }
 
 [ $# -gt 0 ] || die "no PF; usage: igb-vfs.sh PF..."
+# The tests count frames, so the interfaces must not send any by themselves.
+if [ -e /proc/sys/net/ipv6 ]; then
+	echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+	echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
+fi
 for pf in "$@"; do
 	scripts/guest/bind.sh "$pf" igb
 	wait_for "the interface of $pf" interface "$pf"
