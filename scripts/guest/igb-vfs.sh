@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# igb-vfs.sh PF...: in the guest, bind the devices to igb, give each PF one virtual
-# function, and bind the functions to vfio-pci. Print the addresses of the functions.
+# igb-vfs.sh PF...: in the guest, bind the devices to igb, give each PF NR_VFS virtual
+# functions (1), and bind these to vfio-pci. Print the address of the first one of each PF.
 
 set -euo pipefail
 
@@ -46,11 +46,12 @@ for pf in "$@"; do
 	wait_for "the interface of $pf" interface "$pf"
 	echo 0 >"/sys/bus/pci/devices/$pf/sriov_drivers_autoprobe"
 	# This resets the PF, so bring it up afterwards.
-	echo 1 >"/sys/bus/pci/devices/$pf/sriov_numvfs"
+	echo "${NR_VFS:-1}" >"/sys/bus/pci/devices/$pf/sriov_numvfs"
 	busybox ifconfig "$(interface "$pf")" up
-	vf=$(basename "$(readlink "/sys/bus/pci/devices/$pf/virtfn0")")
-	scripts/guest/bind.sh "$vf" vfio-pci
-	echo "$vf"
+	for vf in "/sys/bus/pci/devices/$pf"/virtfn*; do
+		scripts/guest/bind.sh "$(basename "$(readlink "$vf")")" vfio-pci
+	done
+	basename "$(readlink "/sys/bus/pci/devices/$pf/virtfn0")"
 done
 for pf in "$@"; do
 	wait_for "the link of $pf" has_link "$pf"

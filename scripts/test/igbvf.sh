@@ -3,8 +3,9 @@
 #
 # igbvf.sh: migrate a virtual function of QEMU's igb to a function of a second igb, and
 # exchange frames with a third igb. One hub connects them. The guest is a selftest, or
-# DPDK's testpmd. On the debug kernel, userspace loads states that an attacker has changed.
-# This kernel must report no bug.
+# DPDK's testpmd. Each device has a second function, which must not notice a hostile guest of
+# the first one. On the debug kernel, userspace also loads states that an attacker has
+# changed. This kernel must report no bug.
 #
 #     STREAMS  number of these states
 #     TRIPS    number of round trips of testpmd
@@ -44,7 +45,7 @@ vfs()
 {
 	cat <<-'END'
 	scripts/guest/bind.sh $peer igb
-	vfs=$(scripts/guest/igb-vfs.sh $a $b | xargs)
+	vfs=$(NR_VFS=2 scripts/guest/igb-vfs.sh $a $b | xargs)
 	END
 }
 

@@ -43,12 +43,15 @@ static int vfio_pci_io_rw_reg(struct vfio_pci_core_device *vdev, bool test_mem,
 			 vfio_pci_io_read_reg(vdev, test_mem, io, width, val);
 }
 
-/* Check whether userspace has enabled the I/O ports of the device */
-static bool vfio_pci_io_enabled(struct vfio_pci_core_device *vdev)
+/*
+ * Check whether userspace has enabled decode.  A VF must not depend on this bit,
+ * but QEMU's VFs do.
+ */
+static bool vfio_pci_decodes(struct vfio_pci_core_device *vdev, u16 decode)
 {
 	u16 cmd = le16_to_cpu(*(__le16 *)&vdev->vconfig[PCI_COMMAND]);
 
-	return vdev->pdev->current_state == PCI_D0 && cmd & PCI_COMMAND_IO;
+	return vdev->pdev->current_state == PCI_D0 && cmd & decode;
 }
 
 /*
@@ -95,21 +98,21 @@ static int vfio_pci_vendor_rw_bar(struct vfio_pci_vendor_device *dev,
 	struct vfio_pci_core_device *vdev = dev->vdev;
 	void __iomem *io;
 	bool is_mem;
+	u16 decode;
 	int ret;
 
 	io = vfio_pci_vendor_io(dev, bar, offset, width, &is_mem);
 	if (IS_ERR(io))
 		return PTR_ERR(io);
 
-	if (is_mem || vfio_pci_io_enabled(vdev)) {
+	decode = is_mem ? PCI_COMMAND_MEMORY : PCI_COMMAND_IO;
+	if (vfio_pci_decodes(vdev, decode)) {
 		ret = vfio_pci_io_rw_reg(vdev, is_mem, io, width, val, iswrite);
 		if (ret != -EIO)
 			return ret;
 	}
 
-	return vfio_pci_vendor_wake_rw(vdev, io, width, val, iswrite,
-				       is_mem ? PCI_COMMAND_MEMORY :
-						PCI_COMMAND_IO);
+	return vfio_pci_vendor_wake_rw(vdev, io, width, val, iswrite, decode);
 }
 
 /**

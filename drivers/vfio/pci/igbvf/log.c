@@ -102,7 +102,12 @@ static int igbvf_log_ring(struct igbvf *igbvf, unsigned int q)
 	return 0;
 }
 
-/* Report the descriptors and the head write-back of a transmit queue */
+/*
+ * Report the descriptors and the head write-back of a transmit queue.  To trap
+ * their registers would trap the tail, too, which is on the same page.  So a
+ * ring that the guest replaces between two reports is missing.  The guest does
+ * not read such a ring: it cannot know whether the device still wrote to it.
+ */
 static int igbvf_log_transmit(struct igbvf *igbvf, unsigned int q)
 {
 	const unsigned int queue = igbvf_queue(q);

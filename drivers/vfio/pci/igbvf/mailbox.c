@@ -9,7 +9,9 @@
  * that its own reads clear, and returns them at the next read by the guest.
  */
 
+#include <linux/etherdevice.h>
 #include <linux/iopoll.h>
+#include <linux/string.h>
 #include <linux/time64.h>
 #include <linux/vfio_pci_core.h>
 
@@ -17,17 +19,6 @@
 
 #define IGBVF_MBX_POLL_US	200
 #define IGBVF_MBX_TIMEOUT_US	(100 * USEC_PER_MSEC)
-
-/* Read the mailbox register, and keep its flags for the guest */
-static int igbvf_mailbox_peek(struct igbvf *igbvf, u32 *flags)
-{
-	int ret = igbvf_read(igbvf, IGBVF_V2PMAILBOX, flags);
-
-	if (!ret)
-		igbvf->unread |= *flags & IGBVF_MBX_R2C;
-
-	return ret;
-}
 
 /**
  * igbvf_read_memory() - read a message
@@ -59,10 +50,22 @@ static void igbvf_set_has(struct igbvf_pf_state *pf, u32 bits)
 	pf->has |= cpu_to_le32(bits);
 }
 
+static bool igbvf_has_filter(const struct igbvf_pf_state *pf, const u8 *mac)
+{
+	unsigned int i;
+
+	for (i = 0; i < le16_to_cpu(pf->nr_filters); i++)
+		if (ether_addr_equal(pf->filters[i], mac))
+			return true;
+
+	return false;
+}
+
 /* Record an accepted message that sets the address or changes the filters */
 static void igbvf_record_mac(struct igbvf_pf_state *pf, const u32 *words)
 {
 	u16 nr = le16_to_cpu(pf->nr_filters);
+	u8 mac[ETH_ALEN];
 
 	switch (words[0] & IGBVF_MSG_INFO) {
 	case 0:
@@ -73,10 +76,11 @@ static void igbvf_record_mac(struct igbvf_pf_state *pf, const u32 *words)
 		pf->nr_filters = 0;
 		break;
 	case IGBVF_MSG_MAC_ADD:
+		igbvf_get_mac(words, mac);
 		/* The device has fewer filters, so the PF refuses the rest */
-		if (nr >= IGBVF_MAX_FILTERS)
+		if (nr >= IGBVF_MAX_FILTERS || igbvf_has_filter(pf, mac))
 			break;
-		igbvf_get_mac(words, pf->filters[nr]);
+		ether_addr_copy(pf->filters[nr], mac);
 		pf->nr_filters = cpu_to_le16(nr + 1);
 		break;
 	}
@@ -90,8 +94,12 @@ static void igbvf_record(struct igbvf *igbvf, const u32 *answer)
 	u32 type = words[0] & IGBVF_MSG_TYPE;
 	unsigned int i, vid;
 
-	/* Another message of the PF, for example a change of the link */
-	if ((answer[0] & IGBVF_MSG_TYPE) != type)
+	/*
+	 * Another message of the PF, for example a change of the link, or still
+	 * the message of the guest
+	 */
+	if ((answer[0] & IGBVF_MSG_TYPE) != type ||
+	    !(answer[0] & (IGBVF_MSG_ACK | IGBVF_MSG_NACK)))
 		return;
 	igbvf->is_pending = false;
 
@@ -169,7 +177,7 @@ int igbvf_mailbox_check(struct igbvf *igbvf, u32 flags)
  * igbvf_mailbox_reset() - forget the settings that a reset of the VF clears
  * @igbvf: the device, locked
  *
- * The PF keeps the maximum frame size.
+ * The PF keeps the maximum frame size and the MAC filters.
  */
 void igbvf_mailbox_reset(struct igbvf *igbvf)
 {
@@ -177,10 +185,27 @@ void igbvf_mailbox_reset(struct igbvf *igbvf)
 	struct igbvf_pf_state kept = {
 		.has	= pf->has & cpu_to_le32(IGBVF_HAS_LPE),
 		.lpe	= { pf->lpe[0], pf->lpe[1] },
+		.nr_filters = pf->nr_filters,
 	};
 
+	memcpy(kept.filters, pf->filters, sizeof(kept.filters));
 	*pf = kept;
 	igbvf->is_pending = false;
+}
+
+/* Read the mailbox register, keep its flags for the guest, look for an answer */
+static int igbvf_mailbox_poll(struct igbvf *igbvf)
+{
+	u32 flags;
+	int ret;
+
+	ret = igbvf_read(igbvf, IGBVF_V2PMAILBOX, &flags);
+	if (ret)
+		return ret;
+
+	igbvf->unread |= flags & IGBVF_MBX_R2C;
+
+	return igbvf_mailbox_check(igbvf, igbvf->unread);
 }
 
 /**
@@ -193,18 +218,16 @@ void igbvf_mailbox_reset(struct igbvf *igbvf)
  */
 int igbvf_mailbox_settle(struct igbvf *igbvf)
 {
-	u32 flags;
-	int err = 0;
+	int err;
 
 	if (!igbvf->is_pending)
 		return 0;
 
-	read_poll_timeout(igbvf_mailbox_peek, err,
-			  err || igbvf->unread & IGBVF_MBX_PFSTS,
+	read_poll_timeout(igbvf_mailbox_poll, err, err || !igbvf->is_pending,
 			  IGBVF_MBX_POLL_US, IGBVF_MBX_TIMEOUT_US, false,
-			  igbvf, &flags);
+			  igbvf);
 
-	return err ?: igbvf_mailbox_check(igbvf, igbvf->unread);
+	return err;
 }
 
 static int igbvf_mailbox_read(const struct vfio_pci_range *range, u64 pos,

@@ -165,13 +165,35 @@ static int igbvf_replay_reset(struct igbvf *igbvf,
 	return igbvf_replay_one(igbvf, "the MAC address", words, 3);
 }
 
+/* The PF keeps the filters of earlier guests, until this message */
+static int igbvf_clear_filters(struct igbvf *igbvf,
+			       const struct igbvf_pf_state *pf)
+{
+	u32 words[3] = { IGBVF_MSG_MAC | IGBVF_MSG_MAC_CLEAR };
+	int ret;
+
+	if (!(pf->has & cpu_to_le32(IGBVF_HAS_MAC)))
+		return 0;
+
+	/* The PF refuses an invalid address here, and ignores a valid one */
+	igbvf_put_mac(words, pf->mac);
+	ret = igbvf_mailbox_send(igbvf, words, 3);
+	/* A PF that permits no filters refuses */
+	if (ret)
+		igbvf_err(igbvf, "cannot restore MAC filters: no valid answer from the PF (%d)",
+			  ret);
+
+	return ret;
+}
+
 static int igbvf_replay_filters(struct igbvf *igbvf,
 				const struct igbvf_pf_state *pf)
 {
 	u32 words[IGBVF_MBX_WORDS];
 	unsigned int i;
-	int ret = 0;
+	int ret;
 
+	ret = igbvf_clear_filters(igbvf, pf);
 	for (i = 0; i < le16_to_cpu(pf->nr_filters) && !ret; i++) {
 		words[0] = IGBVF_MSG_MAC | IGBVF_MSG_MAC_ADD;
 		igbvf_put_mac(words, pf->filters[i]);

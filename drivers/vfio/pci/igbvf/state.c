@@ -3,7 +3,6 @@
  * Save and load the state of an 82576 VF
  */
 
-#include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -215,20 +214,6 @@ static int igbvf_save_all(struct igbvf *igbvf)
 	return ret;
 }
 
-/*
- * The core takes the memory of a VF as always enabled, because real VFs have no
- * bit for it.  QEMU's VFs have one.  QEMU clears it at a reset, and restores it
- * after the data.
- */
-static void igbvf_enable_memory(struct pci_dev *pdev)
-{
-	u16 cmd;
-
-	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
-	if (!(cmd & PCI_COMMAND_MEMORY))
-		pci_write_config_word(pdev, PCI_COMMAND, cmd | PCI_COMMAND_MEMORY);
-}
-
 int igbvf_begin(struct vfio_pci_vendor_device *dev,
 		enum vfio_device_mig_state state)
 {
@@ -238,8 +223,6 @@ int igbvf_begin(struct vfio_pci_vendor_device *dev,
 	guard(igbvf)(igbvf);
 
 	igbvf_free_data(igbvf);
-	if (state == VFIO_DEVICE_STATE_RESUMING)
-		igbvf_enable_memory(dev->pdev);
 	if (state == VFIO_DEVICE_STATE_STOP_COPY)
 		ret = igbvf_save_all(igbvf);
 	if (ret)

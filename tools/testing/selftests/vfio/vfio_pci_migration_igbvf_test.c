@@ -11,6 +11,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,8 @@
 /* The largest usual frame */
 #define ETH_FRAME	1514
 
+/* An address such as 0000:01:10.0 */
+#define BDF_SIZE	sizeof("0000:00:00.0")
 #define WAIT_MS		2000
 #define HANG_SECONDS	30
 
@@ -55,6 +58,8 @@
 
 static const u8 guest_mac[] = { 0x02, 0x00, 0x5e, 0x10, 0x20, 0x30 };
 static const u8 other_mac[] = { 0x02, 0x00, 0x5e, 0x10, 0x20, 0x31 };
+static const u8 other_guest_mac[] = { 0x02, 0x00, 0x5e, 0x10, 0x20, 0x40 };
+static const u8 wrong_mac[] = { 0x02, 0x00, 0x5e, 0x10, 0x20, 0x32 };
 static const u8 multicast_mac[] = { 0x01, 0x00, 0x5e, 0x11, 0x22, 0x33 };
 static const u8 other_multicast_mac[] = { 0x01, 0x00, 0x5e, 0x11, 0x62, 0x37 };
 
@@ -72,13 +77,10 @@ struct bench {
 	u32 number;
 };
 
-static void bench_open(struct bench *bench, const char *iommu_mode)
+/* Allocate memory, and start the guest on device A */
+static void bench_start(struct bench *bench, const u8 *mac)
 {
 	struct dma_region *memory = &bench->memory;
-
-	bench->iommu = iommu_init(iommu_mode);
-	bench->a = vfio_pci_device_init(bdfs[0], bench->iommu);
-	bench->b = vfio_pci_device_init(bdfs[1], bench->iommu);
 
 	memory->iova = MEMORY_IOVA;
 	memory->size = GUEST_MEMORY_SIZE;
@@ -88,19 +90,32 @@ static void bench_open(struct bench *bench, const char *iommu_mode)
 	iommu_map(bench->iommu, memory);
 
 	guest_plug(bench->a);
+	memcpy(bench->guest.mac, mac, sizeof(bench->guest.mac));
+	guest_init(&bench->guest, bench->a, memory);
+}
+
+static void bench_stop(struct bench *bench)
+{
+	vfio_pci_device_cleanup(bench->a);
+	iommu_cleanup(bench->iommu);
+	munmap(bench->memory.vaddr, bench->memory.size);
+}
+
+static void bench_open(struct bench *bench, const char *iommu_mode)
+{
+	bench->iommu = iommu_init(iommu_mode);
+	bench->a = vfio_pci_device_init(bdfs[0], bench->iommu);
+	bench->b = vfio_pci_device_init(bdfs[1], bench->iommu);
 	guest_plug(bench->b);
 	peer_open(&bench->peer, bdfs[2]);
-	memcpy(bench->guest.mac, guest_mac, sizeof(guest_mac));
-	guest_init(&bench->guest, bench->a, memory);
+	bench_start(bench, guest_mac);
 }
 
 static void bench_close(struct bench *bench)
 {
 	peer_close(&bench->peer);
 	vfio_pci_device_cleanup(bench->b);
-	vfio_pci_device_cleanup(bench->a);
-	iommu_cleanup(bench->iommu);
-	munmap(bench->memory.vaddr, bench->memory.size);
+	bench_stop(bench);
 }
 
 /* Reset both functions, and start the guest on one of them */
@@ -158,7 +173,7 @@ static int exchange(struct bench *bench, int count)
 
 	for (i = 0; i < count; i++) {
 		length = PEER_MIN_FRAME + bench->number * 37 % (ETH_FRAME - PEER_MIN_FRAME + 1);
-		if (!guest_gets(bench, send_to_guest(bench, guest_mac, 0, length), length) ||
+		if (!guest_gets(bench, send_to_guest(bench, bench->guest.mac, 0, length), length) ||
 		    !send_to_peer(bench, length))
 			break;
 		/* As drivers do, give buffers back in groups */
@@ -184,6 +199,29 @@ static bool filters(struct bench *bench, const u8 *bad_mac, u16 bad_vlan, size_t
 	guest_refill(&bench->guest);
 
 	return ok && bench->guest.rx_vlan == vlan;
+}
+
+/* Find another function of the same device, bound to vfio-pci */
+static bool second_vf(const char *bdf, char other[BDF_SIZE])
+{
+	char path[64], to[PATH_MAX];
+	ssize_t length;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		snprintf_assert(path, sizeof(path), "/sys/bus/pci/devices/%s/physfn/virtfn%d",
+				bdf, i);
+		length = readlink(path, to, sizeof(to) - 1);
+		if (length < BDF_SIZE - 1)
+			continue;
+		to[length] = '\0';
+		memcpy(other, to + length - (BDF_SIZE - 1), BDF_SIZE);
+		snprintf_assert(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci/%s", other);
+		if (strcmp(other, bdf) && !access(path, F_OK))
+			return true;
+	}
+
+	return false;
 }
 
 static bool has_migration(struct bench *bench)
@@ -369,6 +407,104 @@ TEST_F_TIMEOUT(igbvf, pf_state_moves, 60)
 	/* The PF of the destination still answers messages */
 	ASSERT_EQ(0, guest_set_mac(guest, other_mac));
 	ASSERT_TRUE(filters(bench, guest_mac, 0, FRAME, other_mac, 0, FRAME));
+}
+
+/* Change the devices more often than the PF has room for filters */
+#define MANY_TRIPS	44
+
+TEST_F_TIMEOUT(igbvf, mac_filters_move, 480)
+{
+	struct bench *bench = &self->bench;
+	struct guest *guest = &bench->guest;
+	int trip;
+
+	if (!has_migration(bench))
+		SKIP(return, NO_MIGRATION);
+
+	ASSERT_EQ(0, guest_add_filter(guest, other_mac));
+	/* A reset keeps the filter, and a driver adds it again */
+	guest_init(guest, bench->a, &bench->memory);
+	ASSERT_TRUE(filters(bench, wrong_mac, 0, FRAME, other_mac, 0, FRAME));
+	ASSERT_EQ(0, guest_add_filter(guest, other_mac));
+	/* QEMU has no such mode, but the PF of the destination must accept it */
+	ASSERT_EQ(0, guest_set_promisc(guest, true));
+	for (trip = 0; trip < MANY_TRIPS; trip++) {
+		ASSERT_EQ(0, migrate(bench, trip % 2 ? bench->a : bench->b)) {
+			TH_LOG("trip %d", trip);
+		}
+		ASSERT_TRUE(filters(bench, wrong_mac, 0, FRAME, other_mac, 0, FRAME));
+	}
+
+	ASSERT_EQ(0, guest_set_promisc(guest, false));
+	ASSERT_EQ(0, guest_clear_filters(guest));
+	for (trip = 0; trip < 2; trip++) {
+		ASSERT_TRUE(filters(bench, other_mac, 0, FRAME, guest_mac, 0, FRAME));
+		/* The PF of the destination still has the filter of an earlier trip */
+		ASSERT_EQ(0, migrate(bench, trip ? bench->a : bench->b));
+	}
+	ASSERT_TRUE(filters(bench, other_mac, 0, FRAME, guest_mac, 0, FRAME));
+}
+
+/* Let the administrator set the MAC address of a function, or take it back */
+static int set_admin_mac(const char *bdf, const char *mac)
+{
+	char command[PATH_MAX];
+
+	snprintf_assert(command, sizeof(command),
+			"set -e; cd /sys/bus/pci/devices/%s/physfn\n"
+			"for vf in virtfn*; do\n"
+			"  [ \"$(basename \"$(readlink \"$vf\")\")\" != %s ] ||\n"
+			"    ip link set dev \"$(ls net)\" vf \"${vf#virtfn}\" mac %s\n"
+			"done", bdf, bdf, mac);
+
+	return system(command);
+}
+
+TEST_F_TIMEOUT(igbvf, pf_refuses_another_mac, 60)
+{
+	struct bench *bench = &self->bench;
+	int ret;
+
+	if (!has_migration(bench))
+		SKIP(return, NO_MIGRATION);
+
+	ASSERT_EQ(20, exchange(bench, 20));
+	ASSERT_EQ(0, set_admin_mac(bdfs[1], "02:00:5e:10:20:31"));
+	ret = migrate(bench, bench->b);
+	ASSERT_EQ(0, set_admin_mac(bdfs[1], "00:00:00:00:00:00"));
+	ASSERT_EQ(EPERM, ret);
+
+	/* The guest goes on, and can move later */
+	ASSERT_EQ(0, set_state(bench->a->fd, STATE(RUNNING), NULL));
+	ASSERT_EQ(20, exchange(bench, 20));
+	vfio_pci_device_reset(bench->b);
+	guest_plug(bench->b);
+	ASSERT_EQ(0, migrate(bench, bench->b));
+	ASSERT_EQ(20, exchange(bench, 20));
+}
+
+/* QEMU's functions have a bit for memory decode, and a guest may clear it */
+TEST_F_TIMEOUT(igbvf, memory_decode_may_be_off, 60)
+{
+	struct bench *bench = &self->bench;
+	struct vfio_pci_device *from, *to;
+	int trip;
+
+	if (!has_migration(bench))
+		SKIP(return, NO_MIGRATION);
+
+	for (trip = 0; trip < 2; trip++) {
+		from = trip ? bench->b : bench->a;
+		to = trip ? bench->a : bench->b;
+		ASSERT_EQ(20, exchange(bench, 20));
+		vfio_pci_cmd_clear(from, PCI_COMMAND_MEMORY);
+		vfio_pci_cmd_clear(to, PCI_COMMAND_MEMORY);
+		ASSERT_EQ(0, migrate(bench, to));
+		ASSERT_EQ(0, vfio_pci_config_readw(to, PCI_COMMAND) & PCI_COMMAND_MEMORY);
+		vfio_pci_cmd_set(from, PCI_COMMAND_MEMORY);
+		vfio_pci_cmd_set(to, PCI_COMMAND_MEMORY);
+		ASSERT_EQ(20, exchange(bench, 20));
+	}
 }
 
 TEST_F(igbvf, pending_interrupt_arrives_on_the_destination)
@@ -578,6 +714,49 @@ TEST_F_TIMEOUT(igbvf, device_works_after_garbage_and_reset, 120)
 			TH_LOG("after %s", garbage[i].what);
 		}
 	}
+}
+
+/* Check that another guest works; the garbage may have sent frames to the peer */
+static bool other_guest_works(struct bench *other)
+{
+	struct frame frame;
+
+	while (peer_receive(&other->peer, &frame, 100))
+		;
+
+	return exchange(other, 4) == 4;
+}
+
+TEST_F_TIMEOUT(igbvf, garbage_does_not_reach_another_vf, 240)
+{
+	struct bench *bench = &self->bench;
+	struct bench other = { .peer = bench->peer, .number = 1000000 };
+	struct bytes bytes = {};
+	char bdf[BDF_SIZE];
+	int i;
+
+	if (!second_vf(bdfs[0], bdf))
+		SKIP(return, "needs a second function of the same device, bound to vfio-pci");
+
+	other.iommu = iommu_init(variant->iommu_mode);
+	other.a = vfio_pci_device_init(bdf, other.iommu);
+	bench_start(&other, other_guest_mac);
+	for (i = 0; i < ARRAY_SIZE(garbage); i++) {
+		put_garbage(bench, &garbage[i]);
+		ASSERT_TRUE(other_guest_works(&other)) {
+			TH_LOG("after %s", garbage[i].what);
+		}
+		if (has_migration(bench)) {
+			try_save(bench->a->fd, &bytes);
+			free_bytes(&bytes);
+			ASSERT_TRUE(other_guest_works(&other)) {
+				TH_LOG("save after %s", garbage[i].what);
+			}
+		}
+		ASSERT_TRUE(works_after_reset(bench, bench->a));
+		ASSERT_TRUE(other_guest_works(&other));
+	}
+	bench_stop(&other);
 }
 
 TEST_F_TIMEOUT(igbvf, garbage_does_not_hang_a_migration, 240)

@@ -16,8 +16,12 @@
 #define SET_MULTICAST		0x03
 #define SET_VLAN		0x04
 #define SET_LPE			0x05
+#define SET_PROMISC		0x06
 #define MESSAGE_TYPE		0xffff
 #define MESSAGE_INFO(info)	((info) << 16)
+#define CLEAR_FILTERS		MESSAGE_INFO(1)
+#define ADD_FILTER		MESSAGE_INFO(2)
+#define ALL_MULTICAST		MESSAGE_INFO(2)
 #define MESSAGE_ACK		0x80000000
 #define MESSAGE_NACK		0x40000000
 
@@ -246,13 +250,29 @@ int guest_mailbox(struct guest *guest, u32 *message, int words)
 	return ret;
 }
 
-int guest_set_mac(struct guest *guest, const u8 *mac)
+static int send_mac(struct guest *guest, u32 info, const u8 *mac)
 {
-	u32 message[3] = { SET_MAC_ADDR };
+	u32 message[3] = { SET_MAC_ADDR | info };
 
 	memcpy(&message[1], mac, sizeof(guest->mac));
 
 	return guest_mailbox(guest, message, ARRAY_SIZE(message));
+}
+
+int guest_set_mac(struct guest *guest, const u8 *mac)
+{
+	return send_mac(guest, 0, mac);
+}
+
+int guest_add_filter(struct guest *guest, const u8 *mac)
+{
+	return send_mac(guest, ADD_FILTER, mac);
+}
+
+int guest_clear_filters(struct guest *guest)
+{
+	/* The PF refuses an invalid address, and ignores a valid one */
+	return send_mac(guest, CLEAR_FILTERS, guest->mac);
 }
 
 int guest_set_multicast(struct guest *guest, const u8 *mac)
@@ -261,6 +281,13 @@ int guest_set_multicast(struct guest *guest, const u8 *mac)
 
 	/* The hash of one address: the upper 12 bits of its last two bytes */
 	message[1] = (mac[4] >> 4 | mac[5] << 4) & 0xfff;
+
+	return guest_mailbox(guest, message, ARRAY_SIZE(message));
+}
+
+int guest_set_promisc(struct guest *guest, bool on)
+{
+	u32 message[1] = { SET_PROMISC | (on ? ALL_MULTICAST : 0) };
 
 	return guest_mailbox(guest, message, ARRAY_SIZE(message));
 }

@@ -116,7 +116,12 @@ void guest_move(struct guest *guest, struct vfio_pci_device *device);
  */
 int guest_mailbox(struct guest *guest, u32 *message, int words);
 int guest_set_mac(struct guest *guest, const u8 *mac);
+/* Receive the frames to one more address, and drop all such addresses */
+int guest_add_filter(struct guest *guest, const u8 *mac);
+int guest_clear_filters(struct guest *guest);
 int guest_set_multicast(struct guest *guest, const u8 *mac);
+/* Receive all multicast frames, or not */
+int guest_set_promisc(struct guest *guest, bool on);
 int guest_set_vlan(struct guest *guest, u16 vlan, bool add);
 int guest_set_max_frame(struct guest *guest, u32 size);
 /* Send this message.  If the PF accepts it, return true, and leave its flags unread. */
