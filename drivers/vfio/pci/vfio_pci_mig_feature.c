@@ -161,20 +161,23 @@ static long vfio_pci_mig_file_ioctl(struct file *file, unsigned int cmd,
 		ret = -EINVAL;
 	if (!ret)
 		ret = vfio_pci_mig_pending(mig, &pending);
-	if (!ret)
-		mig->reinit = false;
-	vfio_pci_mig_file_unlock(mig_file);
 	if (ret)
-		return ret;
+		goto out_unlock;
 
 	info.initial_bytes = pending.initial;
 	info.dirty_bytes = pending.dirty;
 	if (pending.reinit)
 		info.flags |= VFIO_PRECOPY_INFO_REINIT;
+	if (copy_to_user((void __user *)arg, &info,
+			 offsetofend(struct vfio_precopy_info, dirty_bytes)))
+		ret = -EFAULT;
+	else
+		mig->reinit = false;
 
-	return copy_to_user((void __user *)arg, &info,
-			    offsetofend(struct vfio_precopy_info, dirty_bytes)) ?
-	       -EFAULT : 0;
+out_unlock:
+	vfio_pci_mig_file_unlock(mig_file);
+
+	return ret;
 }
 
 /*

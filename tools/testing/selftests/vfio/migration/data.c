@@ -575,8 +575,15 @@ TEST_F_TIMEOUT(data, read_and_poll_wait_for_a_slow_driver, 60)
 TEST_F_TIMEOUT(data, new_initial_data_is_reported_once, 60)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	struct vfio_precopy_info *read_only;
 	struct bytes bytes = {};
 	int i, fd;
+
+	read_only = mmap(NULL, sizeof(info), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	ASSERT_NE(MAP_FAILED, read_only);
+	read_only->argsz = sizeof(info);
+	ASSERT_EQ(0, mprotect(read_only, sizeof(info), PROT_READ));
 
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, set_state(self->fd, STATE(PRE_COPY), &fd));
@@ -586,6 +593,9 @@ TEST_F_TIMEOUT(data, new_initial_data_is_reported_once, 60)
 		ASSERT_EQ(0, info.initial_bytes);
 		migration_set("reinit", "%s 2000", device_bdf);
 		ASSERT_TRUE(is_readable(fd, 0));
+		/* Userspace did not get this report */
+		ASSERT_EQ(-1, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, read_only));
+		ASSERT_EQ(EFAULT, errno);
 		ASSERT_EQ(0, ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info));
 		ASSERT_EQ(i ? VFIO_PRECOPY_INFO_REINIT : 0, info.flags);
 		ASSERT_EQ(i ? 2000 : 0, info.initial_bytes);
@@ -603,6 +613,7 @@ TEST_F_TIMEOUT(data, new_initial_data_is_reported_once, 60)
 		ASSERT_EQ(0, device_feature(self->fd, VFIO_DEVICE_FEATURE_SET |
 					    VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2, NULL, 0));
 	}
+	munmap(read_only, sizeof(info));
 	free_bytes(&bytes);
 }
 
