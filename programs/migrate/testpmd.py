@@ -528,8 +528,10 @@ def show_move(results, testpmd, functions, peer):
     peer.run(BETWEEN)
     lost = peer.settle()
     results.add(not lost and sent == received and not peer.repeated and not peer.late and not peer.damaged,
-                "a move loses no frame", "%d frames came back, %d lost; stopped for %d ms, %d frames came meanwhile; "
-                "%d bytes of the device" % (peer.returned, len(lost), testpmd.last_move[0], sent, testpmd.last_move[1]))
+                "a move loses no frame while a function runs",
+                "%d frames came back, %d lost; stopped for %d ms, %d frames came meanwhile, %d lost in the gap; "
+                "%d bytes of the device" % (peer.returned, len(lost), testpmd.last_move[0], sent, len(peer.possible),
+                                            testpmd.last_move[1]))
 
 
 def test_log(results, testpmd, functions, peer):
