@@ -111,6 +111,10 @@ process 102 'dpdk "a\b"' 8 'anon_inode:[vfio-device]'
 process 103 spdk 9 'anon_inode:[vfio-device]'
 printf 'pos:\t0\nvfio-device-syspath: /sys/devices/pci0000:00/0000:02:02.0\n' | put proc/103/fdinfo/9
 process 104 other 3 /dev/null
+# A process chooses its name: control characters, invalid UTF-8 and valid UTF-8
+pci 02:04.0 8086:1572 vfio-pci 23 vfio23
+process 105 $'a\e[2J\n\xff\xc2\x9b\xc3\xa9\xf0\x9f\x98' 6 /dev/vfio/23
+echo $'\e[7m' >sys/bus/pci/devices/0000:02:04.0/driver_override
 
 # 03: vendor drivers
 pci 03:00.0 1234:11e8 vfio-pci 30 vfio30

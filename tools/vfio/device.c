@@ -67,6 +67,8 @@ static void load_common(struct device *dev)
 
 static void load_pci(struct device *dev)
 {
+	char override[NAME_SIZE];
+
 	load_common(dev);
 	dev->vendor = read_number(file_of(dev, "vendor"));
 	dev->device = read_number(file_of(dev, "device"));
@@ -76,9 +78,9 @@ static void load_pci(struct device *dev)
 	dev->numvfs = read_number(file_of(dev, "sriov_numvfs"));
 	dev->totalvfs = read_number(file_of(dev, "sriov_totalvfs"));
 	read_link(dev->physfn, sizeof(dev->physfn), file_of(dev, "physfn"));
-	read_text(dev->override, sizeof(dev->override), file_of(dev, "driver_override"));
-	if (!strcmp(dev->override, "(null)"))
-		*dev->override = '\0';
+	read_text(override, sizeof(override), file_of(dev, "driver_override"));
+	if (strcmp(override, "(null)"))
+		copy(dev->override, sizeof(dev->override), override);
 	read_entry(dev->mdev_type, sizeof(dev->mdev_type), file_of(dev, "mdev_supported_types"));
 }
 

@@ -75,12 +75,52 @@ void read_link(char *buf, size_t size, const char *name)
 	copy(buf, size, base ? base + 1 : target);
 }
 
+/* Return the length of the UTF-8 character at the start of a text; 0 if it is not printable */
+static size_t printable(const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+	size_t len = *c >= 0xf0 ? 4 : *c >= 0xe0 ? 3 : *c >= 0x80 ? 2 : 1, i;
+
+	if (*c < ' ' || *c == 0x7f || (*c >= 0x80 && *c < 0xc2) || *c > 0xf4)
+		return 0;
+	for (i = 1; i < len; i++) {
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* Control characters, surrogates, too long forms, and values above 0x10ffff */
+	if ((*c == 0xc2 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) || (*c == 0xe0 && c[1] < 0xa0) ||
+	    (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90))
+		return 0;
+
+	return len;
+}
+
+/*
+ * Copy a text, and write each byte that is not printable as \xNN, as /dev/kmsg does.
+ * Processes choose their own names, and these must not reach a terminal as they are.
+ */
 void copy(char *buf, size_t size, const char *text)
 {
-	size_t len = strnlen(text, size - 1);
+	size_t len, step;
+	const char *from;
+	char hex[8];
 
-	memmove(buf, text, len);
-	buf[len] = '\0';
+	for (; *text; text += step) {
+		step = printable(text);
+		len = step;
+		from = text;
+		if (!step) {
+			len = snprintf(hex, sizeof(hex), "\\x%02x", (unsigned char)*text);
+			from = hex;
+			step = 1;
+		}
+		if (len >= size)
+			break;
+		memcpy(buf, from, len);
+		buf += len;
+		size -= len;
+	}
+	*buf = '\0';
 }
 
 /* Append a zeroed element to an array; the caller stores the result */

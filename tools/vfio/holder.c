@@ -17,6 +17,7 @@
 static void add_holder(struct device *dev, int pid)
 {
 	struct holder *holder;
+	char command[NAME_SIZE];
 	size_t i;
 
 	for (i = 0; i < dev->nr_holders; i++) {
@@ -26,7 +27,8 @@ static void add_holder(struct device *dev, int pid)
 	dev->holders = append(dev->holders, &dev->nr_holders, sizeof(*dev->holders));
 	holder = &dev->holders[dev->nr_holders - 1];
 	holder->pid = pid;
-	read_text(holder->command, sizeof(holder->command), path("/proc/%d/comm", pid));
+	read_text(command, sizeof(command), path("/proc/%d/comm", pid));
+	copy(holder->command, sizeof(holder->command), command);
 }
 
 /*

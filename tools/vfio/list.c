@@ -64,9 +64,12 @@ static void add_title(struct row **rows, size_t *nr, const char *const *titles)
 /* Append text to a list that commas separate */
 static void add_text(char *buf, size_t size, const char *text)
 {
-	size_t len = strlen(buf);
+	size_t len;
 
-	snprintf(buf + len, size - len, "%s%s", len ? "," : "", text);
+	if (*buf && strlen(buf) + 1 < size)
+		strcat(buf, ",");
+	len = strlen(buf);
+	copy(buf + len, size - len, text);
 }
 
 static void list_vendors(const struct device *dev, char *buf, size_t size)

@@ -94,6 +94,7 @@ static bool parse_layer(struct device *dev, const char *line)
 	layer.is_range = nr == 5;
 	region->layers = append(region->layers, &region->nr_layers, sizeof(*region->layers));
 	region->layers[region->nr_layers - 1] = layer;
+	copy(region->layers[region->nr_layers - 1].driver, sizeof(layer.driver), layer.driver);
 
 	return true;
 }
@@ -159,7 +160,8 @@ void load_migration(struct device *dev)
 			*c = ',';
 	}
 	copy(dev->migration.features, sizeof(dev->migration.features), text);
-	read_text(dev->migration.state, sizeof(dev->migration.state), path(DEBUGFS "/%s/migration/state", dev->dma));
+	read_text(text, sizeof(text), path(DEBUGFS "/%s/migration/state", dev->dma));
+	copy(dev->migration.state, sizeof(dev->migration.state), text);
 }
 
 /* Load the regions from debugfs, if the device is open */
