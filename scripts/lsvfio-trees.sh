@@ -201,6 +201,55 @@ config 0x100 '\x01\x00\x01\x10'
 pci 09:00.0 8086:1572 i40e 90
 printf '0x%016x 0x%016x 0x%016x\n' 0xfe000000 0xfe000fff 0x200 0 0 0 >sys/bus/pci/devices/0000:09:00.0/resource
 
+# Names of drivers. A BPF driver is attached, and holds a reference to its module.
+enter names
+put "lib/modules/$release/modules.alias" <<'END'
+alias vfio-pci-vendor:v1234d*sv*sd*bc*sc*i* acme_nic
+alias vfio-pci-vendor:v8086d10C*sv*sd*bc*sc*i* vfio_pci_igbvf
+alias vfio-pci-vendor:v8086d20C*sv*sd*bc*sc*i* vfio_pci_gone
+END
+mkdir -p sys/module/{acme_log,acme_nic,acme_open,vfio_pci_bpf,vfio_pci_edu,vfio_pci_igbvf,vfio_pci_core/parameters} dev
+echo 2 >sys/module/vfio_pci_bpf/refcnt
+put sys/module/vfio_pci_core/parameters/require_vendor_driver <<'END'
+8086:10ca=vfio_pci_igbvf,8086:10cb=vfio-pci-igbvf,8086:1573=vfio-pci-igbvf,8086:1574=vfio-pci-igbvf,1234:1=acme-nic,1234:2=acme-nic,1234:3=acme-guard,8086:1575=acme_log,8086:1576=acme_open,8086:1577=lock_eeprom,8086:1578=lock_eeprom,8086:1579
+END
+missing='is missing; load its module or attach its BPF programs'
+put dev/kmsg <<END
+3,1,100,-;vfio-pci 0000:00:03.0: open refused: the required vendor driver vfio-pci-igbvf does not support the device; check require_vendor_driver
+3,2,100,-;vfio-pci 0000:00:04.0: open refused: vendor driver vfio-pci-igbvf $missing
+3,3,100,-;vfio-pci 0000:01:02.0: open refused: vendor driver acme-nic $missing
+3,4,100,-;vfio-pci 0000:02:03.0: vendor driver acme-log: more than 8 BPF drivers for a device
+3,5,100,-;vfio-pci 0000:03:02.0: open refused: vendor driver lock_eeprom $missing
+3,6,100,-;vfio-pci 0000:04:01.0: vendor drivers trace_writes and vfio_pci_edu of the same priority both override region 0
+3,7,100,-;vfio-pci 0000:04:02.0: vendor drivers vfio_pci_edu and vfio_pci_gone of the same priority both override region 0
+3,8,100,-;vfio-pci 0000:04:03.0: vendor drivers acme and vfio_pci_edu of the same priority both override region 0
+END
+pci 00:01.0 8086:10ca vfio-pci 1 vfio1
+pci 00:02.0 8086:10cb vfio-pci 2 vfio2
+pci 00:03.0 8086:1573 vfio-pci 3 vfio3
+pci 00:04.0 8086:1574 vfio-pci 4 vfio4
+pci 01:01.0 1234:0001 vfio-pci 11 vfio11
+pci 01:02.0 1234:0002 vfio-pci 12 vfio12
+pci 01:03.0 1234:0003 vfio-pci 13 vfio13
+pci 02:01.0 8086:1575 vfio-pci 21 vfio21
+pci 02:02.0 8086:1576 vfio-pci 22 vfio22
+pci 02:03.0 8086:1572 vfio-pci 23 vfio23
+put $debugfs/0000:02:03.0/pci/regions <<'END'
+0 bar0 size 0x1000 flags rw- reads 0 writes 0
+  acme-open
+END
+pci 03:01.0 8086:1577 vfio-pci 31 vfio31
+pci 03:02.0 8086:1578 vfio-pci 32 vfio32
+pci 03:03.0 8086:1579 vfio-pci 33 vfio33
+pci 04:01.0 8086:1572 vfio-pci 41 vfio41
+pci 04:02.0 8086:1572 vfio-pci 42 vfio42
+pci 04:03.0 1234:0004 vfio-pci 43 vfio43
+
+# The same without a BPF driver
+cp -r . ../detached
+cd ../detached
+echo 0 >sys/module/vfio_pci_bpf/refcnt
+
 enter empty
 pci 00:01.0 8086:10c9 igb -
 

@@ -77,6 +77,12 @@ trees()
 	TERM=xterm LC_ALL=C.UTF-8 script -q -c "stty cols 60; $lsvfio --root $states -v 08:00.0" "$1/terminal" >/dev/null
 	"$lsvfio" --root "$states" --json >"$1/states.json" 2>"$1/json-errors" || true
 	flatten "$1/states.json" >"$1/flat" 2>&1 || true
+	for device in 00:01.0 00:02.0 00:03.0 00:04.0 01:01.0 01:02.0 01:03.0 02:01.0 02:02.0 03:01.0 03:02.0 03:03.0 \
+		04:01.0 04:02.0 04:03.0; do
+		show "$1/trees/names" "why-names-$device" --why "$device"
+		show "$1/trees/detached" "why-detached-$device" --why "$device"
+	done
+	show "$1/trees/names" names
 	show "$1/trees/empty" empty
 	show "$1/trees/empty" empty-why --why 00:01.0
 	show "$1/trees/broken" broken
@@ -147,6 +153,14 @@ why()
 	result "$status" "--why: $4" "$folder/why-$1"
 }
 
+# The table of names in module.c is a copy
+status=0
+sed -n '/known_drivers\[\] = {/,/}/p' "$REPO/tools/vfio/module.c" | grep -o '"[^"]*"' >"$folder/drivers" || status=1
+while read -r name; do
+	grep -r -q -E "[.]name[[:space:]]+= $name" "$REPO"/{drivers,samples,patches} || { status=1; echo "no driver has the name $name"; }
+done <"$folder/drivers" >"$folder/why"
+result "$status" "the names of drivers that lsvfio knows are those in the source" "$folder/why"
+
 has_not list ' 8086:29c0 ' "the list leaves bridges out"
 has bridge '^0000:00:00.0 ' "lsvfio shows a bridge that is named"
 line 00:02.0 '15b3:101e  -  +2 +-  +unbound' "the list shows the group of a device without a driver"
@@ -195,6 +209,31 @@ why 05:03.0 'is ready.*from an earlier open: "vendor driver vfio_pci_edu failed 
 why 05:02.0 'cannot be migrated: a vendor driver was loaded after' \
 	"echo 0000:05:02.0 | tee /sys/bus/pci/drivers/vfio-pci/unbind /sys/bus/pci/drivers/vfio-pci/bind" \
 	"a driver that was loaded late cannot migrate"
+parameter='grep -r require_vendor_driver /etc/modprobe.d /proc/cmdline'
+why names-00:01.0 "cannot be opened.*requires the vendor driver vfio_pci_igbvf .*name of the loaded driver is vfio-pci-igbvf, and '-' and '_'" \
+	"$parameter" "the required name differs from the driver's in - and _"
+has names '00:01.0 .* no-vendor ' "the list shows that the required name differs"
+why names-00:02.0 'is ready' '' "the required name is the driver's"
+why names-00:03.0 'cannot be opened.*does not support this device.*The kernel log has.*does not support the device;' "$parameter" \
+	"the required driver does not support the device"
+why names-00:04.0 'is ready.*from an earlier open: "open refused: vendor driver vfio-pci-igbvf is missing' '' \
+	"the required driver was loaded after the kernel refused an open"
+why names-01:01.0 'is perhaps ready.*module acme-nic is loaded, but .* exactly the required name' 'lsvfio -v --open 0000:01:01.0' \
+	"the name of the driver in a module is not known"
+has names 'cannot tell whether the required vendor driver acme-nic is there' "the list tells that the name is not known"
+why names-01:02.0 'perhaps cannot be opened.*module acme-nic is loaded.*open that failed: "open refused: vendor driver acme-nic is missing' \
+	'lsvfio -v --open 0000:01:02.0' "the kernel refused an open, and the name of the driver is not known"
+why names-01:03.0 'is perhaps ready.*acme-guard.*module acme_nic is loaded' 'lsvfio -v --open 0000:01:03.0' \
+	"a module of another name may have the required driver"
+why names-02:01.0 'name of the loaded driver is acme-log,' "$parameter" "the kernel log has the name of the driver"
+why names-02:02.0 'name of the loaded driver is acme-open,' "$parameter" "debugfs has the name of the driver"
+why names-03:01.0 'is perhaps ready.*lock_eeprom.*which BPF drivers are attached' 'ls /sys/fs/bpf' "the required driver may be in BPF"
+why names-03:02.0 'perhaps cannot be opened.*open that failed: "open refused: vendor driver lock_eeprom' 'ls /sys/fs/bpf' \
+	"the kernel refused an open without a BPF driver"
+why names-03:03.0 'is perhaps ready.*requires a vendor driver for 8086:1579.*BPF' 'ls /sys/fs/bpf' "any vendor driver may be a BPF driver"
+why detached-03:01.0 'cannot be opened.*requires the vendor driver lock_eeprom.*it is not loaded' 'modinfo lock_eeprom' \
+	"a required BPF driver is detached"
+why detached-03:03.0 'cannot be opened.*none is loaded' 'modinfo vfio_pci_core' "any vendor driver is required, and no BPF driver is attached"
 why 06:00.0 'cannot be migrated: no driver' '' "no driver supports migration"
 why 06:01.0 'perhaps with the variant driver mlx5_vfio_pci' 'driverctl set-override 0000:06:01.0 mlx5_vfio_pci' \
 	"a variant driver supports migration"

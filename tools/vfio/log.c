@@ -11,6 +11,22 @@
 
 #include "lsvfio.h"
 
+/* Remember the names of vendor drivers in a message */
+static void parse_drivers(struct device *dev)
+{
+	char (*conflict)[NAME_SIZE] = dev->conflict;
+	char name[NAME_SIZE];
+
+	if (sscanf(dev->log, "vendor driver %79[^ :]", name) == 1)
+		add_driver(name);
+	if (sscanf(dev->log, "vendor drivers %79s and %79s of the same priority", conflict[0], conflict[1]) == 2) {
+		add_driver(conflict[0]);
+		add_driver(conflict[1]);
+	} else {
+		memset(conflict, 0, sizeof(dev->conflict));
+	}
+}
+
 /* A record is "PREFIX;DRIVER ADDRESS: MESSAGE"; other lines start with a space */
 static void parse_record(char *line)
 {
@@ -29,9 +45,7 @@ static void parse_record(char *line)
 		if (!message || (*dev->conflict[0] && strstr(message, "failed to open the device: -16")))
 			continue;
 		copy(dev->log, sizeof(dev->log), message + strlen(end));
-		if (sscanf(dev->log, "vendor drivers %79s and %79s of the same priority",
-			   dev->conflict[0], dev->conflict[1]) != 2)
-			memset(dev->conflict, 0, sizeof(dev->conflict));
+		parse_drivers(dev);
 	}
 }
 

@@ -71,6 +71,15 @@ enum module_state {
 	MODULE_BLACKLISTED,
 };
 
+/* Whether a vendor driver that require_vendor_driver requires is there */
+enum requirement {
+	REQUIREMENT_NONE,
+	REQUIREMENT_MET,
+	REQUIREMENT_UNKNOWN,		/* a module or BPF programs may have it */
+	REQUIREMENT_OTHER_NAME,		/* the name differs in '-' or '_' */
+	REQUIREMENT_MISSING,
+};
+
 /* A module with a vendor driver or a variant driver for a device */
 struct module {
 	char name[NAME_SIZE];
@@ -122,8 +131,9 @@ struct device {
 	size_t nr_vendors;
 	struct module *variants;
 	size_t nr_variants;
-	bool misses_required;
+	enum requirement requirement;
 	char required[NAME_SIZE];	/* a required driver; empty for any */
+	char candidate[NAME_SIZE];	/* its real name, or a module that may have it */
 
 	struct holder *holders;
 	size_t nr_holders;
@@ -167,7 +177,11 @@ void group_node(const struct device *dev, char *buf, size_t size);
 /* module.c */
 bool module_loaded(const char *name);
 bool same_module(const char *a, const char *b);
+void add_driver(const char *name);
+bool has_bpf_drivers(void);
 void load_modules(void);
+void check_required(void);
+void free_modules(void);
 
 /* holder.c */
 void load_holders(void);

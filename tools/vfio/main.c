@@ -48,8 +48,10 @@ static void load(void)
 	for (dev = devices; dev < devices + nr_devices; dev++) {
 		load_migration(dev);
 		load_regions(dev);
-		diagnose(dev);
 	}
+	check_required();
+	for (dev = devices; dev < devices + nr_devices; dev++)
+		diagnose(dev);
 }
 
 /* Find the selected devices; without names, all except bridges */
@@ -166,6 +168,7 @@ static void print(enum mode mode, char *const *names)
 	}
 	free(list);
 	free_devices();
+	free_modules();
 	free_notes();
 }
 

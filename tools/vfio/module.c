@@ -21,10 +21,21 @@ struct id {
 	unsigned int vendor, device, subvendor, subdevice, class, mask;
 };
 
+/*
+ * The name of a driver is not always that of its module, and the kernel has no list of
+ * the names. These are known from the source.
+ */
+static const char *const known_drivers[] = {
+	"vfio-pci-igbvf", "vfio_pci_igd", "vfio_pci_edu", "vfio_pci_edu_migration", "vfio_pci_edu_signal",
+};
+
 static struct alias *aliases;
 static size_t nr_aliases;
 static char (*blacklist)[NAME_SIZE];
 static size_t nr_blacklist;
+/* Names of drivers in the kernel log and in debugfs */
+static char (*drivers)[NAME_SIZE];
+static size_t nr_drivers;
 
 /* Compare names of modules: '-' and '_' are equal */
 bool same_module(const char *a, const char *b)
@@ -49,6 +60,42 @@ bool module_loaded(const char *name)
 	}
 
 	return *buf && exists(path("/sys/module/%s", buf));
+}
+
+void add_driver(const char *name)
+{
+	drivers = append(drivers, &nr_drivers, sizeof(*drivers));
+	copy(drivers[nr_drivers - 1], sizeof(*drivers), name);
+}
+
+/* Return the name of the driver in a module, or NULL if it is not known */
+static const char *driver_of(const char *module)
+{
+	size_t i;
+
+	/* The last message is the newest one */
+	for (i = nr_drivers; i--;) {
+		if (same_module(drivers[i], module))
+			return drivers[i];
+	}
+	for (i = 0; i < sizeof(known_drivers) / sizeof(*known_drivers); i++) {
+		if (same_module(known_drivers[i], module))
+			return known_drivers[i];
+	}
+
+	return NULL;
+}
+
+/* BPF drivers have no module of their own, but hold a reference to this one */
+bool has_bpf_drivers(void)
+{
+	char references[NAME_SIZE];
+
+	if (!module_loaded("vfio_pci_bpf"))
+		return false;
+	read_text(references, sizeof(references), path("/sys/module/vfio_pci_bpf/refcnt"));
+
+	return strcmp(references, "0");
 }
 
 static bool is_blacklisted(const char *name)
@@ -228,18 +275,26 @@ static bool is_known(const char *module)
 	return false;
 }
 
-static bool is_satisfied(const struct device *dev, const char *required)
+/*
+ * Find a loaded module that may contain a driver of another name. Return NULL if there
+ * is none.
+ */
+static const char *find_unknown(const struct device *dev)
 {
 	size_t i;
 
-	if (*required) {
-		/* A driver in BPF has no module, and sysfs does not show it */
-		if (!is_known(required) && module_loaded("vfio_pci_bpf")) {
-			note("cannot tell whether the BPF driver %s is attached; see bpftool struct_ops", required);
-			return true;
-		}
-		return module_loaded(required);
+	for (i = 0; i < dev->nr_vendors; i++) {
+		if (dev->vendors[i].state == MODULE_LOADED && !driver_of(dev->vendors[i].name))
+			return dev->vendors[i].name;
 	}
+
+	return NULL;
+}
+
+static bool has_loaded_vendor(const struct device *dev)
+{
+	size_t i;
+
 	for (i = 0; i < dev->nr_vendors; i++) {
 		if (dev->vendors[i].state == MODULE_LOADED)
 			return true;
@@ -248,7 +303,52 @@ static bool is_satisfied(const struct device *dev, const char *required)
 	return false;
 }
 
-static void check_required(void)
+/*
+ * Check a required driver; without a name, any driver is sufficient. The kernel compares
+ * the names of drivers exactly. Set @found to a driver of a similar name, or to a module
+ * that may have the driver.
+ */
+static enum requirement find_required(const struct device *dev, const char *name, const char **found)
+{
+	const char *driver, *module = NULL;
+
+	*found = "";
+	if (!*name && has_loaded_vendor(dev))
+		return REQUIREMENT_MET;
+	if (module_loaded(name)) {
+		driver = driver_of(name);
+		*found = driver ? driver : name;
+		return !driver ? REQUIREMENT_UNKNOWN :
+		       strcmp(driver, name) ? REQUIREMENT_OTHER_NAME : REQUIREMENT_MET;
+	}
+	if (is_known(name))
+		return REQUIREMENT_MISSING;
+	if (*name)
+		module = find_unknown(dev);
+	if (module)
+		*found = module;
+
+	return module || has_bpf_drivers() ? REQUIREMENT_UNKNOWN : REQUIREMENT_MISSING;
+}
+
+static void check_entry(struct device *dev, const char *name)
+{
+	enum requirement requirement;
+	const char *found;
+
+	requirement = find_required(dev, name, &found);
+	if (requirement == REQUIREMENT_UNKNOWN)
+		note("cannot tell whether the required vendor driver %s is there; lsvfio --why DEVICE tells more",
+		     *name ? name : "(any)");
+	if (requirement <= dev->requirement)
+		return;
+	dev->requirement = requirement;
+	copy(dev->required, sizeof(dev->required), name);
+	copy(dev->candidate, sizeof(dev->candidate), found);
+}
+
+/* Check the vendor drivers that the operator requires; the log and the regions are loaded */
+void check_required(void)
 {
 	char list[4096], name[NAME_SIZE];
 	const char *next = list;
@@ -260,10 +360,8 @@ static void check_required(void)
 		return;
 	while (next_id(&next, &id, name, sizeof(name))) {
 		for (dev = devices; dev < devices + nr_devices; dev++) {
-			if (dev->misses_required || !matches(dev, &id) || is_satisfied(dev, name))
-				continue;
-			dev->misses_required = true;
-			copy(dev->required, sizeof(dev->required), name);
+			if (*dev->vfio && matches(dev, &id))
+				check_entry(dev, name);
 		}
 	}
 }
@@ -287,11 +385,15 @@ void load_modules(void)
 	}
 	if (dir)
 		closedir(dir);
-	check_required();
+}
 
+void free_modules(void)
+{
 	free(aliases);
 	free(blacklist);
+	free(drivers);
 	aliases = NULL;
 	blacklist = NULL;
-	nr_aliases = nr_blacklist = 0;
+	drivers = NULL;
+	nr_aliases = nr_blacklist = nr_drivers = 0;
 }

@@ -95,6 +95,7 @@ static bool parse_layer(struct device *dev, const char *line)
 	region->layers = append(region->layers, &region->nr_layers, sizeof(*region->layers));
 	region->layers[region->nr_layers - 1] = layer;
 	copy(region->layers[region->nr_layers - 1].driver, sizeof(layer.driver), layer.driver);
+	add_driver(layer.driver);
 
 	return true;
 }

@@ -54,6 +54,21 @@ static bool is_open(const struct device *dev)
 	return dev->nr_holders || dev->source == SOURCE_DEBUGFS;
 }
 
+/* The core logs why it refuses to open a device without a required vendor driver */
+static bool log_says_refused(const struct device *dev)
+{
+	return !strncmp(dev->log, "open refused: ", 14);
+}
+
+/* A driver that is loaded after the message refutes it, unless it does not support the device */
+static bool misses_required(const struct device *dev)
+{
+	return dev->requirement >= REQUIREMENT_OTHER_NAME ||
+	       (dev->requirement == REQUIREMENT_UNKNOWN && log_says_refused(dev)) ||
+	       (dev->requirement == REQUIREMENT_MET && log_says_refused(dev) &&
+		strstr(dev->log, "does not support the device"));
+}
+
 /* Set the state: the first reason why userspace cannot open the device */
 void diagnose(struct device *dev)
 {
@@ -65,7 +80,7 @@ void diagnose(struct device *dev)
 	}
 	dev->state = is_open(dev) ? STATE_IN_USE :
 		     group_blocker(dev) ? STATE_NOT_VIABLE :
-		     dev->misses_required ? STATE_REQUIRED :
+		     misses_required(dev) ? STATE_REQUIRED :
 		     module_loaded(dev->conflict[0]) && module_loaded(dev->conflict[1]) ? STATE_CONFLICT :
 		     STATE_READY;
 }
@@ -162,7 +177,7 @@ static const char *reason(const struct module *module)
 	       "its module is not loaded";
 }
 
-static void explain_required(FILE *out, const struct device *dev, char *next, size_t size)
+static void explain_missing(FILE *out, const struct device *dev, char *next, size_t size)
 {
 	const struct module *module = NULL;
 	const char *name = dev->required;
@@ -172,8 +187,6 @@ static void explain_required(FILE *out, const struct device *dev, char *next, si
 		if (!*name || same_module(dev->vendors[i].name, name))
 			module = &dev->vendors[i];
 	}
-	fprintf(out, "The parameter require_vendor_driver of vfio-pci-core requires %s%s for %04x:%04x, and the kernel refuses to open the device without it: ",
-		*name ? "the vendor driver " : "a vendor driver", name, dev->vendor, dev->device);
 	if (module) {
 		fprintf(out, "%s. ", reason(module));
 		snprintf(next, size, "modprobe %s", module->name);
@@ -184,6 +197,45 @@ static void explain_required(FILE *out, const struct device *dev, char *next, si
 		fprintf(out, "none is loaded, and no module in /lib/modules has an alias for this device. Install a vendor driver for it. ");
 		snprintf(next, size, "modinfo vfio_pci_core");
 	}
+}
+
+/* Explain what lsvfio cannot see about a required vendor driver */
+static void explain_unknown(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	if (*dev->candidate) {
+		fprintf(out, "the module %s is loaded, but lsvfio cannot see whether its driver has exactly the required name. Open the device to find out. ",
+			dev->candidate);
+		snprintf(next, size, "lsvfio -v --open %s", dev->name);
+	} else {
+		fprintf(out, "the module vfio-pci-bpf is in use, but lsvfio cannot see which BPF drivers are attached. They have files in /sys/fs/bpf, unless a process keeps them attached. ");
+		snprintf(next, size, "ls /sys/fs/bpf");
+	}
+}
+
+static void explain_required(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	const char *name = dev->required;
+
+	fprintf(out, "The parameter require_vendor_driver of vfio-pci-core requires %s%s for %04x:%04x, and the kernel refuses to open the device without it: ",
+		*name ? "the vendor driver " : "a vendor driver", name, dev->vendor, dev->device);
+	switch (dev->requirement) {
+	case REQUIREMENT_MISSING:
+		explain_missing(out, dev, next, size);
+		return;
+	case REQUIREMENT_OTHER_NAME:
+		fprintf(out, "the name of the loaded driver is %s, and '-' and '_' are different here. Correct the parameter where it is set, and load vfio-pci-core again. ",
+			dev->candidate);
+		snprintf(next, size, "grep -r require_vendor_driver /etc/modprobe.d /proc/cmdline");
+		return;
+	case REQUIREMENT_UNKNOWN:
+		explain_unknown(out, dev, next, size);
+		break;
+	default:
+		fprintf(out, "the driver is loaded, but does not support this device. Remove the device from the parameter, and load vfio-pci-core again. ");
+		snprintf(next, size, "grep -r require_vendor_driver /etc/modprobe.d /proc/cmdline");
+	}
+	if (log_says_refused(dev))
+		fprintf(out, "The kernel log has, from the last open that failed: \"%s\". ", dev->log);
 }
 
 static void explain_conflict(FILE *out, const struct device *dev, char *next, size_t size)
@@ -198,7 +250,7 @@ static bool log_says_bind_again(const struct device *dev)
 	return strstr(dev->log, "cannot migrate the device");
 }
 
-static void explain_ready(FILE *out, const struct device *dev)
+static void explain_ready(FILE *out, const struct device *dev, char *next, size_t size)
 {
 	char cdev[2 * NAME_SIZE], group[NAME_SIZE];
 
@@ -210,6 +262,8 @@ static void explain_ready(FILE *out, const struct device *dev)
 		fprintf(out, "No IOMMU confines its DMA (vfio-noiommu), so userspace can overwrite any memory. ");
 	if (*dev->log && !log_says_bind_again(dev))
 		fprintf(out, "The kernel log has, perhaps from an earlier open: \"%s\". ", dev->log);
+	if (dev->requirement == REQUIREMENT_UNKNOWN)
+		explain_required(out, dev, next, size);
 }
 
 /* Explain what is missing although userspace can open the device */
@@ -282,7 +336,7 @@ static void explain_state(FILE *out, const struct device *dev, char *next, size_
 		explain_not_viable(out, dev, next, size);
 		break;
 	case STATE_REQUIRED:
-		fprintf(out, "cannot be opened. ");
+		fprintf(out, "%s be opened. ", dev->requirement == REQUIREMENT_UNKNOWN ? "perhaps cannot" : "cannot");
 		explain_required(out, dev, next, size);
 		break;
 	case STATE_CONFLICT:
@@ -290,8 +344,8 @@ static void explain_state(FILE *out, const struct device *dev, char *next, size_
 		explain_conflict(out, dev, next, size);
 		break;
 	case STATE_READY:
-		fprintf(out, "is ready. ");
-		explain_ready(out, dev);
+		fprintf(out, "is %sready. ", dev->requirement == REQUIREMENT_UNKNOWN ? "perhaps " : "");
+		explain_ready(out, dev, next, size);
 		break;
 	}
 	/* The reason above includes that its required driver is missing */
