@@ -234,6 +234,12 @@ why names-03:03.0 'is perhaps ready.*requires a vendor driver for 8086:1579.*BPF
 why detached-03:01.0 'cannot be opened.*requires the vendor driver lock_eeprom.*it is not loaded' 'modinfo lock_eeprom' \
 	"a required BPF driver is detached"
 why detached-03:03.0 'cannot be opened.*none is loaded' 'modinfo vfio_pci_core' "any vendor driver is required, and no BPF driver is attached"
+why names-04:01.0 'cannot be opened.*conflict.*"vendor drivers trace_writes and.*No loaded module has the name trace_writes,.*BPF' \
+	'ls /sys/fs/bpf' "a module and a BPF driver conflict"
+why detached-04:01.0 'is ready.*from an earlier open: "vendor drivers trace_writes' '' "a conflict with a BPF driver ends if it is detached"
+why names-04:02.0 'is ready.*from an earlier open: "vendor drivers' '' "a conflict with an unloaded module is over, whatever is attached"
+why detached-04:03.0 'cannot be opened.*conflict.*No loaded module has the name acme,.*its module' \
+	'ls /sys/module/vfio_pci_core/holders' "a module of another name may have the driver of a conflict"
 why 06:00.0 'cannot be migrated: no driver' '' "no driver supports migration"
 why 06:01.0 'perhaps with the variant driver mlx5_vfio_pci' 'driverctl set-override 0000:06:01.0 mlx5_vfio_pci' \
 	"a variant driver supports migration"

@@ -179,6 +179,7 @@ bool module_loaded(const char *name);
 bool same_module(const char *a, const char *b);
 void add_driver(const char *name);
 bool has_bpf_drivers(void);
+bool may_have_driver(const struct device *dev, const char *driver);
 void load_modules(void);
 void check_required(void);
 void free_modules(void);

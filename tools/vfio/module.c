@@ -291,6 +291,15 @@ static const char *find_unknown(const struct device *dev)
 	return NULL;
 }
 
+/*
+ * Check whether a driver in a message of the kernel may still be there: as a module, as
+ * BPF programs, or in a module of another name.
+ */
+bool may_have_driver(const struct device *dev, const char *driver)
+{
+	return module_loaded(driver) || (!is_known(driver) && (has_bpf_drivers() || find_unknown(dev)));
+}
+
 static bool has_loaded_vendor(const struct device *dev)
 {
 	size_t i;

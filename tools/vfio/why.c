@@ -69,6 +69,13 @@ static bool misses_required(const struct device *dev)
 		strstr(dev->log, "does not support the device"));
 }
 
+/* The kernel logs no successful open, so a conflict ends only if a driver is gone */
+static bool has_conflict(const struct device *dev)
+{
+	return *dev->conflict[0] && may_have_driver(dev, dev->conflict[0]) &&
+	       may_have_driver(dev, dev->conflict[1]);
+}
+
 /* Set the state: the first reason why userspace cannot open the device */
 void diagnose(struct device *dev)
 {
@@ -81,7 +88,7 @@ void diagnose(struct device *dev)
 	dev->state = is_open(dev) ? STATE_IN_USE :
 		     group_blocker(dev) ? STATE_NOT_VIABLE :
 		     misses_required(dev) ? STATE_REQUIRED :
-		     module_loaded(dev->conflict[0]) && module_loaded(dev->conflict[1]) ? STATE_CONFLICT :
+		     has_conflict(dev) ? STATE_CONFLICT :
 		     STATE_READY;
 }
 
@@ -240,9 +247,23 @@ static void explain_required(FILE *out, const struct device *dev, char *next, si
 
 static void explain_conflict(FILE *out, const struct device *dev, char *next, size_t size)
 {
-	fprintf(out, "Two vendor drivers conflict, and both are loaded. The kernel log says: \"%s\". Keep one of them from loading, unload it while no device is bound to vfio-pci, and bind the device again. ",
-		dev->log);
-	snprintf(next, size, "echo blacklist %s >>/etc/modprobe.d/vfio.conf", dev->conflict[1]);
+	int other = !module_loaded(dev->conflict[0]) ? 0 : 1;
+
+	fprintf(out, "Two vendor drivers conflict. The kernel log says: \"%s\". ", dev->log);
+	if (module_loaded(dev->conflict[other])) {
+		fprintf(out, "Both are loaded. Keep one of them from loading, unload it while no device is bound to vfio-pci, and bind the device again. ");
+		snprintf(next, size, "echo blacklist %s >>/etc/modprobe.d/vfio.conf", dev->conflict[1]);
+		return;
+	}
+	fprintf(out, "No loaded module has the name %s, and lsvfio cannot see whether this driver is gone. ",
+		dev->conflict[other]);
+	if (has_bpf_drivers()) {
+		fprintf(out, "If it is a BPF driver, remove its file in /sys/fs/bpf to detach it. ");
+		snprintf(next, size, "ls /sys/fs/bpf");
+	} else {
+		fprintf(out, "Find its module, and keep it from loading. ");
+		snprintf(next, size, "ls /sys/module/vfio_pci_core/holders");
+	}
 }
 
 static bool log_says_bind_again(const struct device *dev)
