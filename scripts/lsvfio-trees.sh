@@ -72,6 +72,7 @@ alias vfio-pci-vendor:v8086d20CAsv*sd*bc02sc00i* vfio_pci_class
 alias vfio-pci-vendor:v8086d20CAsv*sd*bc03sc*i* vfio_pci_display
 END
 echo 'blacklist vfio-pci-banned' | put etc/modprobe.d/test.conf
+put usr/sbin/driverctl </dev/null
 mkdir -p sys/module/{vfio_pci_edu,vfio_pci_core/{parameters,holders/vfio_pci_second}}
 # The ids of the second driver are a parameter. Its last id has another class.
 echo '8086:30ca,8086:40ca:1af4:1100:20000:ff0000,8086:50ca:1af4:1100:30000:ff0000' |
@@ -244,6 +245,11 @@ pci 03:03.0 8086:1579 vfio-pci 33 vfio33
 pci 04:01.0 8086:1572 vfio-pci 41 vfio41
 pci 04:02.0 8086:1572 vfio-pci 42 vfio42
 pci 04:03.0 1234:0004 vfio-pci 43 vfio43
+
+# There is no driverctl
+pci 06:01.0 8086:1572 - 61
+pci 06:02.0 8086:1572 i40e 62
+pci 06:03.0 8086:1572 vfio-pci 62 vfio63
 
 # The same without a BPF driver
 cp -r . ../detached

@@ -43,6 +43,14 @@ second=$(basename /sys/bus/pci/devices/0000:00:10.0/0000:*:02.0)
 # --- no VFIO driver is bound ---
 show unbound
 show unbound-why --why "$edu"
+follow "$edu"
+show followed "$edu"
+bind.sh "$edu" none
+modprobe pci-pf-stub
+bind.sh "$first" pci-pf-stub
+follow "$first"
+show host-followed "$first"
+bind.sh "$first" none
 bind.sh "$igb" igb
 echo 0 >"/sys/bus/pci/devices/$igb/sriov_drivers_autoprobe"
 show host-why --why "$igb"
@@ -151,7 +159,6 @@ bind.sh "$edu" vfio-pci
 show bind-works "$edu"
 
 # --- an IOMMU group that is not viable ---
-modprobe pci-pf-stub
 bind.sh "$first" vfio-pci
 bind.sh "$second" pci-pf-stub
 show not-viable-why --why "$first"

@@ -78,7 +78,7 @@ trees()
 	"$lsvfio" --root "$states" --json >"$1/states.json" 2>"$1/json-errors" || true
 	flatten "$1/states.json" >"$1/flat" 2>&1 || true
 	for device in 00:01.0 00:02.0 00:03.0 00:04.0 01:01.0 01:02.0 01:03.0 02:01.0 02:02.0 03:01.0 03:02.0 03:03.0 \
-		04:01.0 04:02.0 04:03.0; do
+		04:01.0 04:02.0 04:03.0 06:01.0 06:02.0 06:03.0; do
 		show "$1/trees/names" "why-names-$device" --why "$device"
 		show "$1/trees/detached" "why-detached-$device" --why "$device"
 	done
@@ -240,6 +240,18 @@ why detached-04:01.0 'is ready.*from an earlier open: "vendor drivers trace_writ
 why names-04:02.0 'is ready.*from an earlier open: "vendor drivers' '' "a conflict with an unloaded module is over, whatever is attached"
 why detached-04:03.0 'cannot be opened.*conflict.*No loaded module has the name acme,.*its module' \
 	'ls /sys/module/vfio_pci_core/holders' "a module of another name may have the driver of a conflict"
+bind='modprobe vfio-pci && echo vfio-pci >/sys/bus/pci/devices/0000:06:0%s.0/driver_override%s && echo 0000:06:0%s.0 >/sys/bus/pci/drivers_probe'
+unbind=' && echo 0000:06:02.0 >/sys/bus/pci/drivers/i40e/unbind'
+# shellcheck disable=SC2059 # bind is a format
+why names-06:01.0 'has no driver.*binds it until the next boot; install driverctl' "$(printf "$bind" 1 '' 1)" \
+	"without driverctl, sysfs binds a device"
+# shellcheck disable=SC2059
+why names-06:02.0 "host's driver i40e.*install driverctl" "$(printf "$bind" 2 "$unbind" 2)" "without driverctl, sysfs takes a device from its driver"
+# shellcheck disable=SC2059
+why names-06:03.0 'is not viable.*install driverctl' "$(printf "$bind" 2 "$unbind" 2)" "without driverctl, sysfs makes a group viable"
+status=0
+sed -n '/^Package: vfio-tools$/,/^$/p' "$REPO/packaging/debian/control" | grep -q '^Suggests: driverctl$' || status=1
+result "$status" "the package vfio-tools suggests driverctl"
 why 06:00.0 'cannot be migrated: no driver' '' "no driver supports migration"
 why 06:01.0 'perhaps with the variant driver mlx5_vfio_pci' 'driverctl set-override 0000:06:01.0 mlx5_vfio_pci' \
 	"a variant driver supports migration"
@@ -315,7 +327,9 @@ for file in vf opened no-debugfs-vf; do
 done
 
 has unbound "^$edu +1234:11e8 +- .*  unbound " "vm: edu has no driver"
-has unbound-why "driverctl set-override $edu vfio-pci" "vm: --why tells how to bind edu"
+has unbound-why "echo vfio-pci >/sys/bus/pci/devices/$edu/driver_override" "vm: --why tells how to bind edu"
+has followed "^$edu +1234:11e8 +vfio-pci .* ready " "vm: the command of --why binds edu"
+has host-followed "^$first +1234:11e8 +vfio-pci " "vm: the command of --why takes a device from another driver"
 has host-why "host's driver igb" "vm: igb uses the PF"
 has pf 'VFs +1 of [0-9]' "vm: the PF has a VF"
 has pf-why "echo 0 >/sys/bus/pci/devices/$igb/sriov_numvfs" "vm: --why tells how to bind the PF"

@@ -172,7 +172,7 @@ static void print_migration(const struct migration *migration)
 
 static void print_why(const struct device *dev)
 {
-	char next[256];
+	char next[NEXT_SIZE];
 	char *why;
 
 	why = explain(dev, next, sizeof(next));

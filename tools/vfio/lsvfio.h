@@ -23,6 +23,7 @@
 #include <stdio.h>
 
 #define NAME_SIZE	80
+#define NEXT_SIZE	512		/* of the next command to type */
 #define CONFIG_SIZE	4096
 #define CONFIG_INDEX	7
 

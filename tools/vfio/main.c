@@ -104,7 +104,7 @@ static void load_all_regions(struct device *dev)
 
 static void print_reason(const struct device *dev)
 {
-	char next[256];
+	char next[NEXT_SIZE];
 	char *why;
 
 	why = explain(dev, next, sizeof(next));

@@ -98,6 +98,23 @@ static const char *driver_to_bind(const struct device *dev)
 	return dev->nr_variants ? dev->variants[0].name : "vfio-pci";
 }
 
+/* Print the command that binds a driver to a device */
+static void print_bind(FILE *out, const struct device *dev, const char *driver, char *next, size_t size)
+{
+	const char *name = dev->name;
+	char unbind[3 * NAME_SIZE] = "";
+
+	if (exists(path("/usr/sbin/driverctl"))) {
+		snprintf(next, size, "driverctl set-override %s %s", name, driver);
+		return;
+	}
+	fprintf(out, "The next command binds it until the next boot; install driverctl to bind it at each boot. ");
+	if (*dev->driver)
+		snprintf(unbind, sizeof(unbind), " && echo %s >/sys/bus/pci/drivers/%s/unbind", name, dev->driver);
+	snprintf(next, size, "modprobe %s && echo %s >/sys/bus/pci/devices/%s/driver_override%s && echo %s >/sys/bus/pci/drivers_probe",
+		 driver, driver, name, unbind, name);
+}
+
 static void explain_bind(FILE *out, const struct device *dev, char *next, size_t size)
 {
 	const char *driver = driver_to_bind(dev);
@@ -117,7 +134,7 @@ static void explain_bind(FILE *out, const struct device *dev, char *next, size_t
 			dev->numvfs);
 		snprintf(next, size, "echo 0 >/sys/bus/pci/devices/%s/sriov_numvfs", dev->name);
 	} else {
-		snprintf(next, size, "driverctl set-override %s %s", dev->name, driver);
+		print_bind(out, dev, driver, next, size);
 	}
 }
 
@@ -174,7 +191,7 @@ static void explain_not_viable(FILE *out, const struct device *dev, char *next, 
 
 	fprintf(out, "A VFIO driver is bound, but IOMMU group %d is not viable: the host uses %s, which is in the same group, by the driver %s. Bind a VFIO driver to that device, too, or unbind it. ",
 		dev->group, other->name, other->driver);
-	snprintf(next, size, "driverctl set-override %s vfio-pci", other->name);
+	print_bind(out, other, "vfio-pci", next, size);
 }
 
 static const char *reason(const struct module *module)
@@ -322,7 +339,7 @@ static void explain_migration(FILE *out, const struct device *dev, char *next, s
 		fprintf(out, "It cannot be migrated with vfio-pci, but perhaps with the variant driver %s. ",
 			dev->variants[0].name);
 		if (!*next)
-			snprintf(next, size, "driverctl set-override %s %s", dev->name, dev->variants[0].name);
+			print_bind(out, dev, dev->variants[0].name, next, size);
 	} else {
 		fprintf(out, "It cannot be migrated: no driver that is bound to it or attached to it supports migration. ");
 	}
