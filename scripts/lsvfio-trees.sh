@@ -66,6 +66,7 @@ alias pci:v00001234d000011E8sv*sd*bc*sc*i* edu
 alias vfio_pci:v*d*sv*sd*bc*sc*i* vfio_pci
 alias vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i* mlx5_vfio_pci
 alias vfio-pci-vendor:v1234d11E8sv*sd*bc*sc*i* vfio_pci_edu
+alias vfio-pci-vendor:v1234d11E9sv*sd*bc*sc*i* vfio_pci_edu
 alias vfio-pci-vendor:v8086d10CAsv*sd*bc*sc*i* vfio_pci_igbvf
 alias vfio-pci-vendor:v8086d10CBsv*sd*bc*sc*i* vfio_pci_banned
 alias vfio-pci-vendor:v8086d20CAsv*sd*bc02sc00i* vfio_pci_class
@@ -154,7 +155,12 @@ END
 pci 06:00.0 8086:1572 vfio-pci 60 vfio60
 pci 06:01.0 15b3:101e vfio-pci 61 vfio61
 pci 06:02.0 15b3:101e mlx5_vfio_pci 62 vfio62
-mkdir -p $debugfs/0000:0{5:02.0,6:00.0,6:01.0}
+pci 06:03.0 8086:10ca vfio-pci 63 vfio63
+pci 06:04.0 8086:30ca vfio-pci 64 vfio64
+pci 06:05.0 1234:11e9 vfio-pci 65 vfio65
+pci 06:06.0 15b3:101e mlx5_vfio_pci 66 vfio66
+pci 06:07.0 8086:30ca vfio-pci 67 vfio67
+mkdir -p $debugfs/0000:0{5:02.0,6:00.0,6:01.0,6:03.0,6:04.0,6:05.0,6:06.0,6:07.0/migration}
 printf 'stop-copy\np2p\npre-copy\n' | put $debugfs/0000:06:02.0/migration/features
 echo RUNNING >$debugfs/0000:06:02.0/migration/state
 
@@ -245,6 +251,15 @@ pci 03:03.0 8086:1579 vfio-pci 33 vfio33
 pci 04:01.0 8086:1572 vfio-pci 41 vfio41
 pci 04:02.0 8086:1572 vfio-pci 42 vfio42
 pci 04:03.0 1234:0004 vfio-pci 43 vfio43
+
+# Migration by vendor drivers
+pci 05:01.0 8086:10cc vfio-pci 51 vfio51
+pci 05:02.0 8086:10cd vfio-pci 52 vfio52
+pci 05:03.0 1234:0005 vfio-pci 53 vfio53
+mkdir -p sys/module/vfio_pci_igbvf/parameters $debugfs/0000:05:0{1.0,2.0/migration,3.0/migration}
+echo N >sys/module/vfio_pci_igbvf/parameters/log
+printf 'stop-copy\np2p\n' | tee $debugfs/0000:05:0{2,3}.0/migration/features >/dev/null
+echo 'alias vfio-pci-vendor:v1234d0005sv*sd*bc*sc*i* acme_log' >>"lib/modules/$release/modules.alias"
 
 # There is no driverctl
 pci 06:01.0 8086:1572 - 61

@@ -73,12 +73,13 @@ trees()
 	done
 	show "$states" why-mdev --why 9a4e7c10-52d8-4f36-b1c7-e08d3f6a2b95
 	show "$states" regions -v 08:00.0 09:00.0
+	show "$states" migration -v 06:02.0 06:03.0
 	COLUMNS=40 show "$states" narrow -v 08:00.0
 	TERM=xterm LC_ALL=C.UTF-8 script -q -c "stty cols 60; $lsvfio --root $states -v 08:00.0" "$1/terminal" >/dev/null
 	"$lsvfio" --root "$states" --json >"$1/states.json" 2>"$1/json-errors" || true
 	flatten "$1/states.json" >"$1/flat" 2>&1 || true
 	for device in 00:01.0 00:02.0 00:03.0 00:04.0 01:01.0 01:02.0 01:03.0 02:01.0 02:02.0 03:01.0 03:02.0 03:03.0 \
-		04:01.0 04:02.0 04:03.0 06:01.0 06:02.0 06:03.0; do
+		04:01.0 04:02.0 04:03.0 05:01.0 05:02.0 05:03.0 06:01.0 06:02.0 06:03.0; do
 		show "$1/trees/names" "why-names-$device" --why "$device"
 		show "$1/trees/detached" "why-detached-$device" --why "$device"
 	done
@@ -110,7 +111,7 @@ trees()
 		lsvfio() { command lsvfio --root "$0" "$@"; }
 		complete_line() { COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=(lsvfio "${1##*[ :]}") COMP_CWORD=1; _lsvfio; echo "$1|${COMPREPLY[*]}"; }
 		complete_line "lsvfio --w"
-		complete_line "lsvfio --why 0000:06:0"
+		complete_line "lsvfio --why 0000:04:0"
 		complete_line "lsvfio --why 9a"' "$states" >"$1/completion" 2>&1
 }
 
@@ -155,7 +156,7 @@ why()
 
 # The table of names in module.c is a copy
 status=0
-sed -n '/known_drivers\[\] = {/,/}/p' "$REPO/tools/vfio/module.c" | grep -o '"[^"]*"' >"$folder/drivers" || status=1
+sed -n '/} known_drivers\[\] = {/,/};/p' "$REPO/tools/vfio/module.c" | grep -o '"[^"]*"' >"$folder/drivers" || status=1
 while read -r name; do
 	grep -r -q -E "[.]name[[:space:]]+= $name" "$REPO"/{drivers,samples,patches} || { status=1; echo "no driver has the name $name"; }
 done <"$folder/drivers" >"$folder/why"
@@ -206,7 +207,7 @@ why 05:01.0 'is ready.*perhaps from an earlier open: "vendor drivers vfio_pci_ed
 	"a conflict with a driver that is gone is over"
 why 05:03.0 'is ready.*from an earlier open: "vendor driver vfio_pci_edu failed to open the device: -5"' '' \
 	"only the last message about a conflict counts"
-why 05:02.0 'cannot be migrated: a vendor driver was loaded after' \
+why 05:02.0 'cannot be migrated: its vendor driver vfio_pci_edu was loaded after.*Bind it again' \
 	"echo 0000:05:02.0 | tee /sys/bus/pci/drivers/vfio-pci/unbind /sys/bus/pci/drivers/vfio-pci/bind" \
 	"a driver that was loaded late cannot migrate"
 parameter='grep -r require_vendor_driver /etc/modprobe.d /proc/cmdline'
@@ -252,10 +253,28 @@ why names-06:03.0 'is not viable.*install driverctl' "$(printf "$bind" 2 "$unbin
 status=0
 sed -n '/^Package: vfio-tools$/,/^$/p' "$REPO/packaging/debian/control" | grep -q '^Suggests: driverctl$' || status=1
 result "$status" "the package vfio-tools suggests driverctl"
-why 06:00.0 'cannot be migrated: no driver' '' "no driver supports migration"
-why 06:01.0 'perhaps with the variant driver mlx5_vfio_pci' 'driverctl set-override 0000:06:01.0 mlx5_vfio_pci' \
+why 06:00.0 'cannot be migrated: vfio-pci needs a vendor driver .*no module in' '' "no vendor driver supports the device"
+why 06:01.0 'cannot be migrated: .*perhaps the variant driver mlx5_vfio_pci does' 'driverctl set-override 0000:06:01.0 mlx5_vfio_pci' \
 	"a variant driver supports migration"
-why 06:02.0 'can be migrated by protocol v2 \(stop-copy,p2p,pre-copy\)' '' "a variant driver migrates the device"
+why 06:02.0 'by protocol v2 \(stop-copy,p2p,pre-copy\)\. The driver mlx5_vfio_pci migrates it\. It has no dirty tracking' '' \
+	"a variant driver migrates the device"
+why 06:03.0 'cannot be migrated: its vendor driver vfio_pci_igbvf could migrate it, but its module is not loaded' 'modprobe vfio_pci_igbvf' \
+	"a vendor driver that may migrate the device is not loaded"
+why 06:04.0 'cannot be migrated: its vendor driver vfio_pci_second has no migration, or was loaded after' '' \
+	"the vendor driver does not migrate the device"
+why 06:05.0 'cannot be migrated: its vendor driver vfio_pci_edu has no migration\.' '' "the vendor driver is known to have no migration"
+why 06:06.0 'cannot be migrated: its variant driver mlx5_vfio_pci does not offer migration' '' \
+	"the variant driver does not migrate the device"
+why 06:07.0 'can be migrated by protocol v2\. The driver vfio_pci_second migrates it' '' "the only vendor driver migrates the device"
+why 08:00.0 'can be migrated by protocol v1\. The driver vfio_pci_edu migrates it' 'ps -fp 108' "the region of v1 names the driver"
+why names-05:01.0 'cannot be migrated: its vendor driver vfio-pci-igbvf was probably loaded after' \
+	'echo 0000:05:01.0 | tee /sys/bus/pci/drivers/vfio-pci/unbind /sys/bus/pci/drivers/vfio-pci/bind' \
+	"a driver that can migrate was loaded late, and no process has opened the device since"
+why names-05:02.0 'The driver vfio-pci-igbvf migrates it.*no dirty tracking.*parameter log of vfio-pci-igbvf is off' \
+	'grep -r igbvf /etc/modprobe.d /proc/cmdline' "a parameter switches dirty tracking off"
+why names-05:03.0 'can be migrated by .*cannot see which of its drivers' '' "two vendor drivers may migrate the device"
+has migration '^  migration       v2, stop-copy,p2p,pre-copy, state RUNNING, driver mlx5_vfio_pci$' "-v names the driver that migrates a device"
+has migration '^  migration       no: its vendor driver vfio_pci_igbvf could migrate it, but' "-v tells why a device cannot be migrated"
 why 01:01.1 'Whether it can be migrated is not known' '' "without debugfs for the device, migration is not known"
 why 07:00.0 'by /dev/vfio/noiommu-70\. No IOMMU confines' '' "a device is bound without an IOMMU"
 why 07:01.0 'it has 9a4e7c10-52d8' 'lsvfio --why 9a4e7c10-52d8-4f36-b1c7-e08d3f6a2b95' "a device has a mediated device"
@@ -282,6 +301,10 @@ has flat '^devices 0000:02:04.0 holders 0 command = a\\x1b\[2J\\x0a\\xff\\xc2\\x
 has flat '^devices 0000:02:04.0 driver_override = \\x1b\[7m$' "JSON escapes control characters of sysfs"
 has flat '^devices 0000:00:04.0 iommu_group = None$' "JSON has null for a missing value"
 has flat '^devices 0000:06:02.0 migration state = RUNNING$' "JSON has the state of migration"
+has flat '^devices 0000:06:02.0 migration driver = mlx5_vfio_pci$' "JSON names the driver that migrates a device"
+has flat '^devices 0000:06:02.0 migration why_not = None$' "JSON has no reason if the device can be migrated"
+has flat '^devices 0000:06:03.0 migration driver = None$' "JSON names no driver if none migrates the device"
+has flat '^devices 0000:06:03.0 migration why_not = its vendor driver vfio_pci_igbvf could migrate it, but' "JSON tells why a device cannot be migrated"
 has flat '^missing [0-9]+ = there is no pci/regions' "JSON has what is missing"
 has empty 'cannot read /lib/modules/.*modules.alias' "lsvfio names the missing aliases"
 has broken 'cannot parse .*0000:00:01.0/pci/regions: unknown line: 0 bar0 bytes 0x1000; ' "an unknown line of debugfs is an error"
@@ -310,7 +333,7 @@ empty "valgrind finds no error" "$folder/valgrind"
 grep -l -E 'Sanitizer|runtime error' "$folder"/* >"$folder/sanitizer" 2>/dev/null || true
 empty "sanitizers find no error" "$folder/sanitizer"
 has completion '^lsvfio --w\|--why --watch$' "bash completes options"
-has completion '^lsvfio --why 0000:06:0\|00.0 01.0 02.0$' "bash completes addresses after a colon"
+has completion '^lsvfio --why 0000:04:0\|00.0 01.0 02.0$' "bash completes addresses after a colon"
 has completion '^lsvfio --why 9a\|9a4e7c10-52d8-4f36-b1c7-e08d3f6a2b95$' "bash completes UUIDs"
 
 # --- a VM ---
@@ -337,9 +360,11 @@ has required-open '^open: ENODEV' "vm: the kernel refuses to open the VF without
 has required-why 'cannot be opened.*requires the vendor driver vfio-pci-igbvf.*blacklist' "vm: --why tells that the driver is blacklisted"
 has required-opened "cannot open .*$vf.*: No such device; see lsvfio --why $vf" "vm: --open fails with the errno and a hint"
 has late-open '^open: ok' "vm: the VF opens after the command of --why"
-has late-why 'cannot be migrated: a vendor driver was loaded after' "vm: --why tells that the driver was loaded late"
+has late-why 'cannot be migrated: its vendor driver vfio-pci-igbvf was loaded after' "vm: --why tells that the driver was loaded late"
 has vf-why 'is ready.*can be migrated by protocol v2 \(stop-copy' "vm: the VF can be migrated after the next command of --why"
 has vf.flat "^devices $vf migration v2 = True" "vm: the device features have protocol v2"
+has vf-why 'The driver vfio-pci-igbvf migrates it' "vm: --why names the driver that migrates the closed VF"
+has vf.flat "^devices $vf migration driver = vfio-pci-igbvf" "vm: JSON names the driver that migrates the open VF"
 has vf.flat "^devices $vf migration v1 = True" "vm: the open VF has the migration region of v1"
 has vf.flat "^devices $vf physfn = $igb" "vm: the VF has its PF"
 has no-debugfs-vf.flat "^devices $vf regions_from = ioctl" "vm: without debugfs, the regions come from ioctls"

@@ -159,14 +159,20 @@ static void print_holders(const struct device *dev)
 	end(']');
 }
 
-static void print_migration(const struct migration *migration)
+static void print_migration(const struct device *dev)
 {
+	const struct migration *migration = &dev->migration;
+	char obstacle[NEXT_SIZE];
+
+	migration_obstacle(dev, obstacle, sizeof(obstacle));
 	begin("migration", '{');
 	truth("known", migration->is_known);
 	truth("v1", migration->v1);
 	truth("v2", migration->v2);
 	text("features", migration->features);
 	text("state", migration->state);
+	text("driver", migration_driver(dev));
+	text("why_not", obstacle);
 	end('}');
 }
 
@@ -215,7 +221,7 @@ static void print_one(const struct device *dev)
 	print_holders(dev);
 	print_modules("vendor_drivers", dev->vendors, dev->nr_vendors);
 	print_modules("variant_drivers", dev->variants, dev->nr_variants);
-	print_migration(&dev->migration);
+	print_migration(dev);
 	text("regions_from", sources[dev->source]);
 	begin("regions", '[');
 	for (i = 0; i < dev->nr_regions; i++)

@@ -207,6 +207,22 @@ static void print_regions(const struct device *dev)
 	free(rows);
 }
 
+static void print_migration(const struct device *dev)
+{
+	const struct migration *migration = &dev->migration;
+	const char *driver = migration_driver(dev);
+	char protocols[CELL_SIZE], obstacle[NEXT_SIZE];
+
+	list_migration(dev, protocols, sizeof(protocols));
+	printf("  migration       %s%s%s%s%s", protocols, *migration->features ? ", " : "", migration->features,
+	       *migration->state ? ", state " : "", migration->state);
+	if (*driver)
+		printf(", driver %s", driver);
+	if (migration_obstacle(dev, obstacle, sizeof(obstacle)))
+		printf(": %s", obstacle);
+	putchar('\n');
+}
+
 /* Print all about a device */
 void print_device(const struct device *dev)
 {
@@ -234,9 +250,7 @@ void print_device(const struct device *dev)
 		printf("  VFs             %u of %u\n", dev->numvfs, dev->totalvfs);
 	list_vendors(dev, text, sizeof(text));
 	printf("  vendor drivers  %s\n", text);
-	list_migration(dev, text, sizeof(text));
-	printf("  migration       %s%s%s%s%s\n", text, *dev->migration.features ? ", " : "", dev->migration.features,
-	       *dev->migration.state ? ", state " : "", dev->migration.state);
+	print_migration(dev);
 	list_holders(dev, text, sizeof(text));
 	printf("  holder          %s\n", text);
 	printf("  regions         %s\n\n", sources[dev->source]);

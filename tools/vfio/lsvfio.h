@@ -72,6 +72,12 @@ enum module_state {
 	MODULE_BLACKLISTED,
 };
 
+enum ability {
+	ABILITY_NO,
+	ABILITY_UNKNOWN,
+	ABILITY_YES,
+};
+
 /* Whether a vendor driver that require_vendor_driver requires is there */
 enum requirement {
 	REQUIREMENT_NONE,
@@ -179,6 +185,8 @@ void group_node(const struct device *dev, char *buf, size_t size);
 bool module_loaded(const char *name);
 bool same_module(const char *a, const char *b);
 void add_driver(const char *name);
+const char *driver_name(const char *module);
+enum ability can_migrate(const char *module);
 bool has_bpf_drivers(void);
 bool may_have_driver(const struct device *dev, const char *driver);
 void load_modules(void);
@@ -232,6 +240,8 @@ extern const char *const state_names[];
 
 void diagnose(struct device *dev);
 const struct device *group_blocker(const struct device *dev);
+const char *migration_driver(const struct device *dev);
+bool migration_obstacle(const struct device *dev, char *buf, size_t size);
 char *explain(const struct device *dev, char *next, size_t size);
 
 /* list.c */

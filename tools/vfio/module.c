@@ -23,10 +23,17 @@ struct id {
 
 /*
  * The name of a driver is not always that of its module, and the kernel has no list of
- * the names. These are known from the source.
+ * vendor drivers. These are known from the source.
  */
-static const char *const known_drivers[] = {
-	"vfio-pci-igbvf", "vfio_pci_igd", "vfio_pci_edu", "vfio_pci_edu_migration", "vfio_pci_edu_signal",
+static const struct {
+	const char *name;
+	enum ability migration;
+} known_drivers[] = {
+	{ "vfio-pci-igbvf",		ABILITY_YES },
+	{ "vfio_pci_igd",		ABILITY_NO },
+	{ "vfio_pci_edu",		ABILITY_NO },
+	{ "vfio_pci_edu_migration",	ABILITY_YES },
+	{ "vfio_pci_edu_signal",	ABILITY_NO },
 };
 
 static struct alias *aliases;
@@ -79,11 +86,32 @@ static const char *driver_of(const char *module)
 			return drivers[i];
 	}
 	for (i = 0; i < sizeof(known_drivers) / sizeof(*known_drivers); i++) {
-		if (same_module(known_drivers[i], module))
-			return known_drivers[i];
+		if (same_module(known_drivers[i].name, module))
+			return known_drivers[i].name;
 	}
 
 	return NULL;
+}
+
+/* Return the name of the driver in a module; that of the module if it is not known */
+const char *driver_name(const char *module)
+{
+	const char *driver = driver_of(module);
+
+	return driver ? driver : module;
+}
+
+/* Return whether the driver in a module can migrate devices */
+enum ability can_migrate(const char *module)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(known_drivers) / sizeof(*known_drivers); i++) {
+		if (same_module(known_drivers[i].name, module))
+			return known_drivers[i].migration;
+	}
+
+	return ABILITY_UNKNOWN;
 }
 
 /* BPF drivers have no module of their own, but hold a reference to this one */

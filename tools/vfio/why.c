@@ -319,30 +319,175 @@ static void explain_vendors(FILE *out, const struct device *dev, char *next, siz
 	}
 }
 
+/* These drivers migrate a device only by a vendor driver */
+static bool needs_vendor(const struct device *dev)
+{
+	return !strcmp(dev->driver, "vfio-pci") || !strcmp(dev->driver, "vfio-mdev-pci");
+}
+
+/*
+ * Find the vendor driver in the given state that most likely migrates the device. Set @nr
+ * to the number of those that may.
+ */
+static const struct module *find_migrating(const struct device *dev, bool loaded, size_t *nr)
+{
+	const struct module *module, *found = NULL;
+
+	*nr = 0;
+	for (module = dev->vendors; module < dev->vendors + dev->nr_vendors; module++) {
+		if ((module->state == MODULE_LOADED) != loaded || can_migrate(module->name) == ABILITY_NO)
+			continue;
+		(*nr)++;
+		if (!found || can_migrate(module->name) > can_migrate(found->name))
+			found = module;
+	}
+
+	return found;
+}
+
+/*
+ * Return the driver that migrates the device. It is empty if none does, or if several
+ * drivers may. The lowest driver of the region of protocol v1 has added the region.
+ */
+const char *migration_driver(const struct device *dev)
+{
+	const struct module *module;
+	const struct region *region;
+	size_t nr;
+
+	if (!dev->migration.v1 && !dev->migration.v2)
+		return "";
+	for (region = dev->regions; region < dev->regions + dev->nr_regions; region++) {
+		if (!strcmp(region->name, "3:1") && region->nr_layers)
+			return region->layers[region->nr_layers - 1].driver;
+	}
+	module = find_migrating(dev, true, &nr);
+	if (!needs_vendor(dev))
+		return module ? "" : dev->driver;
+
+	return module && (nr == 1 || can_migrate(module->name) == ABILITY_YES) ? driver_name(module->name) : "";
+}
+
+/* Find the vendor driver that was loaded after bind; the kernel logs it at the next open */
+static bool find_late(const struct device *dev, char *driver, size_t size)
+{
+	const struct module *module;
+	char name[NAME_SIZE];
+	size_t nr;
+
+	if (log_says_bind_again(dev) && sscanf(dev->log, "vendor driver %79s", name) == 1 &&
+	    may_have_driver(dev, name)) {
+		copy(driver, size, name);
+		return true;
+	}
+	module = find_migrating(dev, true, &nr);
+	if (!module || !needs_vendor(dev) || can_migrate(module->name) != ABILITY_YES)
+		return false;
+	copy(driver, size, driver_name(module->name));
+
+	return true;
+}
+
+/* The variant driver to try instead of vfio-pci */
+static const struct module *find_variant(const struct device *dev)
+{
+	return dev->nr_variants && !strcmp(dev->driver, "vfio-pci") ? &dev->variants[0] : NULL;
+}
+
+/* Set @buf to the reason why a device cannot be migrated. Return false if it can, or perhaps can. */
+bool migration_obstacle(const struct device *dev, char *buf, size_t size)
+{
+	const struct module *missing, *loaded;
+	char driver[NAME_SIZE];
+	size_t nr;
+
+	*buf = '\0';
+	if (!dev->migration.is_known || dev->migration.v1 || dev->migration.v2)
+		return false;
+
+	missing = find_migrating(dev, false, &nr);
+	loaded = find_migrating(dev, true, &nr);
+	if (find_late(dev, driver, sizeof(driver)))
+		snprintf(buf, size, "its vendor driver %s was %sloaded after the device was bound", driver,
+			 log_says_bind_again(dev) ? "" : "probably ");
+	else if (!needs_vendor(dev))
+		snprintf(buf, size, "its variant driver %s does not offer migration", dev->driver);
+	else if (find_variant(dev))
+		snprintf(buf, size, "vfio-pci has no vendor driver that migrates it, but perhaps the variant driver %s does",
+			 find_variant(dev)->name);
+	else if (missing)
+		snprintf(buf, size, "its vendor driver %s %s migrate it, but %s", missing->name,
+			 can_migrate(missing->name) == ABILITY_YES ? "could" : "could perhaps", reason(missing));
+	else if (loaded)
+		snprintf(buf, size, "its vendor driver %s has no migration, or was loaded after the device was bound",
+			 driver_name(loaded->name));
+	else if (dev->nr_vendors)
+		snprintf(buf, size, "its vendor driver %s has no migration", driver_name(dev->vendors[0].name));
+	else
+		snprintf(buf, size, "%s needs a vendor driver for this, and no module in /lib/modules has an alias for the device",
+			 dev->driver);
+
+	return true;
+}
+
+/* Explain what to do about the reason; a missing vendor driver is explained already */
+static void explain_obstacle(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	const char *bus = *dev->parent ? "mdev" : "pci";
+	char text[NEXT_SIZE], driver[NAME_SIZE];
+
+	migration_obstacle(dev, text, sizeof(text));
+	fprintf(out, "It cannot be migrated: %s. ", text);
+	if (find_late(dev, driver, sizeof(driver))) {
+		fprintf(out, "Bind it again. ");
+		if (!*next)
+			snprintf(next, size, "echo %s | tee /sys/bus/%s/drivers/%s/unbind /sys/bus/%s/drivers/%s/bind",
+				 dev->name, bus, dev->driver, bus, dev->driver);
+	} else if (find_variant(dev) && !*next) {
+		print_bind(out, dev, find_variant(dev)->name, next, size);
+	}
+}
+
+/* QEMU 8 and later refuse a device whose writes to memory nothing tracks */
+static void explain_tracking(FILE *out, const struct device *dev, char *next, size_t size)
+{
+	char log[NAME_SIZE];
+
+	if (!dev->migration.v2 || !*dev->migration.features || strstr(dev->migration.features, "dirty-tracking"))
+		return;
+	fprintf(out, "It has no dirty tracking, so QEMU 10 refuses to migrate it, unless the IOMMU tracks dirty pages. ");
+	read_text(log, sizeof(log), path("/sys/module/vfio_pci_igbvf/parameters/log"));
+	if (strcmp(migration_driver(dev), "vfio-pci-igbvf") || strcmp(log, "N"))
+		return;
+	fprintf(out, "The parameter log of vfio-pci-igbvf is off; without log=0, the driver has dirty tracking. ");
+	if (!*next)
+		snprintf(next, size, "grep -r igbvf /etc/modprobe.d /proc/cmdline");
+}
+
 static void explain_migration(FILE *out, const struct device *dev, char *next, size_t size)
 {
-	if (!dev->migration.is_known) {
-		fprintf(out, "Whether it can be migrated is not known. ");
-	} else if (dev->migration.v1 || dev->migration.v2) {
-		fprintf(out, "It can be migrated by %s%s%s%s%s%s. ",
-			dev->migration.v2 ? "protocol v2" : "",
-			dev->migration.v1 && dev->migration.v2 ? " and " : "",
-			dev->migration.v1 ? "protocol v1" : "",
-			*dev->migration.features ? " (" : "", dev->migration.features,
-			*dev->migration.features ? ")" : "");
-	} else if (log_says_bind_again(dev)) {
-		fprintf(out, "It cannot be migrated: a vendor driver was loaded after the device was bound. Bind it again. ");
-		if (!*next)
-			snprintf(next, size, "echo %s | tee /sys/bus/pci/drivers/%s/unbind /sys/bus/pci/drivers/%s/bind",
-				 dev->name, dev->driver, dev->driver);
-	} else if (dev->nr_variants && !strcmp(dev->driver, "vfio-pci")) {
-		fprintf(out, "It cannot be migrated with vfio-pci, but perhaps with the variant driver %s. ",
-			dev->variants[0].name);
-		if (!*next)
-			print_bind(out, dev, dev->variants[0].name, next, size);
-	} else {
-		fprintf(out, "It cannot be migrated: no driver that is bound to it or attached to it supports migration. ");
+	const struct migration *migration = &dev->migration;
+	const char *driver = migration_driver(dev);
+
+	if (!migration->is_known) {
+		fprintf(out, "Whether it can be migrated is not known without debugfs. ");
+		return;
 	}
+	if (!migration->v1 && !migration->v2) {
+		explain_obstacle(out, dev, next, size);
+		return;
+	}
+	fprintf(out, "It can be migrated by %s%s%s%s%s%s. ",
+		migration->v2 ? "protocol v2" : "",
+		migration->v1 && migration->v2 ? " and " : "",
+		migration->v1 ? "protocol v1" : "",
+		*migration->features ? " (" : "", migration->features,
+		*migration->features ? ")" : "");
+	if (*driver)
+		fprintf(out, "The driver %s migrates it. ", driver);
+	else
+		fprintf(out, "lsvfio cannot see which of its drivers migrates it. ");
+	explain_tracking(out, dev, next, size);
 }
 
 static void explain_state(FILE *out, const struct device *dev, char *next, size_t size)
