@@ -139,6 +139,11 @@ int BPF_PROG(test_read, struct vfio_pci_bpf_access *access)
 		return ret < 0 ? ret : 0;
 	case TEST_STACK:
 		return use_stack(access);
+	case TEST_USER:
+		/* Sleep until the page is in memory */
+		ret = bpf_copy_from_user(&val, 4, (void *)settings.val);
+		access->val = val;
+		return ret;
 	case TEST_MAP:
 		return bpf_map_update_elem(&small_map, &pos, &val, BPF_ANY);
 	}

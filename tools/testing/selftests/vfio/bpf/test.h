@@ -23,6 +23,8 @@ enum test_mode {
 	TEST_MAP,
 	/* read: use 400 bytes of the stack, and access the register below */
 	TEST_STACK,
+	/* read: return the 4 bytes at the user address @val */
+	TEST_USER,
 };
 
 struct test_range {

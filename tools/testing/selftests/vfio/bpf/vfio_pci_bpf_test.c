@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/capability.h>
+#include <linux/userfaultfd.h>
 #include <linux/vfio.h>
 
 #include <libvfio.h>
@@ -542,38 +544,55 @@ TEST_F(vfio_pci_bpf_test, open_device_keeps_a_detached_driver)
 	ASSERT_EQ(0x11223344, read_reg(self->device, EDU_LIVENESS));
 }
 
-struct loop {
+struct reader {
 	struct vfio_pci_device *device;
 	ssize_t ret;
 	u32 val;
 };
 
-static void *read_in_loop(void *arg)
+static void *read_once(void *arg)
 {
-	struct loop *loop = arg;
+	struct reader *reader = arg;
 
-	loop->ret = read_bar(loop->device, EDU_LIVENESS, &loop->val, 4);
+	reader->ret = read_bar(reader->device, EDU_LIVENESS, &reader->val, 4);
 
 	return NULL;
 }
 
-TEST_F(vfio_pci_bpf_test, detach_while_a_program_runs)
+TEST_F(vfio_pci_bpf_test, detach_while_a_program_sleeps)
 {
-	struct test_settings *settings = &self->bpf->bss->settings;
-	struct test_seen *seen = &self->bpf->bss->seen;
-	struct loop loop = { .device = self->device };
+	u32 contents[PAGE / 4] = { 0x600df00d };
+	struct reader reader = { .device = self->device };
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_copy copy = { .src = (u64)contents, .len = PAGE };
+	struct uffd_msg msg;
 	pthread_t thread;
+	int fd;
 
-	settings->mode = TEST_LOOP;
-	settings->val = 1 << 23;
-	ASSERT_EQ(0, pthread_create(&thread, NULL, read_in_loop, &loop));
-	while (!READ_ONCE(seen->reads))
-		usleep(1000);
+	/* The first access to the page waits for UFFDIO_COPY */
+	copy.dst = (u64)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	reg.range.start = copy.dst;
+	reg.range.len = PAGE;
+	fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_API, &api));
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_REGISTER, &reg));
+
+	self->bpf->bss->settings.mode = TEST_USER;
+	self->bpf->bss->settings.val = copy.dst;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_once, &reader));
+	ASSERT_EQ(sizeof(msg), read(fd, &msg, sizeof(msg)));
+	ASSERT_EQ(1, self->bpf->bss->seen.reads);
 	detach(self->link);
 	self->link = NULL;
+	/* The program still waits */
+	ASSERT_EQ(0, READ_ONCE(reader.ret));
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_COPY, &copy));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	ASSERT_EQ(4, loop.ret);
-	ASSERT_EQ(1 << 23, loop.val);
+	ASSERT_EQ(4, reader.ret);
+	ASSERT_EQ(contents[0], reader.val);
+	close(fd);
+	munmap((void *)copy.dst, PAGE);
 }
 
 TEST_F(vfio_pci_bpf_test, death_of_the_owner_detaches_the_driver)
