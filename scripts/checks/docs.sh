@@ -29,3 +29,12 @@ mapfile -t names < <(sed -n 's/^\(struct [a-z_]* \*\|[a-z_]* \**\)\?\(vfio_pci_\
 has driver-api/vfio-pci-regops "${names[@]}"
 mapfile -t names < <(sed -n 's/^__bpf_kfunc int \([a-z_]*\)(.*/\1/p' "$tree/drivers/vfio/pci/bpf/kfunc.c")
 has admin-guide/vfio-pci-bpf vfio_pci_bpf_ops vfio_pci_bpf_open vfio_pci_bpf_access vfio_pci_bpf_id "${names[@]}"
+
+# The first two words of each message to an operator, after the name of the driver
+guide=$(tr -s '[:space:]' ' ' <"$REPO/Documentation/admin-guide/vfio-pci-vendor-drivers.rst")
+grep -h -A 1 -E '\b(dev|pr)_(err|warn)[a-z_]*\(' "$REPO"/drivers/vfio/pci/vfio_pci_{vendor,vendor_re*,override,region,mig_*}.c |
+	sed -n -E 's/^[^"]*"(.*)\\n".*/\1/; T; s/^(vfio-pci: |vendor drivers? %s( and %s)?:? |%s:? )//; p' | cut -d' ' -f1-2 |
+	while read -r words; do
+		[[ "$guide" == *"$words"* ]] || echo "$words"
+	done >"$tmp/missing"
+empty "docs: the administrator's guide explains the messages" "$tmp/missing"
