@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # bpf.sh: BPF programs handle registers, on Debian's kernel, because ours have no BTF. The
-# selftest drives edu, the samples an igb. Results are in out/bpf.
+# selftest drives edu, the samples an igb and a device with VPD. Results are in out/bpf.
 
 # shellcheck disable=SC2034 # test.sh reads it
 SUITE_SECONDS=300
@@ -21,6 +21,8 @@ vms=(
 	[selftest]='stock edu=edu'
 	# VFs of igb use the slots 16 and 17 above its own: keep a slot between the devices
 	[samples]='stock igb=igb,netdev=port0 edu=edu other=igb,netdev=port1'
+	# QEMU's igb has no capability VPD
+	[vpd]='stock vpd=user:vpd'
 )
 qemu[samples]='-netdev hubport,id=port0,hubid=0 -netdev hubport,id=port1,hubid=0'
 runs=''
@@ -40,6 +42,25 @@ before_samples()
 	echo "scripts/guest/bpf.sh $samples $bpftool $testpmd $payload \$out"
 }
 
+before_vpd()
+{
+	cat <<-END
+	mount -t bpf bpf /sys/fs/bpf
+	modprobe vfio-pci-bpf
+	cp -r $samples /run/guide
+	cp out/bpf/guide/lock.bpf.c /run/guide/
+	make -s -C /run/guide CLANG=clang-19 lock.bpf.o
+	look() { scripts/guest/registers.py \$vpd config:0x34:1 config:0xe0:2 config:0xe2:2=0x8000 config:0xe2:2 >\$out/\$1; }
+	look before
+	for program in lock_eeprom lock; do
+		$samples/attach /run/guide/\$program.bpf.o
+		look \$program
+		rm /sys/fs/bpf/\$program
+	done
+	look after
+	END
+}
+
 check_selftest()
 {
 	passes selftest modes 'vfio_pci_bpf_test' 0
@@ -48,13 +69,13 @@ check_selftest()
 	has_not selftest/modules '^vfio_pci_bpf ' 'selftest: no program is left over'
 }
 
-# looks NAME DESCRIPTION: compare the lines on stdin with what userspace sees.
+# looks NAME DESCRIPTION [VM]: compare the lines on stdin with what userspace sees.
 looks()
 {
-	local status=0
+	local status=0 vm=${3:-samples}
 
-	diff - "$folder/samples/$1" >"$folder/why" 2>&1 || status=1
-	result "$status" "samples: $1: $2" "$folder/why"
+	diff - "$folder/$vm/$1" >"$folder/why" 2>&1 || status=1
+	result "$status" "$vm: $1: $2" "$folder/why"
 }
 
 # same SAMPLE: compare what userspace sees before a sample is attached and after.
@@ -204,6 +225,19 @@ check_samples()
 	looks guide.regions 'debugfs shows what the guide prints' <"$folder/guide/regions"
 }
 
+check_vpd()
+{
+	local name visible hidden
+
+	visible=$'config:0x34:1 0xe0\nconfig:0xe0:2 0x3\nconfig:0xe2:2=0x8000 written\nconfig:0xe2:2 0x8000'
+	hidden=$'config:0x34:1 0x0\nconfig:0xe0:2 0x0\nconfig:0xe2:2=0x8000 written\nconfig:0xe2:2 0x0'
+	looks before 'userspace can write VPD' vpd <<<"$visible"
+	for name in lock_eeprom lock; do
+		looks "$name" 'VPD is hidden and ignores writes' vpd <<<"$hidden"
+	done
+	looks after 'the device is as before when the program is detached' vpd <<<"$visible"
+}
+
 # The commands and the program of the guide
 guide=$REPO/Documentation/admin-guide/vfio-pci-bpf.rst
 mkdir -p "$folder/guide"
@@ -212,5 +246,5 @@ awk '/::$/ { inside = 1; next } inside && /^\t/ { sub(/^\t/, ""); text = text $0
 	{ if (text ~ /struct_ops/) printf "%s", text; text = ""; inside = 0 }' "$guide" >"$folder/guide/lock.bpf.c"
 sed -n 's/^    # //p' "$guide" | grep -v -e '^apt ' -e '^cat ' >"$folder/guide/commands"
 
-test_in_vms samples selftest
+test_in_vms samples selftest vpd
 totals

@@ -7,6 +7,9 @@
  * they can be reached.  It counts these writes in the map "ignored".  A write to
  * EERD, which starts a read, reaches the device.
  *
+ * The program hides the capability Vital Product Data (VPD).  The VPD is in the
+ * EEPROM, and vfio-pci writes it for the user.
+ *
  * The register names come from the 82576 datasheet.
  */
 
@@ -30,6 +33,13 @@ struct {
 SEC("struct_ops.s/open")
 int BPF_PROG(lock_eeprom_open, struct vfio_pci_bpf_open *open)
 {
+	int ret;
+
+	ret = vfio_pci_bpf_hide_cap(open, PCI_CAP_ID_VPD);
+	/* A device need not have this capability */
+	if (ret && ret != -2 /* ENOENT */)
+		return ret;
+
 	return vfio_pci_bpf_override_range(open, VFIO_PCI_BAR0_REGION_INDEX,
 					   EECD, 4) ?:
 	       vfio_pci_bpf_override_range(open, VFIO_PCI_BAR0_REGION_INDEX,
