@@ -12,6 +12,7 @@
 #     STEP.files       checksums of all that depmod and dpkg have written to /lib/modules
 #
 # WORK/installed, WORK/upgraded and WORK/removed get the modules after these steps, for a VM.
+# WORK/other gets vfio-pci-bpf of another build.
 
 set -euo pipefail
 . scripts/debian-copy.sh
@@ -68,6 +69,24 @@ repack()
 	done
 }
 
+# build_other: build vfio-pci-bpf as in a package with another private header, in WORK/other. The
+# other modules of this package are missing.
+build_other()
+{
+	local source=$root/root/other symbols
+
+	cp -r "$root/usr/src/vfio-pci-regops-$version" "$source"
+	echo "/* another version */" >>"$source/drivers/vfio/pci/vfio_pci_priv.h"
+	sed -i '/^CONFIG_/!d' "$source/options"
+	symbols=$(scripts/deb-symbols.sh "$source")
+	echo "$symbols" >>"$source/options"
+	inside env -C /root/other KBUILD_MODPOST_WARN=1 ./external-build.sh "/lib/modules/$abi/build" options include drivers/vfio/pci/bpf
+	mkdir "$work/other"
+	cp "$source/drivers/vfio/pci/bpf/vfio-pci-bpf.ko" "$work/other/"
+	echo ./vfio-pci-bpf.ko: >"$work/other/modules.dep"
+	rm -r "$source"
+}
+
 # keep NAME: link the modules for a VM. Later steps replace files, but do not change them.
 keep()
 {
@@ -81,6 +100,7 @@ inside modinfo -k "$abi" -F signer vfio-pci >"$folder/install.signer" 2>&1 || tr
 step tools sh -c 'lsvfio --help && ls /usr/share/man/man8/lsvfio.8.gz /usr/share/bash-completion/completions/lsvfio'
 step example sh -c "$(example_build "$abi") && $(example_install "$abi")"
 keep installed
+build_other >"$folder/other-build" 2>&1
 inside rm "/lib/modules/$abi/updates/vfio_pci_edu.ko"
 # A kernel of another version has the same headers here
 inside sh -c "mkdir /lib/modules/7.2.12+deb13-amd64 && ln -s /usr/src/linux-headers-$abi /lib/modules/7.2.12+deb13-amd64/build"

@@ -9,17 +9,13 @@
 [ $# -eq 0 ] || die "unknown argument '$1'; usage: deb.sh"
 
 # What the packages consist of, besides the series
-inputs=(packaging configs tools/vfio scripts/{deb,external-source,external-build,vendor-aliases}.sh)
+inputs=(packaging configs tools/vfio scripts/{deb,deb-symbols,external-source,external-build,vendor-aliases}.sh)
 
-# The functions to rename, see packaging/debian/README.source
-SYMBOLS="vfio_register_group_dev vfio_register_emulated_iommu_dev vfio_register_iommu_driver
-	vfio_pci_core_register_device __vfio_pci_register_vendor_driver mdev_register_parent"
-
-# pack DIR SOURCE TREE VERSION DATE MAINTAINER SYMBOLS: in the root, build the packages in DIR.
+# pack DIR SOURCE TREE VERSION DATE MAINTAINER: in the root, build the packages in DIR.
 pack()
 {
-	local dir=$1 src=$2 tree=$3 version=$4 date=$5 maintainer=$6 symbols=$7
-	local top=$dir.new/vfio-pci-regops-$4 abi symbol
+	local dir=$1 src=$2 tree=$3 version=$4 date=$5 maintainer=$6
+	local top=$dir.new/vfio-pci-regops-$4 symbols
 
 	set -euo pipefail
 	rm -rf "$dir.new"
@@ -44,10 +40,8 @@ pack()
 		cat configs/modules.config configs/drivers.config |
 			sed -e '/^#/d' -e '/KUNIT\|SAMPLE\|TEST_DRIVERS\|NVGRACE/d'
 	} >"$top/src/options"
-	abi=$(cd "$top/src" && { cat options; find include -type f | sort | xargs cat; } | sha256sum | cut -c1-8)
-	for symbol in $symbols; do
-		echo "$symbol=${symbol}_$abi"
-	done >>"$top/src/options"
+	symbols=$(scripts/deb-symbols.sh "$top/src")
+	echo "$symbols" >>"$top/src/options"
 
 	mkdir -p "$top/doc" "$top/examples/edu"
 	cp "$tree"/Documentation/driver-api/vfio-pci-{regops,migration}.rst "$top/doc/"
@@ -69,13 +63,13 @@ tree=$("$SCRIPTS/tree.sh")
 IFS='|' read -r version date maintainer < <("$SCRIPTS/in-root.sh" env TZ=UTC git log -1 --date=format-local:%Y%m%d.%H%M%S \
 	--format='7.3+%cd|%cD|%an <%ae>' -- "${inputs[@]}" drivers include patches samples Documentation) ||
 	die "git has no history here; run make deb in a git clone, not in a worktree"
-dir=deb-$({ echo "$src $tree $version $SYMBOLS"; cd "$REPO"; find "${inputs[@]}" -type f -print | sort | xargs sha256sum; } | key)
+dir=deb-$({ echo "$src $tree $version"; cd "$REPO"; find "${inputs[@]}" -type f -print | sort | xargs sha256sum; } | key)
 
 build()
 {
 	"$SCRIPTS/root.sh" --add debhelper dh-dkms lintian >/dev/null
 	step_in_root "building the Debian packages" "$CACHE/log/deb.log" pack \
-		"/cache/$dir" "$src" "$tree" "$version" "$date" "$maintainer" "$SYMBOLS"
+		"/cache/$dir" "$src" "$tree" "$version" "$date" "$maintainer"
 }
 
 once "$dir" deb 200 "the Debian packages" build

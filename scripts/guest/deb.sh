@@ -1,17 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# deb.sh loaded|demo|mixtures FOLDER [PROGRAMS|STOCK]: in the guest, use the modules that the
+# deb.sh loaded|demo|mixtures FOLDER [PROGRAMS|STOCK OTHER]: in the guest, use the modules that the
 # Debian packages have installed.
 #
 #     loaded             write the loaded modules to FOLDER/loaded
 #     demo PROGRAMS      bind the edu device, write FOLDER/loaded, and run the demo programs in
 #                        the folder PROGRAMS
-#     mixtures STOCK     load modules of the kernel, in STOCK/modules.dep, together with ours
+#     mixtures STOCK OTHER
+#                        load modules of the kernel, in STOCK/modules.dep, and of another build
+#                        of ours, in OTHER/modules.dep, together with ours
 
 set -euo pipefail
 
-what=$1 folder=$2 argument=${3-}
+what=$1 folder=$2 argument=${3-} other=${4-}
 mkdir -p "$folder"
 modules=/lib/modules/$(uname -r)
 
@@ -44,21 +46,24 @@ demo()
 	return "$status"
 }
 
-# mixture NAME MODULE...: load modules, o/NAME ours and s/NAME the kernel's. Write to FOLDER/NAME
-# whether the last one loads, and the kernel's messages.
+# mixture NAME MODULE...: load modules, o/NAME ours, s/NAME the kernel's and b/NAME those of another
+# build. Write to FOLDER/NAME whether the last one loads, and the kernel's messages.
 mixture()
 {
 	local name=$1 module path status=0
 	shift
 
-	for module in vfio_pci_igbvf vfio_pci_igd vfio_pci vfio_pci_core mdev vfio_iommu_type1 vfio; do
+	for module in vfio_pci_bpf vfio_pci_igbvf vfio_pci_igd vfio_pci vfio_pci_core mdev vfio_iommu_type1 vfio; do
 		[ ! -e "/sys/module/$module" ] || rmmod "$module"
 	done
 	dmesg -C
 	for module; do
 		[ "$status" -eq 0 ] || { echo "error: $name: a module before $module does not load"; exit 1; }
-		path=$modules
-		[ "${module%%/*}" = o ] || path=$argument
+		case $module in
+		o/*) path=$modules ;;
+		s/*) path=$argument ;;
+		b/*) path=$other ;;
+		esac
 		path+=/$(sed -n "s,^\(.*/${module#*/}\.ko[^:]*\):.*,\1,p" "$path/modules.dep")
 		insmod "$path" 2>/tmp/why || status=$?
 	done
@@ -71,13 +76,14 @@ mixture()
 mixtures()
 {
 	modprobe irqbypass
-	mixture all-ours o/vfio o/vfio_iommu_type1 o/vfio-pci-core o/vfio-pci o/vfio-pci-igbvf
+	mixture all-ours o/vfio o/vfio_iommu_type1 o/vfio-pci-core o/vfio-pci o/vfio-pci-igbvf o/vfio-pci-bpf
 	mixture all-stock s/vfio s/vfio_iommu_type1 s/vfio-pci-core s/vfio-pci
 	mixture stock-vfio-our-core s/vfio o/vfio-pci-core
 	mixture our-vfio-stock-core o/vfio s/vfio-pci-core
 	mixture our-core-stock-pci o/vfio o/vfio-pci-core s/vfio-pci
 	mixture stock-core-our-pci s/vfio s/vfio-pci-core o/vfio-pci
 	mixture stock-core-our-igbvf s/vfio s/vfio-pci-core o/vfio-pci-igbvf
+	mixture our-core-other-bpf o/vfio o/vfio-pci-core b/vfio-pci-bpf
 	mixture stock-vfio-our-type1 s/vfio o/vfio_iommu_type1
 	mixture our-vfio-stock-type1 o/vfio s/vfio_iommu_type1
 	# kvmgt needs i915, too: compare the unknown symbols

@@ -30,7 +30,7 @@ ours=/lib/modules/$release/updates/dkms
 stock=/lib/modules/$release/kernel/drivers/vfio
 
 # The same packages give the same results.
-work=deb-lifecycle-$({ echo "$debian $all"; cat "$SCRIPTS/deb-lifecycle.sh" "$SCRIPTS/debian-copy.sh"; cd "$OUT/deb"; sha256sum ./*.deb; } | key)
+work=deb-lifecycle-$({ echo "$debian $all"; cat "$SCRIPTS/deb-"{lifecycle,symbols}.sh "$SCRIPTS/debian-copy.sh"; cd "$OUT/deb"; sha256sum ./*.deb; } | key)
 lifecycle()
 {
 	step "installing and removing the packages" "$CACHE/log/deb-lifecycle.log" \
@@ -106,7 +106,7 @@ boots()
 }
 
 boots installed "scripts/guest/deb.sh demo out/test-deb/installed $programs &&
-	scripts/guest/bind.sh all none && scripts/guest/deb.sh mixtures out/test-deb/mixtures $debian/lib/modules/$abi"
+	scripts/guest/bind.sh all none && scripts/guest/deb.sh mixtures out/test-deb/mixtures $debian/lib/modules/$abi /cache/$work/other"
 upgraded=''
 if [ -n "$all" ]; then
 	upgraded=upgraded
@@ -129,10 +129,11 @@ done
 has mixtures/all-ours '^loads$' "mixtures: our modules load together"
 has mixtures/all-stock '^loads$' "mixtures: the kernel's modules load together"
 for name in stock-vfio-our-core our-vfio-stock-core our-core-stock-pci stock-core-our-pci stock-core-our-igbvf \
-	stock-vfio-our-type1 our-vfio-stock-type1; do
+	stock-vfio-our-type1 our-vfio-stock-type1 our-core-other-bpf; do
 	has "mixtures/$name" '^refused$' "mixtures: ${name//-/ }: the last module does not load"
 	has "mixtures/$name" ': Unknown symbol (vfio|__vfio)_' "mixtures: ${name//-/ }: the log names the symbol"
 done
+has mixtures/our-core-other-bpf '^vfio_pci_bpf: Unknown symbol vfio_pci_register_bpf_driver_' "mixtures: our core other bpf: a private header differs"
 has mixtures/our-vfio-stock-kvmgt '^kvmgt: Unknown symbol vfio_register_emulated_iommu_dev' "mixtures: the kernel's kvmgt does not fit our vfio"
 has_not mixtures/stock-vfio-stock-kvmgt '^kvmgt: Unknown symbol (vfio|mdev)_' "mixtures: the kernel's kvmgt fits its vfio"
 totals
