@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# deb.sh loaded|demo|mixtures FOLDER [PROGRAMS|STOCK OTHER]: in the guest, use the modules that the
-# Debian packages have installed.
+# deb.sh loaded|demo|mixtures|bpf FOLDER [PROGRAMS|STOCK OTHER|SAMPLES]: in the guest, use the
+# modules that the Debian packages have installed.
 #
 #     loaded             write the loaded modules to FOLDER/loaded
 #     demo PROGRAMS      bind the edu device, write FOLDER/loaded, and run the demo programs in
@@ -10,6 +10,7 @@
 #     mixtures STOCK OTHER
 #                        load modules of the kernel, in STOCK/modules.dep, and of another build
 #                        of ours, in OTHER/modules.dep, together with ours
+#     bpf SAMPLES        load vfio-pci-bpf, and attach a BPF program of the folder SAMPLES
 
 set -euo pipefail
 
@@ -46,6 +47,16 @@ demo()
 	return "$status"
 }
 
+# unload: unload all vfio modules.
+unload()
+{
+	local module
+
+	for module in vfio_pci_bpf vfio_pci_igbvf vfio_pci_igd vfio_pci vfio_pci_core mdev vfio_iommu_type1 vfio; do
+		[ ! -e "/sys/module/$module" ] || rmmod "$module"
+	done
+}
+
 # mixture NAME MODULE...: load modules, o/NAME ours, s/NAME the kernel's and b/NAME those of another
 # build. Write to FOLDER/NAME whether the last one loads, and the kernel's messages.
 mixture()
@@ -53,9 +64,7 @@ mixture()
 	local name=$1 module path status=0
 	shift
 
-	for module in vfio_pci_bpf vfio_pci_igbvf vfio_pci_igd vfio_pci vfio_pci_core mdev vfio_iommu_type1 vfio; do
-		[ ! -e "/sys/module/$module" ] || rmmod "$module"
-	done
+	unload
 	dmesg -C
 	for module; do
 		[ "$status" -eq 0 ] || { echo "error: $name: a module before $module does not load"; exit 1; }
@@ -89,6 +98,15 @@ mixtures()
 	# kvmgt needs i915, too: compare the unknown symbols
 	mixture our-vfio-stock-kvmgt o/vfio o/mdev s/kvmgt
 	mixture stock-vfio-stock-kvmgt s/vfio s/mdev s/kvmgt
+}
+
+bpf()
+{
+	unload
+	modprobe vfio-pci-bpf
+	loaded
+	mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+	"$argument/attach" "$argument/lock_eeprom.bpf.o" >"$folder/attach" 2>&1 || true
 }
 
 "$what"

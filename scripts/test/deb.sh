@@ -21,6 +21,7 @@ mkdir -p "$folder"
 "$SCRIPTS/deb.sh" >"$folder/packages"
 debian=$("$SCRIPTS/debian.sh")
 programs=$("$SCRIPTS/userspace.sh")
+samples=$("$SCRIPTS/bpf.sh" samples)
 kernel=$("$SCRIPTS/kernel.sh" stock)
 abi=$(cat "$CACHE/${kernel#/cache/}/release")
 # For patterns
@@ -106,7 +107,8 @@ boots()
 }
 
 boots installed "scripts/guest/deb.sh demo out/test-deb/installed $programs &&
-	scripts/guest/bind.sh all none && scripts/guest/deb.sh mixtures out/test-deb/mixtures $debian/lib/modules/$abi /cache/$work/other"
+	scripts/guest/bind.sh all none && scripts/guest/deb.sh mixtures out/test-deb/mixtures $debian/lib/modules/$abi /cache/$work/other &&
+	scripts/guest/deb.sh bpf out/test-deb/bpf $samples"
 upgraded=''
 if [ -n "$all" ]; then
 	upgraded=upgraded
@@ -136,4 +138,7 @@ done
 has mixtures/our-core-other-bpf '^vfio_pci_bpf: Unknown symbol vfio_pci_register_bpf_driver_' "mixtures: our core other bpf: a private header differs"
 has mixtures/our-vfio-stock-kvmgt '^kvmgt: Unknown symbol vfio_register_emulated_iommu_dev' "mixtures: the kernel's kvmgt does not fit our vfio"
 has_not mixtures/stock-vfio-stock-kvmgt '^kvmgt: Unknown symbol (vfio|mdev)_' "mixtures: the kernel's kvmgt fits its vfio"
+has bpf/loaded '^vfio_pci_bpf .* updates/dkms/vfio-pci-bpf.ko.* same$' "installed: the loaded vfio_pci_bpf is ours"
+# Without BTF, the module loads, but has no struct_ops
+has bpf/attach '^lock_eeprom is attached;' "installed: a BPF program can be attached"
 totals
