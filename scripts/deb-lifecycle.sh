@@ -95,6 +95,9 @@ keep()
 }
 
 state before
+# The README names the headers. apt only simulates this: it has not downloaded the packages.
+inside sh -c "apt-get -s install $(sed -n 's,^ *apt install \(.*\)\./out/deb/\*\.deb \([^#]*\).*,\1/debs/vfio-*.deb \2,p' README.md)" \
+	>"$folder/readme" 2>&1 || true
 step install sh -c 'apt-get -q -y install /debs/vfio-*.deb'
 inside modinfo -k "$abi" -F signer vfio-pci >"$folder/install.signer" 2>&1 || true
 step tools sh -c 'lsvfio --help && ls /usr/share/man/man8/lsvfio.8.gz /usr/share/bash-completion/completions/lsvfio'
@@ -106,6 +109,9 @@ inside rm "/lib/modules/$abi/updates/vfio_pci_edu.ko"
 inside sh -c "mkdir /lib/modules/7.2.12+deb13-amd64 && ln -s /usr/src/linux-headers-$abi /lib/modules/7.2.12+deb13-amd64/build"
 step other dkms autoinstall -k 7.2.12+deb13-amd64
 inside rm -r /lib/modules/7.2.12+deb13-amd64
+inside mkdir /lib/modules/7.3.0+deb13-amd64
+step no-headers dkms autoinstall -k 7.3.0+deb13-amd64
+inside rm -r /lib/modules/7.3.0+deb13-amd64
 
 if [ "${3-}" = all ]; then
 	repack 1

@@ -31,7 +31,7 @@ ours=/lib/modules/$release/updates/dkms
 stock=/lib/modules/$release/kernel/drivers/vfio
 
 # The same packages give the same results.
-work=deb-lifecycle-$({ echo "$debian $all"; cat "$SCRIPTS/deb-"{lifecycle,symbols}.sh "$SCRIPTS/debian-copy.sh"; cd "$OUT/deb"; sha256sum ./*.deb; } | key)
+work=deb-lifecycle-$({ echo "$debian $all"; cat "$SCRIPTS/deb-"{lifecycle,symbols}.sh "$SCRIPTS/debian-copy.sh"; grep 'apt install' "$REPO/README.md"; cd "$OUT/deb"; sha256sum ./*.deb; } | key)
 lifecycle()
 {
 	step "installing and removing the packages" "$CACHE/log/deb-lifecycle.log" \
@@ -61,6 +61,8 @@ unchanged()
 
 has before.modules "^vfio-pci $stock/pci/vfio-pci.ko" "before: modprobe loads the kernel's vfio-pci"
 has before.initramfs '^vfio-pci.ko' "before: the initramfs has vfio-pci"
+has readme '^Inst linux-headers-amd64 ' "README: apt also installs the headers"
+has readme '^Inst vfio-pci-regops-dkms ' "README: apt installs the packages"
 has install '^status 0$' "install: apt succeeds"
 replaces install "install: modprobe loads our modules"
 for module in vfio-pci-igd vfio-pci-igbvf vfio-pci-bpf virtio-vfio-pci; do
@@ -74,6 +76,8 @@ has tools '^status 0$' "install: lsvfio runs, and has a man page and a completio
 has example '^status 0$' "example: a vendor module builds by the makefile fragment"
 has other 'BUILD_EXCLUSIVE' "other kernel: DKMS says that the modules do not fit"
 has_not other.status ', 7[.]2' "other kernel: DKMS does not build the modules"
+has no-headers 'install the linux-headers-7[.]3[.]0[+]deb13-amd64 package' "no headers: DKMS names them"
+has_not no-headers.status ', 7[.]3[.]0[+]' "no headers: DKMS does not list the kernel"
 if [ -n "$all" ]; then
 	has upgrade '^status 0$' "upgrade: apt succeeds"
 	replaces upgrade "upgrade: modprobe loads our modules"
