@@ -43,9 +43,10 @@ pack()
 	symbols=$(scripts/deb-symbols.sh "$top/src")
 	echo "$symbols" >>"$top/src/options"
 
-	mkdir -p "$top/doc" "$top/examples/edu"
-	cp "$tree"/Documentation/driver-api/vfio-pci-{regops,migration}.rst "$top/doc/"
+	mkdir -p "$top/doc" "$top/examples"/{edu,bpf}
+	cp "$tree"/Documentation/driver-api/vfio-pci-{regops,migration}.rst "$tree/Documentation/admin-guide/vfio-pci-bpf.rst" "$top/doc/"
 	cp "$tree/samples/vfio-pci/vfio_pci_edu.c" packaging/example/* "$top/examples/edu/"
+	cp "$tree"/samples/vfio-pci/bpf/* "$top/examples/bpf/"
 	cp -r tools/vfio "$top/tools"
 	rm -f "$top"/tools/{*.o,lsvfio}
 

@@ -135,14 +135,22 @@ rm "$pins"/{hide_sriov,lock_eeprom,set_ids,trace_writes,writes}
 	look bpftool.after 0:0x10:4=0x41 0:0x10:4
 } >"$folder/bpftool" 2>&1 || echo "status $?" >>"$folder/bpftool"
 
-# The commands of the guide, up to the one that detaches the program
-cp -r "$samples" /run/guide
-cp "$folder/../guide/lock.bpf.c" /run/guide/
+# The commands of the guide, up to the one that detaches the program. The guest does not have the
+# package with the examples.
+mkdir -p /run/guide/examples
+cp -r "$samples" /run/guide/examples/bpf
+rm /run/guide/examples/bpf/{attach,trace_writes,*.o}
+cp "$folder/../guide/lock.bpf.c" /run/guide/examples/bpf/
+back=$PWD
+cd /run/guide
 while read -r command; do
 	[[ "$command" != rm* ]] || break
+	command=${command//0000:01:00.0/${igb[0]}}
+	command=${command/\/usr\/share\/doc\/vfio-pci-regops-dev/\/run\/guide}
 	# Debian's clang has no short name in the root
-	(cd /run/guide && eval "${command/#make/make CLANG=clang-19}") >>"$folder/guide.log" 2>&1 || echo "failed: $command" >>"$folder/guide.log"
+	eval "${command/#make/make CLANG=clang-19}" >>"$folder/guide.log" 2>&1 || echo "failed: $command" >>"$folder/guide.log"
 done <"$folder/../guide/commands"
+cd "$back"
 look guide.with 0:0x10:4=0x41 0:0x10:4 regions
 eval "$command"
 

@@ -74,6 +74,11 @@ has_not install.modules 'edu|kunit|testdrv|nvgrace' "install: there are no sampl
 has install.initramfs '^vfio-pci-igbvf.ko' "install: the initramfs has the vendor drivers"
 has tools '^status 0$' "install: lsvfio runs, and has a man page and a completion"
 has example '^status 0$' "example: a vendor module builds by the makefile fragment"
+dpkg-deb -c "$OUT"/deb/vfio-pci-regops-dev_*.deb >"$folder/dev"
+for file in "$REPO"/samples/vfio-pci/bpf/*; do
+	grep -q "/examples/bpf/${file##*/}\$" "$folder/dev" || echo "no ${file##*/}"
+done >"$folder/why"
+empty "example: the package has the BPF programs" "$folder/why"
 has other 'BUILD_EXCLUSIVE' "other kernel: DKMS says that the modules do not fit"
 has_not other.status ', 7[.]2' "other kernel: DKMS does not build the modules"
 has no-headers 'install the linux-headers-7[.]3[.]0[+]deb13-amd64 package' "no headers: DKMS names them"
