@@ -178,7 +178,7 @@ static int igbvf_clear_filters(struct igbvf *igbvf,
 	/* The PF refuses an invalid address here, and ignores a valid one */
 	igbvf_put_mac(words, pf->mac);
 	ret = igbvf_mailbox_send(igbvf, words, 3);
-	/* A PF that permits no filters refuses */
+	/* A refusal is no error: a PF that permits no filters has none */
 	if (ret)
 		igbvf_err(igbvf, "cannot restore MAC filters: no valid answer from the PF (%d)",
 			  ret);
