@@ -326,8 +326,8 @@ static bool needs_vendor(const struct device *dev)
 }
 
 /*
- * Find the vendor driver in the given state that most likely migrates the device. Set @nr
- * to the number of those that may.
+ * Find the vendor driver in the given state that most likely migrates the device. Several
+ * drivers may do so: set @nr to their number.
  */
 static const struct module *find_migrating(const struct device *dev, bool loaded, size_t *nr)
 {
